@@ -1,0 +1,141 @@
+//! The way of an answer to its caller: a bounded channel from the performer to the door.
+//!
+//! Not an HTTP body. The door reads [`Ingress`] and decides when a byte may leave; a full channel holds the performer back,
+//! and through it the upstream. Dropping the `Ingress` means that the caller has left.
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+/// The performer's end: events go in here.
+#[derive(Debug)]
+pub struct Egress(mpsc::Sender<Event>);
+
+/// The door's end: events come out here, in order.
+#[derive(Debug)]
+pub struct Ingress(mpsc::Receiver<Event>);
+
+/// One step of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The status line and headers; comes first and once.
+    Head(Head),
+    /// Bytes of the body that may leave as soon as the decision is durable.
+    Chunk(Bytes),
+    /// Bytes of the body that were held back until the settlement was durable.
+    Last(Bytes),
+}
+
+/// What precedes the body of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The HTTP status.
+    pub status: u16,
+    /// The value of `content-type`.
+    pub content_type: String,
+    /// Further headers: names in lower case, in order.
+    pub headers: Vec<(String, String)>,
+}
+
+/// The caller has left; nothing more can be delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the caller has left")]
+pub struct Gone;
+
+/// A new way to a caller.
+#[must_use]
+pub fn channel() -> (Egress, Ingress) {
+    let (sender, receiver) = mpsc::channel(EVENTS_WAITING_MAX);
+    (Egress(sender), Ingress(receiver))
+}
+
+impl Egress {
+    /// Sends the head. Waits while the channel is full.
+    ///
+    /// # Errors
+    /// [`Gone`] if the caller has left.
+    pub async fn head(&self, head: Head) -> Result<(), Gone> {
+        self.send(Event::Head(head)).await
+    }
+
+    /// Sends bytes of the body. Waits while the channel is full.
+    ///
+    /// # Errors
+    /// [`Gone`] if the caller has left.
+    pub async fn chunk(&self, bytes: Bytes) -> Result<(), Gone> {
+        self.send(Event::Chunk(bytes)).await
+    }
+
+    /// Sends bytes that waited for the settlement. Waits while the channel is full.
+    ///
+    /// # Errors
+    /// [`Gone`] if the caller has left.
+    pub async fn last(&self, bytes: Bytes) -> Result<(), Gone> {
+        self.send(Event::Last(bytes)).await
+    }
+
+    /// Resolves when the caller has left.
+    pub async fn gone(&self) {
+        self.0.closed().await;
+    }
+
+    /// Whether the caller has left.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    async fn send(&self, event: Event) -> Result<(), Gone> {
+        self.0.send(event).await.map_err(|_| Gone)
+    }
+}
+
+impl Ingress {
+    /// The next event; none when the performer has finished.
+    pub async fn recv(&mut self) -> Option<Event> {
+        self.0.recv().await
+    }
+
+    /// The next event if it is already here.
+    #[must_use]
+    pub fn try_recv(&mut self) -> Option<Event> {
+        self.0.try_recv().ok()
+    }
+}
+
+impl Head {
+    /// A head without further headers.
+    #[must_use]
+    pub fn new(status: u16, content_type: &str) -> Self {
+        Self { status, content_type: content_type.to_owned(), headers: Vec::new() }
+    }
+}
+
+/// Enough that a burst of small chunks does not wait for the door, little enough that a slow reader is felt upstream.
+const EVENTS_WAITING_MAX: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dropped_ingress_is_a_caller_that_left() {
+        let (egress, ingress) = channel();
+        assert!(!egress.is_gone());
+        drop(ingress);
+        egress.gone().await;
+        assert!(egress.is_gone());
+        assert_eq!(egress.chunk(Bytes::from_static(b"x")).await, Err(Gone));
+    }
+
+    #[tokio::test]
+    async fn a_full_channel_holds_the_performer_back() {
+        let (egress, mut ingress) = channel();
+        for _ in 0..EVENTS_WAITING_MAX {
+            egress.chunk(Bytes::from_static(b"x")).await.unwrap();
+        }
+        let blocked = tokio::time::timeout(std::time::Duration::from_millis(20), egress.chunk(Bytes::new()));
+        assert!(blocked.await.is_err());
+        assert_eq!(ingress.recv().await, Some(Event::Chunk(Bytes::from_static(b"x"))));
+        egress.chunk(Bytes::new()).await.unwrap();
+    }
+}

@@ -1,0 +1,460 @@
+//! Acts: the things a principal proposes, and what came of them.
+//!
+//! Not here: whether an act is allowed (see [`crate::decision`]) or how it is performed.
+
+use crate::ids::{ActId, ApplicationId, ClauseId, KeyId, ModelId, PartyId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Thirty-two bytes: a SHA-256 digest or a commitment. Written as standard base64 in the record.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+/// One thing a principal proposes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    /// Made by the clerk; unique in the record.
+    pub id: ActId,
+    /// Source of the salts of this act's entries. Shape: 32 bytes, fresh for each act.
+    pub seed: [u8; 32],
+    /// Who proposes it.
+    pub principal: Principal,
+    /// What is proposed.
+    pub deed: Deed,
+}
+
+/// Who acts, and for which party.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// A registered application, by one of its keys.
+    Application {
+        /// The party that owns the application.
+        party: PartyId,
+        /// The application's registered name.
+        application: ApplicationId,
+        /// The key it came with.
+        key: KeyId,
+    },
+    /// A person or a tool of a party, through the operator's door.
+    Party {
+        /// The party acted for.
+        party: PartyId,
+        /// The person's name as the door knows it.
+        person: String,
+    },
+    /// The clerk itself, for what falls due by the record's time.
+    Clerk,
+}
+
+impl Principal {
+    /// The party acted for; none for the clerk.
+    #[must_use]
+    pub fn party(&self) -> Option<&PartyId> {
+        match self {
+            Self::Application { party, .. } | Self::Party { party, .. } => Some(party),
+            Self::Clerk => None,
+        }
+    }
+}
+
+/// What an act would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// Ask a model for an answer.
+    Infer(Infer),
+    /// Put a new version of the memorandum in force.
+    Amend(Amend),
+    /// Approve another act, by a signature over its digest.
+    Approve(Approve),
+    /// Attest that a milestone was met, by a signature over the evidence's digest.
+    Attest(Attest),
+    /// Book a tranche whose condition holds.
+    Draw(Draw),
+    /// Move what is left of an expired grant to breakage.
+    Expire(Expire),
+    /// Change the register of applications, keys and models.
+    Administer(Administer),
+}
+
+impl Deed {
+    /// The act's kind as the record and the policies name it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Infer(_) => "infer",
+            Self::Amend(_) => "amend",
+            Self::Approve(_) => "approve",
+            Self::Attest(_) => "attest",
+            Self::Draw(_) => "draw",
+            Self::Expire(_) => "expire",
+            Self::Administer(administer) => administer.name(),
+        }
+    }
+
+    /// Whether something outside the record must happen between decision and settlement.
+    #[must_use]
+    pub fn is_performed(&self) -> bool {
+        matches!(self, Self::Infer(_))
+    }
+}
+
+/// The facts of a model call that a decision needs; never its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Infer {
+    /// The model's public id.
+    pub model: ModelId,
+    /// The API it was asked through: `chat`.
+    pub surface: String,
+    /// Whether the answer is streamed.
+    pub stream: bool,
+    /// Length of the request's body. Units: bytes.
+    #[serde(with = "text")]
+    pub input_bytes: u64,
+    /// Upper bound of input tokens, template included, over all choices.
+    #[serde(with = "text")]
+    pub input_tokens_max: u64,
+    /// Upper bound of output tokens, over all choices.
+    #[serde(with = "text")]
+    pub output_tokens_max: u64,
+    /// Number of tools offered to the model.
+    #[serde(with = "text")]
+    pub tools: u64,
+    /// Number of images in the request.
+    #[serde(with = "text")]
+    pub images: u64,
+    /// Whether the request names an end user.
+    pub end_user: bool,
+    /// Commitment to the request's bytes; its salt lies in the vault.
+    pub input: Digest,
+}
+
+/// A proposed version of the memorandum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amend {
+    /// The version it would be.
+    #[serde(with = "text")]
+    pub version: u64,
+    /// SHA-256 of the document; its bytes lie beside the record under this digest.
+    pub digest: Digest,
+}
+
+/// One party's approval of a waiting act.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approve {
+    /// The act that waits.
+    pub act: String,
+    /// What is signed: the digest of the exact thing.
+    pub digest: Digest,
+    /// The party that approves.
+    pub party: PartyId,
+    /// Ed25519 signature over [`approval_bytes`] (for an amendment over the memorandum's signing bytes). Base64.
+    pub signature: String,
+}
+
+/// One party's word that a milestone was met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attest {
+    /// The tranche's clause.
+    pub clause: ClauseId,
+    /// SHA-256 of the evidence.
+    pub evidence: Digest,
+    /// The party that attests.
+    pub party: PartyId,
+    /// Ed25519 signature over [`attestation_bytes`]. Base64.
+    pub signature: String,
+}
+
+/// A tranche whose condition holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draw {
+    /// The tranche's clause.
+    pub clause: ClauseId,
+}
+
+/// A grant whose day has passed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expire {
+    /// The grant's clause.
+    pub clause: ClauseId,
+}
+
+/// A change of the register.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Administer {
+    /// Register an application.
+    ApplicationAdd(Application),
+    /// Remove an application and with it all its keys.
+    ApplicationRemove {
+        /// The application's name.
+        name: ApplicationId,
+    },
+    /// Issue a key.
+    KeyNew(Key),
+    /// Revoke a key.
+    KeyRevoke {
+        /// The key's public half.
+        id: KeyId,
+    },
+    /// Put a suspended model back in service.
+    ModelResume {
+        /// The model's public id.
+        model: ModelId,
+    },
+}
+
+impl Administer {
+    /// The act's kind as the record, the policies and `requirement` clauses name it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ApplicationAdd(_) => "application-add",
+            Self::ApplicationRemove { .. } => "application-remove",
+            Self::KeyNew(_) => "key-new",
+            Self::KeyRevoke { .. } => "key-revoke",
+            Self::ModelResume { .. } => "model-resume",
+        }
+    }
+}
+
+/// An application that makes calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Application {
+    /// Its name, unique among applications.
+    pub name: ApplicationId,
+    /// The party that owns it and whose grants it spends.
+    pub party: PartyId,
+    /// `consumer` or `business`.
+    pub audience: String,
+    /// What it is for, in a few words.
+    pub purpose: String,
+    /// The market it serves, in lower case: `us`, `eu`, `global`.
+    pub market: String,
+}
+
+/// A key of an application. Its secret is never here, only the secret's digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// The key's public half.
+    pub id: KeyId,
+    /// The application it belongs to.
+    pub application: ApplicationId,
+    /// SHA-256 of the secret half.
+    pub secret: Digest,
+    /// Requests allowed in any minute; none for no limit.
+    #[serde(with = "optional_text")]
+    pub requests_per_minute: Option<u64>,
+    /// What the key may spend in all, with its asset; none for no limit of its own.
+    pub budget: Option<Budget>,
+    /// When it stops working; none for never.
+    pub expires: Option<Timestamp>,
+}
+
+/// An amount of one asset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// The asset's id.
+    pub asset: String,
+    /// Units: minor units of the asset.
+    #[serde(with = "text")]
+    pub amount: i128,
+}
+
+/// What came of a performance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// How it ended.
+    pub ended: Ended,
+    /// What was used; none where nothing is owed or known.
+    pub usage: Option<Usage>,
+    /// Whether the gateway counted the usage itself, for want of the upstream's word.
+    pub estimated: bool,
+    /// Every upstream that was tried, in order.
+    pub attempts: Vec<Attempt>,
+    /// Commitment to the answer's bytes; its salt lies in the vault.
+    pub output: Option<Digest>,
+}
+
+impl Outcome {
+    /// The outcome of an act whose performance a crash cut off: nobody knows, nothing is charged.
+    #[must_use]
+    pub fn lost() -> Self {
+        Self { ended: Ended::Lost, usage: None, estimated: false, attempts: Vec::new(), output: None }
+    }
+}
+
+/// How a performance ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ended {
+    /// As proposed.
+    Done,
+    /// The performer could not; nothing is charged.
+    Failed,
+    /// The caller left; what was produced is charged.
+    Cancelled,
+    /// Cut off by a crash; nothing is charged.
+    Lost,
+    /// Not settled before its warrant lapsed; nothing is charged.
+    Lapsed,
+}
+
+impl Ended {
+    /// The word that the record uses.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Lost => "lost",
+            Self::Lapsed => "lapsed",
+        }
+    }
+}
+
+/// What a model call used. Units: tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the request as the model counted them.
+    #[serde(with = "text")]
+    pub input_tokens: u64,
+    /// Tokens of the answer, all choices together.
+    #[serde(with = "text")]
+    pub output_tokens: u64,
+}
+
+/// One try at one upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The upstream's name in the operator's configuration.
+    pub upstream: String,
+    /// The HTTP status it answered with, or the word for why there was none: `unreachable`, `timeout`, `cut`.
+    pub result: String,
+}
+
+/// What a party signs to approve the act whose exact content has this digest.
+#[must_use]
+pub fn approval_bytes(digest: &Digest) -> Vec<u8> {
+    [b"countersign/approval/v1\0".as_slice(), &digest.0].concat()
+}
+
+/// What a party signs to attest a milestone of `clause` by the evidence with this digest.
+#[must_use]
+pub fn attestation_bytes(clause: &ClauseId, evidence: &Digest) -> Vec<u8> {
+    [b"countersign/attestation/v1\0".as_slice(), clause.as_str().as_bytes(), b"\0", &evidence.0].concat()
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use base64::Engine as _;
+        f.write_str(&base64::engine::general_purpose::STANDARD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Digest {
+    /// The digest in lower-case hexadecimal, as file names use it.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Reads 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        if digits.len() != 64 || digits.iter().any(|d| !matches!(d, b'0'..=b'9' | b'a'..=b'f')) {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl std::str::FromStr for Digest {
+    type Err = BadDigest;
+
+    fn from_str(text: &str) -> Result<Self, BadDigest> {
+        use base64::Engine as _;
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text).map_err(|_| BadDigest)?;
+        bytes.try_into().map(Self).map_err(|_| BadDigest)
+    }
+}
+
+/// The text is not 32 bytes in standard base64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a digest is 32 bytes in standard base64")]
+pub struct BadDigest;
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <std::borrow::Cow<'de, str>>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <std::borrow::Cow<'de, str>>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Integers as strings, as the record writes them.
+pub(crate) mod text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    pub(crate) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(crate) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: FromStr + Display,
+        D: Deserializer<'de>,
+    {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let value: T = text.parse().map_err(|_| D::Error::custom(format!("`{text}` is not an integer")))?;
+        if value.to_string() == *text { Ok(value) } else { Err(D::Error::custom(format!("`{text}` is not canonical"))) }
+    }
+}
+
+/// [`text`] where there may be none.
+pub(crate) mod optional_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[expect(clippy::ref_option, reason = "the shape that serde asks of a `with` module")]
+    pub(crate) fn serialize<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => serializer.collect_str(value),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+        Option::<std::borrow::Cow<'de, str>>::deserialize(deserializer)?
+            .map(|text| text.parse().map_err(|_| D::Error::custom(format!("`{text}` is not an integer"))))
+            .transpose()
+    }
+}

@@ -1,0 +1,210 @@
+//! The names of things: parties, clauses, applications, keys, models, acts, and the record's time.
+//!
+//! Not here: how an id is made (the clerk makes act ids; everything else is named by people).
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(Arc::from(text))
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(Arc::from(text))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <std::borrow::Cow<'de, str>>::deserialize(deserializer).map(|text| Self(Arc::from(&*text)))
+            }
+        }
+    };
+}
+
+name!(
+    /// A signatory of the memorandum, by the id its header gives it.
+    PartyId
+);
+name!(
+    /// A clause of the memorandum. Stable for ever, never reused.
+    ClauseId
+);
+name!(
+    /// An application that makes calls, by its registered name.
+    ApplicationId
+);
+name!(
+    /// An API key's public half: what stands in the record. The secret never does.
+    KeyId
+);
+name!(
+    /// A model, by the public id that clients name.
+    ModelId
+);
+
+/// An act's id: a UUID of version 7, made by the clerk when it receives the proposal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ActId(u128);
+
+impl ActId {
+    /// The id with these 128 bits.
+    #[must_use]
+    pub const fn from_u128(bits: u128) -> Self {
+        Self(bits)
+    }
+
+    /// The id as 128 bits, most significant first.
+    #[must_use]
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+
+    /// When the id was made, as its first 48 bits say. Units: milliseconds since 1970.
+    #[must_use]
+    pub fn made_at(self) -> Timestamp {
+        Timestamp::from_millis(i64::try_from(self.0 >> 80).unwrap_or(i64::MAX))
+    }
+}
+
+impl fmt::Display for ActId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&uuid::Uuid::from_u128(self.0).as_hyphenated(), f)
+    }
+}
+
+impl fmt::Debug for ActId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for ActId {
+    type Err = uuid::Error;
+
+    /// Reads the hyphenated lower-case form only, so that an id has one spelling.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = Self(uuid::Uuid::try_parse(text)?.as_u128());
+        if id.to_string() == text { Ok(id) } else { uuid::Uuid::try_parse("").map(|_| id) }
+    }
+}
+
+/// A moment of the record's time. Units: milliseconds since 1970-01-01T00:00:00Z; never goes back within a record.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The moment this many milliseconds after 1970.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds after 1970.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// This moment and so many milliseconds; stops at the end of time.
+    #[must_use]
+    pub const fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// The date in UTC.
+    #[must_use]
+    pub fn date(self) -> jiff::civil::Date {
+        self.civil().date()
+    }
+
+    /// The hour in UTC, as an envelope shows it: `2026-11-22T23Z`.
+    #[must_use]
+    pub fn hour(self) -> String {
+        let at = self.civil();
+        format!("{:04}-{:02}-{:02}T{:02}Z", at.year(), at.month(), at.day(), at.hour())
+    }
+
+    /// Midnight UTC at the start of `date`.
+    #[must_use]
+    pub fn start_of(date: jiff::civil::Date) -> Self {
+        date.at(0, 0, 0, 0)
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .map_or(Self(i64::MAX), |zoned| Self(zoned.timestamp().as_millisecond()))
+    }
+
+    fn civil(self) -> jiff::civil::DateTime {
+        jiff::Timestamp::from_millisecond(self.0)
+            .unwrap_or(jiff::Timestamp::MAX)
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .datetime()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC with exactly three decimals: `2026-11-22T23:45:12.345Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.civil();
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+            at.year(),
+            at.month(),
+            at.day(),
+            at.hour(),
+            at.minute(),
+            at.second(),
+            at.millisecond()
+        )
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse::<jiff::Timestamp>().map(|at| Self(at.as_millisecond()))
+    }
+}

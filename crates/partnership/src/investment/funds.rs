@@ -1,0 +1,228 @@
+//! Funds: which accounts a call draws on, what is reserved before it runs and posted when it has.
+//!
+//! Not here: prices (`tariff`), the register of keys, or how a refusal reads (`judge`).
+
+use super::chart::{self, Legs};
+use super::tariff::Tariff;
+use crate::act::{Key, Usage};
+use crate::decision::{Deviation, RefusalCode};
+use crate::ids::{ClauseId, PartyId, Timestamp};
+use crate::memorandum::{Clause, ComputeCredit, ExpiryApplies};
+use crate::terms::Terms;
+use ledger::{AccountId, Amount, AssetId, Book, Lot, Operation, Transfer};
+
+/// What a call would draw on.
+#[derive(Debug, Clone, Copy)]
+pub struct Need<'a> {
+    /// The terms in force.
+    pub terms: &'a Terms,
+    /// The books.
+    pub book: &'a Book,
+    /// The party that pays.
+    pub party: &'a PartyId,
+    /// The model asked.
+    pub model: &'a str,
+    /// The key it came with.
+    pub key: &'a Key,
+    /// The price agreed.
+    pub tariff: &'a Tariff,
+    /// Upper bound of the cost.
+    pub bound: Amount,
+    /// When it is decided.
+    pub at: Timestamp,
+    /// When the reservation ends by itself.
+    pub lapses: Timestamp,
+}
+
+/// Why funds do not cover a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Short {
+    /// The grant that is short; none where a key's own budget is.
+    pub clause: Option<ClauseId>,
+    /// What is missing. Units: minor units of the tariff's asset.
+    pub by: Amount,
+}
+
+impl Need<'_> {
+    /// The reservations that cover the call, and what non-binding grants would have refused.
+    ///
+    /// A binding price draws on binding grants and on the key's budget; non-binding grants are watched beside them in memo accounts.
+    /// Errors: [`Short`] where binding grants or the key's budget do not cover the bound.
+    pub fn reserve(&self, act: u128) -> Result<(Vec<Transfer>, Vec<Deviation>), Short> {
+        let mut legs = Legs::new(act, 0);
+        let mut deviations = Vec::new();
+        if self.tariff.force.is_binding() {
+            self.reserve_granted(&mut legs)?;
+            self.reserve_budget(&mut legs)?;
+        }
+        self.watch(&mut legs, &mut deviations);
+        Ok((legs.done(), deviations))
+    }
+
+    fn reserve_granted(&self, legs: &mut Legs) -> Result<(), Short> {
+        let grants: Vec<_> = self.grants().filter(|(clause, _)| clause.force.is_binding()).collect();
+        let lots: Vec<Lot> = grants
+            .iter()
+            .filter(|(_, grant)| self.is_open(grant))
+            .map(|(clause, grant)| self.lot(clause, grant))
+            .collect();
+        let parts = ledger::draw(&lots, self.bound)
+            .map_err(|by| Short { clause: grants.first().map(|(clause, _)| clause.id.clone()), by })?;
+        for (available, amount) in parts {
+            let spent = sibling(&available, "spent");
+            legs.push(self.reservation(), available, spent, self.tariff.asset.clone(), amount);
+        }
+        Ok(())
+    }
+
+    fn reserve_budget(&self, legs: &mut Legs) -> Result<(), Short> {
+        let Some(budget) = &self.key.budget else { return Ok(()) };
+        let available = chart::budget(&self.key.id, "available");
+        let left = self.book.balance(&available).map_or(0, |balance| balance.available());
+        let by = self.bound.minor().saturating_sub(left);
+        if budget.asset != AsRef::<str>::as_ref(&self.tariff.asset) || by > 0 {
+            return Err(Short { clause: None, by: Amount::new(by.max(0)) });
+        }
+        legs.push(self.reservation(), available, chart::budget(&self.key.id, "spent"), self.tariff.asset.clone(), self.bound);
+        Ok(())
+    }
+
+    fn watch(&self, legs: &mut Legs, deviations: &mut Vec<Deviation>) {
+        for (clause, grant) in self.grants().filter(|(clause, _)| !clause.force.is_binding()) {
+            let available = chart::grant(clause, "available");
+            let left = self.book.balance(&available).map_or(0, |balance| balance.available());
+            if !self.is_open(grant) || left < self.bound.minor() {
+                deviations.push(Deviation {
+                    clause: clause.id.clone(),
+                    code: RefusalCode::InsufficientQuota,
+                    why: "would have been refused, because the credit intended does not cover it".to_owned(),
+                });
+            }
+            legs.push(self.reservation(), available, chart::grant(clause, "spent"), self.tariff.asset.clone(), self.bound);
+        }
+    }
+
+    fn grants(&self) -> impl Iterator<Item = (&Clause, &ComputeCredit)> {
+        self.terms.grants().filter(|(_, grant)| {
+            grant.to == *self.party && grant.covers(self.model) && grant.amount.asset == self.tariff.asset
+        })
+    }
+
+    fn is_open(&self, grant: &ComputeCredit) -> bool {
+        let until = match grant.expiry_applies {
+            ExpiryApplies::Reserve => self.at.date(),
+            ExpiryApplies::Settle => self.lapses.date(),
+        };
+        grant.starts <= self.at.date() && grant.expires.is_none_or(|expires| until < expires)
+    }
+
+    fn lot(&self, clause: &Clause, grant: &ComputeCredit) -> Lot {
+        let account = chart::grant(clause, "available");
+        let available = self.book.balance(&account).map_or(0, |balance| balance.available()).max(0);
+        Lot {
+            account,
+            order: grant.burn_order,
+            expires_at: grant.expires.map(|date| Timestamp::start_of(date).as_millis()),
+            available: Amount::new(available),
+        }
+    }
+
+    fn reservation(&self) -> Operation {
+        Operation::Reserve { expires_at: self.lapses.as_millis() }
+    }
+}
+
+/// What a settlement moves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settling {
+    /// Resolutions of every reservation, and what else moves.
+    pub transfers: Vec<Transfer>,
+    /// What was charged.
+    pub charged: Option<(Amount, AssetId)>,
+    /// Whether the upstream reported more than was reserved.
+    pub overran: bool,
+}
+
+/// Posts what `usage` costs against the reservations, and gives the rest back.
+///
+/// No usage gives everything back. What goes beyond a reservation of a binding grant is booked to the operator's overrun; a memo
+/// simply goes further. The remainder of the one rounding is booked in an asset of its own.
+#[must_use]
+pub fn settle(
+    act: u128,
+    reservations: &[Transfer],
+    tariff: Option<&Tariff>,
+    usage: Option<Usage>,
+    operator: &PartyId,
+) -> Settling {
+    let mut legs = Legs::new(act, u16::try_from(reservations.len()).unwrap_or(u16::MAX));
+    let cost = tariff.zip(usage).and_then(|(tariff, usage)| {
+        tariff.charge(usage.input_tokens, usage.output_tokens).ok().map(|charge| (tariff, charge))
+    });
+    let Some((tariff, charge)) = cost else {
+        for reservation in reservations {
+            legs.resolve(Operation::Void { pending: reservation.id }, reservation, reservation.amount);
+        }
+        return Settling { transfers: legs.done(), charged: None, overran: usage.is_some() && !reservations.is_empty() };
+    };
+    let mut overran = false;
+    for purse in purses(reservations) {
+        let excess = post(&mut legs, &purse, charge.amount);
+        let Some(first) = purse.first().filter(|_| !excess.is_zero()) else { continue };
+        let name: &str = first.debit.as_ref();
+        if name.starts_with("memo:") {
+            legs.push(Operation::Move, first.debit.clone(), first.credit.clone(), first.asset.clone(), excess);
+        } else if name.starts_with("credit:") {
+            overran = true;
+            legs.push(Operation::Move, chart::overrun(operator), first.credit.clone(), first.asset.clone(), excess);
+        }
+    }
+    if tariff.force.is_binding() {
+        book_remainder(&mut legs, tariff, charge.remainder.numerator, charge.remainder.denominator);
+    }
+    let charged = (!reservations.is_empty()).then(|| (charge.amount, tariff.asset.clone()));
+    Settling { transfers: legs.done(), charged, overran }
+}
+
+/// Groups reservations that together cover one amount: a purse for all binding grants, one for each budget and each memo.
+fn purses(reservations: &[Transfer]) -> Vec<Vec<&Transfer>> {
+    let mut purses: Vec<Vec<&Transfer>> = Vec::new();
+    for reservation in reservations {
+        let is_grant = AsRef::<str>::as_ref(&reservation.debit).starts_with("credit:");
+        let granted = purses.iter_mut().find(|purse| {
+            is_grant && purse.first().is_some_and(|first| AsRef::<str>::as_ref(&first.debit).starts_with("credit:"))
+        });
+        match granted {
+            Some(purse) => purse.push(reservation),
+            None => purses.push(vec![reservation]),
+        }
+    }
+    purses
+}
+
+/// Posts `amount` over a purse in its order; returns what did not fit.
+fn post(legs: &mut Legs, purse: &[&Transfer], amount: Amount) -> Amount {
+    let mut left = amount;
+    for reservation in purse {
+        let part = left.min(reservation.amount);
+        legs.resolve(Operation::Post { pending: reservation.id }, reservation, part);
+        left = left.checked_sub(part).unwrap_or(Amount::ZERO);
+    }
+    left
+}
+
+fn book_remainder(legs: &mut Legs, tariff: &Tariff, numerator: i128, denominator: i128) {
+    let (payer, operator) = (AccountId::from("rounding:payer"), AccountId::from("rounding:operator"));
+    let asset = chart::fraction(&tariff.asset, denominator);
+    if numerator > 0 {
+        legs.push(Operation::Move, payer, operator, asset, Amount::new(numerator));
+    } else if numerator < 0 {
+        legs.push(Operation::Move, operator, payer, asset, Amount::new(numerator.saturating_neg()));
+    }
+}
+
+fn sibling(account: &AccountId, stage: &str) -> AccountId {
+    let name: &str = account.as_ref();
+    let stem = name.rsplit_once(':').map_or(name, |(stem, _)| stem);
+    AccountId::from(format!("{stem}:{stage}").as_str())
+}

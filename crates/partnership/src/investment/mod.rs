@@ -1,0 +1,7 @@
+//! Investment: what calls cost, what was promised, and which accounts that moves.
+//!
+//! Not here: double entry itself (`ledger`), or who may call (`governance`).
+
+pub mod chart;
+pub mod funds;
+pub mod tariff;

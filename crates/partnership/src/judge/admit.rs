@@ -1,0 +1,216 @@
+//! Admitting a model call: term, register, policy, price and funds, in this order.
+//!
+//! Not here: the policies themselves (`governance::policy`), or accounts (`investment::funds`).
+
+use super::{Assessed, Judgement};
+use crate::act::{Act, Infer, Key};
+use crate::decision::{Deviation, RefusalCode};
+use crate::entry::Decided;
+use crate::governance::policy::{Assessment, Facts};
+use crate::ids::{ApplicationId, ClauseId, KeyId, PartyId, Timestamp};
+use crate::investment::funds::{Need, Short};
+use crate::memorandum::Clause;
+use crate::registry::Registry;
+use crate::state::State;
+use crate::terms::Terms;
+use ledger::Amount;
+
+/// How long a warrant to call a model lasts. Units: milliseconds. Longer than any performer's own deadline of ten minutes.
+pub const CALL_LASTS_MS: i64 = 15 * 60 * 1000;
+
+/// The facts that policies see of a model call; none where the application is not registered.
+#[must_use]
+pub fn facts(registry: &Registry, application: &ApplicationId, infer: &Infer, at: Timestamp) -> Option<Facts> {
+    let application = registry.application(application)?;
+    Some(Facts {
+        application: application.name.to_string(),
+        party: application.party.clone(),
+        audience: application.audience.clone(),
+        purpose: application.purpose.clone(),
+        market: application.market.clone(),
+        action: "infer".to_owned(),
+        model: infer.model.to_string(),
+        stage: "general".to_owned(),
+        surface: infer.surface.clone(),
+        stream: infer.stream,
+        input_bytes: infer.input_bytes,
+        max_output_tokens: infer.output_tokens_max,
+        tools: infer.tools,
+        images: infer.images,
+        end_user: if infer.end_user { "given".to_owned() } else { String::new() },
+        findings: Vec::new(),
+        now: at.as_millis(),
+    })
+}
+
+/// What a step of admission found: go on with these deviations, or stop with this judgement.
+type Step = Result<Vec<Deviation>, Judgement>;
+
+impl State {
+    pub(super) fn admit(
+        &self,
+        act: &Act,
+        infer: &Infer,
+        party: &PartyId,
+        key: &KeyId,
+        assessed: Option<&Assessed>,
+        at: Timestamp,
+    ) -> Decided {
+        let lapses = at.plus_millis(CALL_LASTS_MS);
+        match self.weigh(act, infer, party, key, assessed, at, lapses) {
+            Ok((clauses, deviations, transfers)) => {
+                let mut decided = self.decided(act, Judgement::allow(clauses));
+                decided.deviations = deviations;
+                decided.lapses = Some(lapses);
+                decided.transfers = transfers;
+                decided
+            }
+            Err(judgement) => self.decided(act, *judgement),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call's facts, used once, right here")]
+    fn weigh(
+        &self,
+        act: &Act,
+        infer: &Infer,
+        party: &PartyId,
+        key: &KeyId,
+        assessed: Option<&Assessed>,
+        at: Timestamp,
+        lapses: Timestamp,
+    ) -> Result<(Vec<ClauseId>, Vec<Deviation>, Vec<ledger::Transfer>), Box<Judgement>> {
+        let terms = self.in_force();
+        let mut deviations = within_term(terms, at)?;
+        let (key, application) = self
+            .registry
+            .standing(key, at)
+            .ok_or_else(|| Judgement::invalid("the key was revoked or has expired; ask the operator for a new one"))?;
+        let (service, _) = terms
+            .service(party, infer.model.as_str())
+            .ok_or_else(|| Judgement::invalid(format!("no service clause offers `{}` to `{party}`", infer.model)))?;
+        if self.registry.is_suspended(&infer.model) {
+            let remedy = "the upstream reported more than was reserved; `countersign model resume` puts it back in service";
+            return Err(Box::new(Judgement::deny(RefusalCode::Suspended, Some(service.id.clone()), remedy)));
+        }
+        let assessment = self.assessment(&application.name, infer, assessed, at);
+        let clauses = clauses_of(&assessment);
+        deviations.extend(permitted(assessment)?);
+        let (paid, transfers) = self.fund(act, infer, (party, key), service, at, lapses)?;
+        deviations.extend(paid);
+        Ok((clauses, deviations, transfers))
+    }
+
+    /// The assessment that came with the act, or a fresh one where the terms have changed since it was made.
+    fn assessment(&self, name: &ApplicationId, infer: &Infer, assessed: Option<&Assessed>, at: Timestamp) -> Assessment {
+        let terms = self.in_force();
+        if let Some(assessed) = assessed.filter(|assessed| assessed.digest == terms.digest()) {
+            return assessed.assessment.clone();
+        }
+        let facts = facts(&self.registry, name, infer, at)
+            .unwrap_or_else(|| unreachable!("a key in standing has an application"));
+        terms.policies().assess(&facts)
+    }
+
+    fn fund(
+        &self,
+        act: &Act,
+        infer: &Infer,
+        (party, key): (&PartyId, &Key),
+        service: &Clause,
+        at: Timestamp,
+        lapses: Timestamp,
+    ) -> Result<(Vec<Deviation>, Vec<ledger::Transfer>), Box<Judgement>> {
+        let terms = self.in_force();
+        let tariff = terms.tariff(infer.model.as_str(), at.date());
+        let asks = service.force.is_binding() && asks_price(service);
+        let Some(tariff) = tariff.filter(|tariff| tariff.force.is_binding() || !asks) else {
+            return unpriced(service, asks, infer);
+        };
+        let bound = tariff.reserve(infer.input_tokens_max, infer.output_tokens_max).map_err(|_| {
+            Judgement::deny(RefusalCode::Unbounded, Some(tariff.clause.clone()), "ask for fewer tokens: the bound is beyond all amounts")
+        })?;
+        let need = Need { terms, book: &self.book, party, model: infer.model.as_str(), key, tariff: &tariff, bound, at, lapses };
+        let (transfers, deviations) =
+            need.reserve(act.id.as_u128()).map_err(|short| insufficient(terms, &tariff.asset, bound, short, &tariff.clause))?;
+        Ok((deviations, transfers))
+    }
+}
+
+fn within_term(terms: &Terms, at: Timestamp) -> Step {
+    let today = at.date();
+    let mut deviations = Vec::new();
+    for (clause, term) in terms.durations() {
+        if term.starts <= today && term.ends.is_none_or(|ends| today < ends) {
+            continue;
+        }
+        if clause.force.is_binding() {
+            let remedy = "an amendment that extends the term";
+            return Err(Judgement::deny(RefusalCode::OutOfTerm, Some(clause.id.clone()), remedy));
+        }
+        deviations.push(Deviation {
+            clause: clause.id.clone(),
+            code: RefusalCode::OutOfTerm,
+            why: "would have been refused, because the day lies outside the intended term".to_owned(),
+        });
+    }
+    Ok(deviations)
+}
+
+fn permitted(assessment: Assessment) -> Step {
+    if !assessment.allowed {
+        let clause = assessment.determining.first().cloned();
+        let remedy = match assessment.errors.first() {
+            Some(error) => format!("the policy could not be evaluated, which counts as a refusal: {error}"),
+            None => "a request that the clause does not speak against, or an amendment of the clause".to_owned(),
+        };
+        let mut judgement = Judgement::deny(RefusalCode::Forbidden, clause, remedy);
+        judgement.clauses = assessment.determining;
+        return Err(judgement);
+    }
+    let against = assessment.deviations.into_iter().map(|clause| Deviation {
+        clause,
+        code: RefusalCode::Forbidden,
+        why: "would have been refused, because the clause speaks against it".to_owned(),
+    });
+    Ok(against.collect())
+}
+
+fn clauses_of(assessment: &Assessment) -> Vec<ClauseId> {
+    assessment.determining.clone()
+}
+
+fn asks_price(service: &Clause) -> bool {
+    matches!(&service.kind, crate::memorandum::Kind::Service(service) if service.priced)
+}
+
+fn unpriced(
+    service: &Clause,
+    asks: bool,
+    infer: &Infer,
+) -> Result<(Vec<Deviation>, Vec<ledger::Transfer>), Box<Judgement>> {
+    if asks {
+        let remedy = format!("a binding rate-card clause that covers `{}`", infer.model);
+        return Err(Box::new(Judgement::deny(RefusalCode::Unpriced, Some(service.id.clone()), remedy)));
+    }
+    let deviation = Deviation {
+        clause: service.id.clone(),
+        code: RefusalCode::Unpriced,
+        why: "would have been refused, because no price is agreed for the model".to_owned(),
+    };
+    Ok((if asks_price(service) { vec![deviation] } else { Vec::new() }, Vec::new()))
+}
+
+fn insufficient(terms: &Terms, asset: &ledger::AssetId, bound: Amount, short: Short, tariff: &ClauseId) -> Judgement {
+    let scale = terms.memorandum().header.scale(asset).unwrap_or(0);
+    let (bound, by) = (bound.display(scale), short.by.display(scale));
+    let (clause, whose) = match short.clause {
+        Some(clause) => (clause, "the grant"),
+        None => (tariff.clone(), "what the key or the party may spend"),
+    };
+    let remedy = format!(
+        "the call reserves up to {bound} {asset}, which is {by} more than {whose} has left; ask for fewer tokens or top it up"
+    );
+    Judgement::deny(RefusalCode::InsufficientQuota, Some(clause), remedy)
+}
+

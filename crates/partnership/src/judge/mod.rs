@@ -1,0 +1,334 @@
+//! Judging: what the state answers to an act, as an entry. Pure; nothing here changes anything.
+//!
+//! Not here: what an entry does once it is written ([`State::apply`]), or the order of a turn (`partnership`).
+
+mod admit;
+mod due;
+
+pub(crate) use due::Due;
+
+use crate::act::{Act, Administer, Amend, Approve, Attest, Deed, Digest, Outcome, Principal};
+use crate::decision::{Deviation, RefusalCode};
+use crate::entry::{Decided, Settled, Verdict};
+use crate::governance::policy::Assessment;
+use crate::ids::{ActId, ClauseId, PartyId, Timestamp};
+use crate::investment::chart::{self, Legs};
+use crate::investment::funds;
+use crate::memorandum::{self, Condition};
+use crate::state::{Open, State};
+use ledger::{Amount, AssetId, Operation};
+
+/// An assessment, with the version of the memorandum it was made under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assessed {
+    /// The digest of the memorandum that was assessed by.
+    pub digest: Digest,
+    /// What its policies said.
+    pub assessment: Assessment,
+}
+
+/// A verdict with what determined it, before it is an entry.
+#[derive(Debug)]
+struct Judgement {
+    verdict: Verdict,
+    clauses: Vec<ClauseId>,
+    deviations: Vec<Deviation>,
+}
+
+impl Judgement {
+    fn allow(clauses: Vec<ClauseId>) -> Self {
+        Self { verdict: Verdict::Allow, clauses, deviations: Vec::new() }
+    }
+
+    fn deny(code: RefusalCode, clause: Option<ClauseId>, remedy: impl Into<String>) -> Self {
+        let verdict = Verdict::Deny { code, remedy: remedy.into() };
+        Self { verdict, clauses: clause.into_iter().collect(), deviations: Vec::new() }
+    }
+
+    fn invalid(remedy: impl Into<String>) -> Self {
+        Self::deny(RefusalCode::Invalid, None, remedy)
+    }
+}
+
+impl State {
+    /// Judges an act. What it answers can be applied: that is a promise of this function.
+    pub(crate) fn judge(&self, act: &Act, assessed: Option<&Assessed>, at: Timestamp) -> Decided {
+        if let (Deed::Infer(infer), Principal::Application { party, key, .. }) = (&act.deed, &act.principal) {
+            return self.admit(act, infer, party, key, assessed, at);
+        }
+        let judgement = match &act.deed {
+            _ if matches!(act.principal, Principal::Application { .. }) => {
+                Judgement::invalid("an application's key can only call models; use the operator's command line")
+            }
+            Deed::Infer(_) => Judgement::invalid("a model is called with an application's key"),
+            Deed::Amend(amend) => self.judge_amendment(amend),
+            Deed::Approve(approve) => self.judge_approval(approve),
+            Deed::Attest(attest) => self.judge_attestation(attest),
+            Deed::Draw(draw) => Judgement::allow(vec![draw.clause.clone()]),
+            Deed::Expire(expire) => Judgement::allow(vec![expire.clause.clone()]),
+            Deed::Administer(change) => self.judge_change(change),
+        };
+        self.decided(act, judgement)
+    }
+
+    /// What settles an act that is done as soon as it is allowed, or is now due.
+    pub(crate) fn settlement_of(&self, open: &Open, outcome: Outcome, leg: u16) -> Settled {
+        let act = &open.act;
+        let (transfers, charged) = match &act.deed {
+            Deed::Infer(_) => self.settle_call(open, &outcome),
+            Deed::Amend(amend) => (self.opening_of(&amend.digest, act.id, leg), None),
+            Deed::Draw(draw) => (self.drawing_of(&draw.clause, act.id), None),
+            Deed::Expire(expire) => (self.expiry_of(&expire.clause, act.id), None),
+            Deed::Administer(Administer::KeyNew(key)) => (budget_of(key, act.id), None),
+            Deed::Approve(_) | Deed::Attest(_) | Deed::Administer(_) => (Vec::new(), None),
+        };
+        Settled {
+            act: act.id,
+            kind: act.deed.name().to_owned(),
+            decided: open.index,
+            ended: outcome.ended,
+            usage: outcome.usage,
+            estimated: outcome.estimated,
+            attempts: outcome.attempts,
+            output: outcome.output,
+            charged,
+            transfers,
+        }
+    }
+
+    /// What an act that waits must be approved by.
+    pub(crate) fn waits_as(act: &Act) -> Digest {
+        match &act.deed {
+            Deed::Amend(amend) => amend.digest,
+            deed => digest_of(deed),
+        }
+    }
+
+    fn decided(&self, act: &Act, judgement: Judgement) -> Decided {
+        Decided {
+            act: act.clone(),
+            standing: self.standing_of(act),
+            memorandum: self.in_force().version(),
+            verdict: judgement.verdict,
+            clauses: judgement.clauses,
+            deviations: judgement.deviations,
+            lapses: None,
+            transfers: Vec::new(),
+        }
+    }
+
+    fn settle_call(
+        &self,
+        open: &Open,
+        outcome: &Outcome,
+    ) -> (Vec<ledger::Transfer>, Option<(Amount, AssetId)>) {
+        use crate::act::Ended;
+        let usage = match outcome.ended {
+            Ended::Done | Ended::Cancelled => outcome.usage,
+            Ended::Failed | Ended::Lost | Ended::Lapsed => None,
+        };
+        if outcome.ended == Ended::Lapsed {
+            return (lapse(open), None);
+        }
+        let settling =
+            funds::settle(open.act.id.as_u128(), &open.reservations, open.tariff.as_ref(), usage, &open.operator);
+        (settling.transfers, settling.charged)
+    }
+
+    fn judge_amendment(&self, amend: &Amend) -> Judgement {
+        let terms = self.in_force();
+        let (clause, by) = terms.amenders();
+        let clause = clause.cloned();
+        let Some(proposed) = self.library.get(&amend.digest) else {
+            return Judgement::invalid("the proposed document is not at hand; send its text with the proposal");
+        };
+        let header = &proposed.memorandum().header;
+        let next = terms.version().saturating_add(1);
+        if header.version != amend.version || header.version != next {
+            return Judgement::invalid(format!("version {} is in force, so an amendment is version {next}", terms.version()));
+        }
+        if header.previous != Some(terms.digest().0) {
+            return Judgement::invalid(format!("an amendment names the version before it: previous = \"{}\"", terms.digest().hex()));
+        }
+        if header.parties != terms.memorandum().header.parties {
+            return Judgement::invalid("an amendment has the same parties in the same roles");
+        }
+        if self.waiting.values().any(|waiting| waiting.digest == amend.digest) {
+            return Judgement::invalid("this amendment waits already; approve it instead");
+        }
+        Judgement {
+            verdict: Verdict::Escalate { digest: amend.digest, by },
+            clauses: clause.into_iter().collect(),
+            deviations: Vec::new(),
+        }
+    }
+
+    fn judge_approval(&self, approve: &Approve) -> Judgement {
+        let found = approve.act.parse::<ActId>().ok().and_then(|id| self.waiting.get(&id));
+        let Some(waiting) = found else {
+            return Judgement::invalid("no act of this id waits for approval");
+        };
+        if waiting.digest != approve.digest {
+            return Judgement::invalid(format!("the digest is not that of the waiting act, which is {}", waiting.digest));
+        }
+        if !waiting.by.contains(&approve.party) {
+            return Judgement::invalid(format!("party `{}` is not among those whose approval is asked", approve.party));
+        }
+        if waiting.given.contains_key(&approve.party) {
+            return Judgement::invalid(format!("party `{}` has approved already", approve.party));
+        }
+        let signed = match &waiting.act.deed {
+            Deed::Amend(_) => memorandum::signing_bytes(&approve.digest.0),
+            _ => crate::act::approval_bytes(&approve.digest),
+        };
+        if !self.is_signed(&approve.party, &signed, &approve.signature) {
+            return Judgement::invalid(bad_signature(&approve.party));
+        }
+        Judgement::allow(waiting.clause.iter().cloned().collect())
+    }
+
+    fn judge_attestation(&self, attest: &Attest) -> Judgement {
+        let terms = self.in_force();
+        let Some((clause, tranche)) = terms.tranches().find(|(clause, _)| clause.id == attest.clause) else {
+            return Judgement::invalid(format!("no tranche of the memorandum in force is named `{}`", attest.clause));
+        };
+        let Condition::Milestone { attested_by, .. } = &tranche.condition else {
+            return Judgement::invalid(format!("tranche `{}` waits for its date, not for a milestone", clause.id));
+        };
+        if self.booked.contains_key(&attest.clause) {
+            return Judgement::invalid(format!("tranche `{}` is booked or has lapsed already", clause.id));
+        }
+        if !attested_by.contains(&attest.party) {
+            return Judgement::invalid(format!("party `{}` is not among those who attest it", attest.party));
+        }
+        let given = self.attested.get(&(attest.clause.clone(), attest.evidence));
+        if given.is_some_and(|given| given.contains(&attest.party)) {
+            return Judgement::invalid(format!("party `{}` has attested this evidence already", attest.party));
+        }
+        let signed = crate::act::attestation_bytes(&attest.clause, &attest.evidence);
+        if !self.is_signed(&attest.party, &signed, &attest.signature) {
+            return Judgement::invalid(bad_signature(&attest.party));
+        }
+        Judgement::allow(vec![clause.id.clone()])
+    }
+
+    fn judge_change(&self, change: &Administer) -> Judgement {
+        if let Err(error) = self.registry.check(change) {
+            return Judgement::invalid(error.to_string());
+        }
+        if let Some(remedy) = self.names_unknown(change) {
+            return Judgement::invalid(remedy);
+        }
+        let terms = self.in_force();
+        let mut judgement = Judgement::allow(Vec::new());
+        for (clause, requirement) in terms.requirements(change.name()) {
+            if clause.force.is_binding() {
+                judgement.clauses = vec![clause.id.clone()];
+                judgement.verdict = Verdict::Escalate {
+                    digest: digest_of(&Deed::Administer(change.clone())),
+                    by: requirement.approved_by.clone(),
+                };
+            } else {
+                judgement.deviations.push(Deviation {
+                    clause: clause.id.clone(),
+                    code: RefusalCode::Forbidden,
+                    why: "would have waited, because both sides were to approve it".to_owned(),
+                });
+            }
+        }
+        judgement
+    }
+
+    /// What in a change names a party or an asset that the memorandum does not know.
+    fn names_unknown(&self, change: &Administer) -> Option<String> {
+        let header = &self.in_force().memorandum().header;
+        match change {
+            Administer::ApplicationAdd(application) if header.party(&application.party).is_none() => {
+                Some(format!("party `{}` is not in the memorandum", application.party))
+            }
+            Administer::KeyNew(key) => {
+                let budget = key.budget.as_ref()?;
+                let unknown = header.scale(&AssetId::from(budget.asset.as_str())).is_none();
+                unknown.then(|| format!("asset `{}` is not in the memorandum", budget.asset))
+            }
+            _ => None,
+        }
+    }
+
+    fn is_signed(&self, party: &PartyId, bytes: &[u8], signature: &str) -> bool {
+        use base64::Engine as _;
+        let decoded = base64::engine::general_purpose::STANDARD.decode(signature).ok();
+        let signature: Option<[u8; 64]> = decoded.and_then(|bytes| bytes.try_into().ok());
+        self.vkeys.get(party).zip(signature).is_some_and(|(vkey, signature)| vkey.verify_bytes(bytes, &signature))
+    }
+
+    fn opening_of(&self, digest: &Digest, act: ActId, leg: u16) -> Vec<ledger::Transfer> {
+        self.library.get(digest).map_or_else(Vec::new, |terms| chart::opening(terms, &self.book, act.as_u128(), leg))
+    }
+
+    fn drawing_of(&self, clause: &ClauseId, act: ActId) -> Vec<ledger::Transfer> {
+        self.empty(clause, act, "undrawn", "drawn")
+    }
+
+    fn expiry_of(&self, clause: &ClauseId, act: ActId) -> Vec<ledger::Transfer> {
+        let is_grant = self.in_force().grants().any(|(grant, _)| grant.id == *clause);
+        let (from, to) = if is_grant { ("available", "breakage") } else { ("undrawn", "lapsed") };
+        self.empty(clause, act, from, to)
+    }
+
+    /// Moves what is left in one stage of a grant or tranche to another.
+    fn empty(&self, id: &ClauseId, act: ActId, from: &str, to: &str) -> Vec<ledger::Transfer> {
+        let terms = self.in_force();
+        let Some(clause) = terms.memorandum().clause(id) else { return Vec::new() };
+        let account = match from {
+            "available" => chart::grant,
+            _ => chart::commitment,
+        };
+        let pool = account(clause, from);
+        let left = self.book.balance(&pool).map_or(0, |balance| balance.available());
+        let (Some(asset), true) = (self.book.asset_of(&pool), left > 0) else { return Vec::new() };
+        let mut legs = Legs::new(act.as_u128(), 0);
+        legs.push(Operation::Move, pool.clone(), account(clause, to), asset.clone(), Amount::new(left));
+        legs.done()
+    }
+}
+
+fn lapse(open: &Open) -> Vec<ledger::Transfer> {
+    let first = u16::try_from(open.reservations.len()).unwrap_or(u16::MAX);
+    let mut legs = Legs::new(open.act.id.as_u128(), first);
+    for reservation in &open.reservations {
+        legs.resolve(Operation::Lapse { pending: reservation.id }, reservation, reservation.amount);
+    }
+    legs.done()
+}
+
+fn budget_of(key: &crate::act::Key, act: ActId) -> Vec<ledger::Transfer> {
+    let mut legs = Legs::new(act.as_u128(), 0);
+    if let Some(budget) = &key.budget {
+        let (issued, available) = (chart::budget(&key.id, "issued"), chart::budget(&key.id, "available"));
+        let asset = AssetId::from(budget.asset.as_str());
+        legs.push(Operation::Move, issued, available, asset, Amount::new(budget.amount));
+    }
+    legs.done()
+}
+
+/// The digest of the exact thing that a waiting act would do.
+fn digest_of(deed: &Deed) -> Digest {
+    let what = serde_json::to_vec(&match deed {
+        Deed::Administer(change) => serde_json::to_value(change),
+        Deed::Amend(amend) => serde_json::to_value(amend),
+        Deed::Infer(infer) => serde_json::to_value(infer),
+        Deed::Approve(approve) => serde_json::to_value(approve),
+        Deed::Attest(attest) => serde_json::to_value(attest),
+        Deed::Draw(draw) => serde_json::to_value(draw),
+        Deed::Expire(expire) => serde_json::to_value(expire),
+    }
+    .unwrap_or_default())
+    .unwrap_or_default();
+    let head = format!("countersign/act/v1\0{}\0", deed.name());
+    Digest(record::hash::sha256(&[head.as_bytes(), &what].concat()))
+}
+
+fn bad_signature(party: &PartyId) -> String {
+    format!("the signature does not verify with the key of party `{party}`")
+}

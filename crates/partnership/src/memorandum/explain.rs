@@ -1,0 +1,240 @@
+//! One plain sentence for each clause, from its block alone, so that a lawyer can lay it beside the prose.
+//!
+//! Not here: the prose itself, which these sentences never look at.
+
+use ledger::Price;
+
+use super::clause::{
+    Accountable, Amendment, CashTranche, Clause, ComputeCredit, Condition, ExpiryApplies, Force, Kind, Money,
+    Policy, RateCard, Requirement, Service, Term, Undisclosed,
+};
+use super::header::Header;
+use crate::ids::{ClauseId, PartyId};
+
+/// What the block of a clause says, as one sentence.
+#[must_use]
+pub fn explain(header: &Header, clause: &Clause) -> String {
+    let Voice { must, will } = Voice::of(clause.force);
+    let teller = Teller { header, must, will };
+    let said = match &clause.kind {
+        Kind::ComputeCredit(grant) => teller.compute_credit(grant),
+        Kind::CashTranche(tranche) => teller.cash_tranche(tranche),
+        Kind::RateCard(card) => teller.rate_card(card),
+        Kind::Undisclosed(matter) => teller.undisclosed(matter),
+        Kind::Policy(policy) => teller.policy(policy),
+        Kind::Requirement(requirement) => teller.requirement(requirement),
+        Kind::Service(service) => teller.service(service),
+        Kind::Accountable(person) => teller.accountable(person),
+        Kind::Amendment(amendment) => teller.amendment(amendment),
+        Kind::Term(term) => teller.term(term),
+    };
+    let force = if clause.force.is_binding() { "Binding" } else { "Not binding" };
+    format!("{force}, {}: {said}.", clause.source.as_str())
+}
+
+/// A binding clause says what happens; another says what is intended.
+struct Voice {
+    must: &'static str,
+    will: &'static str,
+}
+
+impl Voice {
+    const fn of(force: Force) -> Self {
+        match force {
+            Force::Binding => Self { must: "must", will: "" },
+            Force::NonBinding => Self { must: "should", will: "intends to " },
+        }
+    }
+}
+
+struct Teller<'a> {
+    header: &'a Header,
+    must: &'static str,
+    will: &'static str,
+}
+
+impl Teller<'_> {
+    fn compute_credit(&self, grant: &ComputeCredit) -> String {
+        let until = grant.expires.map_or_else(String::new, |date| format!(" and before {date}"));
+        let counted = match grant.expiry_applies {
+            ExpiryApplies::Reserve => "when a call starts",
+            ExpiryApplies::Settle => "when a call ends",
+        };
+        format!(
+            "{} {} {} {} to spend on {} from {}{until}, measured {counted}, in burn order {}",
+            self.name(&grant.from),
+            self.does("grants", "grant"),
+            self.name(&grant.to),
+            self.money(&grant.amount),
+            models(&grant.models),
+            grant.starts,
+            grant.burn_order,
+        )
+    }
+
+    fn cash_tranche(&self, tranche: &CashTranche) -> String {
+        let (from, to, amount) =
+            (self.name(&tranche.from), self.name(&tranche.to), self.money(&tranche.amount));
+        let condition = match &tranche.condition {
+            Condition::Date(date) => format!("on {date}"),
+            Condition::Milestone { text, attested_by } => {
+                format!("once attested by {}: {text}", self.each(attested_by))
+            }
+        };
+        if tranche.already_paid {
+            return format!("{from} has already paid {to} {amount} ({condition}); nothing is paid from here");
+        }
+        let lapses = tranche.lapses.map_or_else(String::new, |date| format!("; it lapses on {date}"));
+        format!("{from} {} {to} {amount} {condition}{lapses}", self.does("pays", "pay"))
+    }
+
+    fn rate_card(&self, card: &RateCard) -> String {
+        let tokens = format!("{} tokens", card.per);
+        let request = if card.request.numerator() == 0 {
+            String::new()
+        } else {
+            format!(" and {} for each request", self.price(card.request, 1, card))
+        };
+        format!(
+            "from {} calls to {} {} {} for {tokens} of input, {} for {tokens} of output{request}",
+            card.from,
+            models(&card.models),
+            if self.must == "must" { "cost" } else { "should cost" },
+            self.price(card.input, card.per, card),
+            self.price(card.output, card.per, card),
+        )
+    }
+
+    fn undisclosed(&self, matter: &Undisclosed) -> String {
+        let announced =
+            matter.announced.as_deref().map_or_else(String::new, |when| format!(", announced {when}"));
+        let by = matter.reported_by.as_deref().unwrap_or("others");
+        let reported = matter.reported.as_ref().map_or_else(
+            || "its amount is not disclosed".to_owned(),
+            |money| format!("{} is the amount reported by {by}", self.money(money)),
+        );
+        format!("{}{announced}: {reported}, and nothing moves", matter.about)
+    }
+
+    fn policy(&self, policy: &Policy) -> String {
+        let text = policy.cedar.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = text.trim_end_matches(';').to_owned();
+        let effect = if self.must == "must" {
+            "a call is refused where it is forbidden by"
+        } else {
+            "a call is noted where it is forbidden by"
+        };
+        format!("{effect} `{text}`")
+    }
+
+    fn requirement(&self, requirement: &Requirement) -> String {
+        let acts = requirement.acts.join(", ");
+        format!(
+            "{} {} approve before any of these takes effect: {acts}",
+            self.each(&requirement.approved_by),
+            self.must
+        )
+    }
+
+    fn service(&self, service: &Service) -> String {
+        let images = service.image_tokens.map_or_else(
+            || "images are refused".to_owned(),
+            |tokens| format!("an image counts for at most {tokens} tokens"),
+        );
+        let priced = if service.priced { "each call needs a price" } else { "a call needs no price" };
+        format!(
+            "{} {} {} to {}, with at most {} tokens in all and {} of output where the caller sets none; {images}; {priced}",
+            self.name(&service.by),
+            self.does("serves", "serve"),
+            models(&service.models),
+            self.each(&service.to),
+            service.context_tokens,
+            service.max_output_tokens,
+        )
+    }
+
+    fn accountable(&self, person: &Accountable) -> String {
+        let about =
+            if person.clauses.is_empty() { "every clause".to_owned() } else { clauses(&person.clauses) };
+        let until = person.until.map_or_else(String::new, |date| format!(" until {date}"));
+        let Accountable { person: name, role, since, .. } = person;
+        format!(
+            "{name}, {role}, answers for {about} on the side of {} from {since}{until}",
+            self.name(&person.party)
+        )
+    }
+
+    fn amendment(&self, amendment: &Amendment) -> String {
+        let notice = amendment
+            .notice
+            .as_deref()
+            .map_or_else(String::new, |notice| format!(", with notice of {notice}"));
+        format!(
+            "{} {} sign a new version before it takes effect{notice}",
+            self.each(&amendment.approved_by),
+            self.must
+        )
+    }
+
+    fn term(&self, term: &Term) -> String {
+        let ends =
+            term.ends.map_or_else(|| "without an end".to_owned(), |date| format!("and ends before {date}"));
+        let notice = term
+            .notice
+            .as_deref()
+            .map_or_else(String::new, |notice| format!("; it may be ended with notice of {notice}"));
+        let survives = if term.survives.is_empty() {
+            String::new()
+        } else {
+            format!("; what outlives it: {}", clauses(&term.survives))
+        };
+        format!("the memorandum runs from {} {ends}{notice}{survives}", term.starts)
+    }
+
+    fn does(&self, does: &str, to_do: &str) -> String {
+        if self.will.is_empty() { does.to_owned() } else { format!("{}{to_do}", self.will) }
+    }
+
+    fn name(&self, id: &PartyId) -> String {
+        self.header.party(id).map_or_else(|| id.to_string(), |party| party.name.clone())
+    }
+
+    fn each(&self, ids: &[PartyId]) -> String {
+        let names: Vec<String> = ids.iter().map(|id| self.name(id)).collect();
+        match names.as_slice() {
+            [first, second] => format!("both {first} and {second}"),
+            names => names.join(", "),
+        }
+    }
+
+    fn money(&self, money: &Money) -> String {
+        let scale = self.header.scale(&money.asset).unwrap_or(0);
+        format!("{} {}", money.amount.display(scale), money.asset)
+    }
+
+    /// The price for `units`, back in the decimals of the file: what the asset cannot hold is written out.
+    fn price(&self, price: Price, units: u64, card: &RateCard) -> String {
+        let scale = self.header.scale(&card.asset).unwrap_or(0);
+        let finer = price.per().checked_div(units).unwrap_or(1);
+        let decimals = u8::try_from(finer.checked_ilog10().unwrap_or(0)).unwrap_or(u8::MAX);
+        let amount = ledger::Amount::new(price.numerator()).display(scale.saturating_add(decimals));
+        let amount = amount.trim_end_matches('0').trim_end_matches('.');
+        format!("{amount} {}", card.asset)
+    }
+}
+
+fn models(models: &[String]) -> String {
+    if models.iter().any(|model| model == "*") {
+        "every model".to_owned()
+    } else {
+        ticked(models.iter().map(String::as_str))
+    }
+}
+
+fn clauses(clauses: &[ClauseId]) -> String {
+    ticked(clauses.iter().map(ClauseId::as_str))
+}
+
+fn ticked<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}

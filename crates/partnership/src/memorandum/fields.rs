@@ -1,0 +1,335 @@
+//! The table of every block and every field: what the reader checks against, and what `docs/MEMORANDUM.md` is written from.
+//!
+//! Not here: reading a value (`read`), or what follows from it.
+
+use super::clause::{Area, REQUIREMENT_ACTS};
+
+/// What a field may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Text,
+    Cedar,
+    Word(&'static [&'static str]),
+    Words(&'static [&'static str]),
+    Count { min: u64, max: u64 },
+    Flag,
+    Date,
+    Duration,
+    Announced,
+    Money,
+    Price,
+    Party,
+    Parties,
+    Clauses,
+    Models,
+    Digest,
+    Signatories,
+    Assets,
+    Keys,
+    Bounds,
+}
+
+impl Shape {
+    /// The shape in words, with an example; also what a reader is told who wrote something else.
+    pub(super) fn describe(self) -> String {
+        let text = match self {
+            Self::Text => "text, not empty",
+            Self::Cedar => "text in Cedar, in `'''` quotes",
+            Self::Word(words) => return format!("one of {}", listed(words)),
+            Self::Words(words) => return format!("a list out of {}", listed(words)),
+            Self::Count { min, max: u64::MAX } => return format!("a whole number from {min}"),
+            Self::Count { min, max } => return format!("a whole number from {min} to {max}"),
+            Self::Flag => "`true` or `false`",
+            Self::Date => "a date: `2026-01-31`",
+            Self::Duration => "an ISO 8601 duration of days, weeks, months or years: `\"P30D\"`",
+            Self::Announced => "a year, month or day as text: `\"2023\"`, `\"2023-01\"`, `\"2023-01-23\"`",
+            Self::Money => "an amount with its asset: `\"5000000.00 USD\"`",
+            Self::Price => "a price of up to 12 decimals with its asset: `\"0.50 CREDIT\"`",
+            Self::Party => "a party's id",
+            Self::Parties => "a list of parties' ids, not empty: `[\"a\", \"b\"]`",
+            Self::Clauses => "a list of clauses' ids",
+            Self::Models => "a list of model ids, not empty; `[\"*\"]` is every model",
+            Self::Digest => "a SHA-256 digest: 64 lower-case hexadecimal digits",
+            Self::Signatories => "a list of `{ id = \"…\", name = \"…\", role = \"…\" }`, two or more",
+            Self::Assets => "a table of assets and their decimals: `{ GPUH = 3 }`",
+            Self::Keys => "a table of parties and their vkeys",
+            Self::Bounds => "a table: `{ image = 1500 }`",
+        };
+        text.to_owned()
+    }
+}
+
+fn listed(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a field has to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// It has.
+    Must,
+    /// It may be left out; the text says what holds then.
+    May(&'static str),
+}
+
+/// One field of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    pub(super) need: Need,
+    pub(super) meaning: &'static str,
+}
+
+/// One kind of clause.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) area: Area,
+    pub(super) meaning: &'static str,
+    pub(super) fields: &'static [Field],
+    pub(super) example: &'static str,
+}
+
+const fn must(name: &'static str, shape: Shape, meaning: &'static str) -> Field {
+    Field { name, shape, need: Need::Must, meaning }
+}
+
+const fn may(name: &'static str, shape: Shape, without: &'static str, meaning: &'static str) -> Field {
+    Field { name, shape, need: Need::May(without), meaning }
+}
+
+const FORCES: &[&str] = &["binding", "non-binding"];
+const TOKENS: Shape = Shape::Count { min: 0, max: 1_000_000_000 };
+
+/// The fields of the header.
+pub(super) const HEADER: &[Field] = &[
+    must("title", Shape::Text, "the memorandum's name"),
+    must("version", Shape::Count { min: 1, max: u64::MAX }, "1 for the first, one more with each amendment"),
+    must(
+        "parties",
+        Shape::Signatories,
+        "who agrees; exactly one has the role `operator` and runs the service",
+    ),
+    must("effective", Shape::Date, "the first day (UTC) on which it may be in force"),
+    may(
+        "prevails",
+        Shape::Word(&["prose", "blocks"]),
+        "`prose`",
+        "which is right where prose and block disagree",
+    ),
+    may("force", Shape::Word(FORCES), "every clause states its own", "the force of clauses that state none"),
+    may(
+        "threshold",
+        Shape::Count { min: 1, max: u32::MAX as u64 },
+        "all parties",
+        "how many parties must sign",
+    ),
+    may(
+        "assets",
+        Shape::Assets,
+        "the built-in ones",
+        "further assets; built in are USD 2, EUR 2, GBP 2 and CREDIT 9",
+    ),
+    may("previous", Shape::Digest, "version 1", "SHA-256 of the version before; needed from version 2 on"),
+    may("vkeys", Shape::Keys, "as the record says", "the parties' signing keys"),
+    may("recovery", Shape::Keys, "no recovery", "keys that may replace a lost signing key"),
+];
+
+/// The fields of every clause.
+pub(super) const COMMON: &[Field] = &[
+    must("kind", Shape::Text, "one of the kinds below"),
+    may("force", Shape::Word(FORCES), "the header's", "`binding` is enforced, `non-binding` only observed"),
+    must(
+        "source",
+        Shape::Word(&["signed", "disclosed", "reported", "inferred"]),
+        "where the terms come from",
+    ),
+];
+
+/// Every kind of clause.
+pub(super) const KINDS: &[Row] = &[
+    Row {
+        name: "compute-credit",
+        area: Area::Investment,
+        meaning: "A grant that pays for calls. It is spent by reservations, never beyond its amount; what is left at its expiry is gone.",
+        fields: &[
+            must("from", Shape::Party, "who grants"),
+            must("to", Shape::Party, "whose applications spend"),
+            must("amount", Shape::Money, "the whole grant, more than zero"),
+            must("models", Shape::Models, "what it may be spent on"),
+            may("starts", Shape::Date, "the header's `effective`", "the first day on which it may be spent"),
+            may(
+                "expires",
+                Shape::Date,
+                "never",
+                "the first day on which it may no longer be spent; not together with `duration`",
+            ),
+            may("duration", Shape::Duration, "never", "how long after `starts` it expires"),
+            may(
+                "burn_order",
+                Shape::Count { min: 0, max: u32::MAX as u64 },
+                "100",
+                "grants with a lower number are spent first",
+            ),
+            may(
+                "expiry_applies",
+                Shape::Word(&["reserve", "settle"]),
+                "`reserve`",
+                "whether a call under way at the expiry is still paid for (`reserve`) or not (`settle`)",
+            ),
+        ],
+        example: "kind = \"compute-credit\"\nforce = \"binding\"\nsource = \"signed\"\nfrom = \"northwind\"\nto = \"halcyon\"\namount = \"1000.000000000 CREDIT\"\nmodels = [\"*\"]\nduration = \"P1Y\"\n",
+    },
+    Row {
+        name: "cash-tranche",
+        area: Area::Investment,
+        meaning: "A payment in money that falls due on a date or on a milestone. It is booked once, never before its condition holds.",
+        fields: &[
+            must("from", Shape::Party, "who pays"),
+            must("to", Shape::Party, "who is paid"),
+            must("amount", Shape::Money, "how much, more than zero"),
+            may(
+                "due",
+                Shape::Date,
+                "a milestone",
+                "the day on which it falls due; either this or `milestone`",
+            ),
+            may("milestone", Shape::Text, "a date", "what must be reached, in words"),
+            may(
+                "attested_by",
+                Shape::Parties,
+                "a date",
+                "who must each attest the milestone over the same digest; needed with `milestone`",
+            ),
+            may("lapses", Shape::Date, "never", "the first day on which it can no longer fall due"),
+            may(
+                "already_paid",
+                Shape::Flag,
+                "`false`",
+                "paid before this memorandum: shown, never paid from here",
+            ),
+        ],
+        example: "kind = \"cash-tranche\"\nforce = \"binding\"\nsource = \"signed\"\nfrom = \"northwind\"\nto = \"halcyon\"\namount = \"250000.00 USD\"\nmilestone = \"the first joint model is released\"\nattested_by = [\"northwind\", \"halcyon\"]\n",
+    },
+    Row {
+        name: "rate-card",
+        area: Area::Investment,
+        meaning: "Prices of calls. A card that names a model goes before one for `*`; a later card replaces an earlier one from its day on, and calls made before keep their price.",
+        fields: &[
+            must("models", Shape::Models, "what is priced"),
+            must("input", Shape::Price, "the price of input, for so many tokens"),
+            must("output", Shape::Price, "the price of output, for so many tokens"),
+            may("request", Shape::Price, "nothing", "the price of each request, on top"),
+            may(
+                "per",
+                Shape::Count { min: 1, max: 1_000_000_000 },
+                "1000000",
+                "how many tokens `input` and `output` are for",
+            ),
+            may("from", Shape::Date, "the header's `effective`", "the first day on which the prices hold"),
+        ],
+        example: "kind = \"rate-card\"\nforce = \"binding\"\nsource = \"signed\"\nmodels = [\"smollm2-135m-instruct\"]\ninput = \"0.50 CREDIT\"\noutput = \"1.50 CREDIT\"\n",
+    },
+    Row {
+        name: "undisclosed",
+        area: Area::Investment,
+        meaning: "Something agreed whose terms are not public. It is shown with what others report about it, and moves nothing.",
+        fields: &[
+            must("about", Shape::Text, "what it is about"),
+            may("reported", Shape::Money, "unknown", "the amount that others report"),
+            may("reported_by", Shape::Text, "unknown", "who reports it; needed with `reported`"),
+            may("announced", Shape::Announced, "unknown", "when it was announced"),
+        ],
+        example: "kind = \"undisclosed\"\nforce = \"non-binding\"\nsource = \"disclosed\"\nabout = \"an option on a later round\"\nannounced = \"2025-11\"\n",
+    },
+    Row {
+        name: "policy",
+        area: Area::Governance,
+        meaning: "Rules over calls, in Cedar, checked strictly against the vocabulary below. A binding `forbid` that holds refuses the call; a non-binding one is recorded as a deviation. A `forbid` that cannot be evaluated counts as one that holds.",
+        fields: &[must("cedar", Shape::Cedar, "one or more Cedar policies")],
+        example: "kind = \"policy\"\nforce = \"binding\"\nsource = \"signed\"\ncedar = '''\nforbid (principal, action == Action::\"infer\", resource)\nwhen { principal.audience == \"consumer\" && context.tools > 0 };\n'''\n",
+    },
+    Row {
+        name: "requirement",
+        area: Area::Governance,
+        meaning: "Approvals that certain acts need before they take effect, each over the digest of the exact act.",
+        fields: &[
+            must("acts", Shape::Words(REQUIREMENT_ACTS), "the acts"),
+            must("approved_by", Shape::Parties, "who must approve each of them"),
+        ],
+        example: "kind = \"requirement\"\nforce = \"binding\"\nsource = \"signed\"\nacts = [\"application-add\"]\napproved_by = [\"northwind\", \"halcyon\"]\n",
+    },
+    Row {
+        name: "service",
+        area: Area::Cloud,
+        meaning: "Models that the operator serves, to whom, and the bounds by which a call is reserved.",
+        fields: &[
+            must("by", Shape::Party, "who serves: the operator"),
+            must("to", Shape::Parties, "whose applications may call"),
+            must("models", Shape::Models, "what is served"),
+            must(
+                "context_tokens",
+                Shape::Count { min: 1, max: 1_000_000_000 },
+                "most tokens of input and output together",
+            ),
+            may(
+                "max_output_tokens",
+                Shape::Count { min: 1, max: 1_000_000_000 },
+                "512",
+                "most tokens of output where the caller sets none",
+            ),
+            may(
+                "input_overhead_tokens",
+                TOKENS,
+                "64",
+                "most tokens that the model's template adds to an input",
+            ),
+            may("per_message_tokens", TOKENS, "16", "most tokens that the template adds to each message"),
+            may(
+                "input_bounds",
+                Shape::Bounds,
+                "no images",
+                "most tokens that one part counts for, by its sort; a part without a bound is refused",
+            ),
+            may("priced", Shape::Flag, "`true`", "whether a call needs a rate card"),
+        ],
+        example: "kind = \"service\"\nforce = \"binding\"\nsource = \"signed\"\nby = \"northwind\"\nto = [\"halcyon\"]\nmodels = [\"smollm2-135m-instruct\"]\ncontext_tokens = 2048\ninput_bounds = { image = 1500 }\n",
+    },
+    Row {
+        name: "accountable",
+        area: Area::Governance,
+        meaning: "The one person who answers for clauses on one side.",
+        fields: &[
+            must("party", Shape::Party, "the side"),
+            must("person", Shape::Text, "the person's name"),
+            must("role", Shape::Text, "the person's office"),
+            may("clauses", Shape::Clauses, "all clauses", "what the person answers for"),
+            may("since", Shape::Date, "the header's `effective`", "the first day"),
+            may("until", Shape::Date, "open", "the first day no longer"),
+        ],
+        example: "kind = \"accountable\"\nforce = \"binding\"\nsource = \"signed\"\nparty = \"halcyon\"\nperson = \"Ada Example\"\nrole = \"head of research\"\n",
+    },
+    Row {
+        name: "amendment",
+        area: Area::General,
+        meaning: "How the memorandum itself is changed. At most one.",
+        fields: &[
+            must("approved_by", Shape::Parties, "who must sign a new version"),
+            may("notice", Shape::Duration, "none", "notice before a new version takes effect"),
+        ],
+        example: "kind = \"amendment\"\nforce = \"binding\"\nsource = \"signed\"\napproved_by = [\"northwind\", \"halcyon\"]\nnotice = \"P30D\"\n",
+    },
+    Row {
+        name: "term",
+        area: Area::General,
+        meaning: "How long the memorandum runs. At most one.",
+        fields: &[
+            may("starts", Shape::Date, "the header's `effective`", "the first day"),
+            may("ends", Shape::Date, "open", "the first day no longer"),
+            may("notice", Shape::Duration, "none", "notice to end it earlier"),
+            may("survives", Shape::Clauses, "none", "clauses that go on after it"),
+        ],
+        example: "kind = \"term\"\nforce = \"binding\"\nsource = \"signed\"\nends = 2030-01-01\nnotice = \"P90D\"\n",
+    },
+];

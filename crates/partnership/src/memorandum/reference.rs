@@ -1,0 +1,88 @@
+//! The reference of the format, `docs/MEMORANDUM.md`, written from the table that the reader checks against.
+//!
+//! Not here: that table (`fields`).
+
+use super::clause::Area;
+use super::fields::{COMMON, Field, HEADER, KINDS, Need, Row};
+use crate::governance::VOCABULARY;
+
+/// The text of `docs/MEMORANDUM.md`.
+#[must_use]
+pub fn reference() -> String {
+    let mut text = INTRODUCTION.to_owned();
+    text.push_str("\n## The header\n\n");
+    text.push_str(&format_table(HEADER));
+    text.push_str("\n```toml\n");
+    text.push_str(HEADER_EXAMPLE);
+    text.push_str("```\n\n## Every clause\n\n");
+    text.push_str(&format_table(COMMON));
+    for (area, heading) in AREAS {
+        text.push_str(&format!("\n## {heading}\n"));
+        let rows = KINDS.iter().filter(|row| row.area == *area);
+        text.extend(rows.map(kind));
+    }
+    text.push_str(VOCABULARY_INTRODUCTION);
+    text.push_str("\n```cedar\n");
+    text.push_str(VOCABULARY);
+    text.push_str("```\n");
+    text.push_str(SIGNATURES);
+    text
+}
+
+const AREAS: &[(Area, &str)] = &[
+    (Area::Investment, "Investment"),
+    (Area::Governance, "Governance"),
+    (Area::Cloud, "Cloud"),
+    (Area::General, "General"),
+];
+
+fn kind(row: &Row) -> String {
+    let Row { name, meaning, fields, example, .. } = row;
+    format!("\n### `{name}`\n\n{meaning}\n\n{}\n```toml\n{example}```\n", format_table(fields))
+}
+
+fn format_table(fields: &[Field]) -> String {
+    let head = "| field | holds | without it | meaning |\n| --- | --- | --- | --- |\n".to_owned();
+    fields.iter().fold(head, |mut text, field| {
+        text.push_str(&line(field));
+        text
+    })
+}
+
+fn line(field: &Field) -> String {
+    let Field { name, shape, need, meaning } = field;
+    let without = match need {
+        Need::Must => "an error",
+        Need::May(without) => without,
+    };
+    format!("| `{name}` | {} | {without} | {meaning} |\n", shape.describe())
+}
+
+const INTRODUCTION: &str = "# The memorandum\n\n\
+A memorandum is one Markdown file. The prose is for lawyers; fenced blocks of TOML beside it are for the machine. This page \
+lists everything a block may say. It is written by the program from the table it checks memoranda against.\n\n\
+- One block opens with ```` ```toml memorandum ````: the header. Each clause opens with ```` ```toml clause <id> ````. Both \
+stand at the start of a line and close with three backticks.\n\
+- Ids are lower-case letters and digits with single hyphens between them. An id is unique, and stays with its clause in every \
+later version.\n\
+- Money is text with its asset. Bare numbers are refused, so that no amount is ever a float. Days are TOML dates, in UTC; a \
+period runs from its first day up to, and not including, the day it ends.\n\
+- An unknown field, kind, asset, party or clause is an error, shown with file, line, column and a caret. All errors are shown at \
+once.\n\
+- Carriage returns, a byte order mark, tabs in blocks, and characters that hide or turn text are refused: what is signed is what \
+is seen.\n\
+- The heading above a block is the clause's title, and the paragraphs of that section are its prose: the reason a person is \
+given when the clause decides something.\n";
+
+const HEADER_EXAMPLE: &str = "title = \"Memorandum between Northwind Cloud and Halcyon Research\"\nversion = 1\nparties = [\n  { id = \"northwind\", name = \"Northwind Cloud\", role = \"operator\" },\n  { id = \"halcyon\", name = \"Halcyon Research\", role = \"research\" },\n]\neffective = 2026-01-01\nprevails = \"prose\"\n";
+
+const VOCABULARY_INTRODUCTION: &str = "\n## What a policy may speak of\n\n\
+Cedar's own rules hold: a `forbid` goes before every `permit`. Each `service` clause permits the calls it covers, so a policy \
+usually only forbids. A `permit` in a binding policy adds to what services permit; in a non-binding one it gives nothing.\n";
+
+const SIGNATURES: &str = "\n## Signatures\n\n\
+Each party signs, with Ed25519, the bytes `countersign/memorandum/v1`, a zero byte, and the 32 bytes of the SHA-256 of the file. \
+The signatures stand in `memorandum.sigs`:\n\n\
+```toml\n[[signature]]\nparty = \"northwind\"\nkey = \"<the party's vkey>\"\ndigest = \"<SHA-256 of the file, hexadecimal>\"\nsignature = \"<64 bytes, base64>\"\nat = \"2026-01-01T09:00:00.000Z\"\n```\n\n\
+A version is in force once as many parties as its `threshold` have signed it and its `effective` day has come. A later version \
+names the digest of the one before in `previous`, and is signed with the keys the parties had before it.\n";

@@ -1,0 +1,348 @@
+//! One turn: commands in, entries out, answers back. The only place where a warrant is made.
+//!
+//! Not here: threads, disks and clocks. `turn` appends to the log's buffer and never syncs; the clerk lets a reply go when the
+//! durable watermark has passed its index.
+
+use crate::act::{Act, Deed, Ended, Outcome, Principal};
+use crate::decision::{Decision, Refusal, Settlement, Ticket, Warrant};
+use crate::entry::{Body, ClockStep, Decided, Entry, EntryError, Genesis, Refused, Settled, StateDigest, Tally, Verdict};
+use crate::ids::{ActId, Timestamp};
+use crate::investment::chart;
+use crate::judge::Due;
+use crate::state::{Open, ReplayError, State};
+use record::{Log, LogError};
+use std::sync::Arc;
+
+pub use crate::judge::Assessed;
+
+/// A state digest is written after so many entries.
+pub const DIGEST_EVERY: u64 = 1024;
+
+/// What the clerk hands to a turn.
+#[derive(Debug)]
+pub enum Command {
+    /// An act is proposed, with the assessment made of it beforehand where it is a model call.
+    Propose(Act, Option<Assessed>),
+    /// A performance has ended.
+    Settle(Warrant, Outcome),
+    /// The machine's clock stepped.
+    Clock {
+        /// What it said before.
+        was: Timestamp,
+        /// What it says now.
+        now: Timestamp,
+    },
+    /// Requests that rate limits refused since the last tally.
+    Tally(Vec<Refused>),
+    /// A document that later acts may name, and nothing else.
+    Know(Box<crate::terms::Terms>),
+    /// Time has passed.
+    Tick,
+}
+
+/// The answer to one command, and how far the record must be durable before anyone is told.
+#[derive(Debug)]
+pub struct Reply {
+    /// The position of the command among those handed in.
+    pub command: usize,
+    /// The tree size that must be durable first.
+    pub durable: u64,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// What a command is answered with.
+#[derive(Debug)]
+pub enum Answer {
+    /// A proposed act was decided.
+    Decided(Decision),
+    /// A performance was settled.
+    Settled(Settlement),
+    /// The act was settled before, because its warrant had lapsed: the outcome counts no more.
+    Late(ActId),
+    /// Noted; there is nothing to say.
+    Noted,
+}
+
+/// Why a turn cannot go on. The caller must stop: memory may be ahead of the disk.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// An entry that was judged to fit does not.
+    #[error("an entry that was judged to fit does not: {0}")]
+    Apply(#[from] ReplayError),
+    /// The log does not take an entry.
+    #[error("the log does not take an entry: {0}")]
+    Append(#[from] LogError),
+}
+
+/// Randomness for one turn, handed in so that the core has none of its own.
+#[derive(Debug, Clone)]
+pub struct Entropy {
+    seed: [u8; 32],
+    drawn: u64,
+}
+
+impl Entropy {
+    /// Randomness from 32 fresh bytes. Each turn needs fresh ones.
+    #[must_use]
+    pub fn new(seed: [u8; 32]) -> Self {
+        Self { seed, drawn: 0 }
+    }
+
+    /// The next 32 bytes.
+    pub fn seed(&mut self) -> [u8; 32] {
+        self.drawn = self.drawn.saturating_add(1);
+        let text = [b"countersign/entropy/v1\0".as_slice(), &self.seed, &self.drawn.to_be_bytes()].concat();
+        record::hash::sha256(&text)
+    }
+
+    /// An act id made at `at`: a UUID of version 7.
+    pub fn act_id(&mut self, at: Timestamp) -> ActId {
+        let mut random = [0; 10];
+        for (to, from) in random.iter_mut().zip(self.seed()) {
+            *to = from;
+        }
+        let millis = u64::try_from(at.as_millis()).unwrap_or(0);
+        ActId::from_u128(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().as_u128())
+    }
+}
+
+/// A partnership under way: its state, and the log that it writes.
+#[derive(Debug)]
+pub struct Partnership {
+    state: State,
+    log: Log,
+}
+
+impl Partnership {
+    /// Begins a record with its genesis entry. The state must know the memorandum.
+    ///
+    /// Errors: [`Fatal`] where the genesis does not fit the state.
+    pub fn found(state: State, log: Log, at: Timestamp, genesis: Genesis, entropy: &mut Entropy) -> Result<Self, Fatal> {
+        let mut partnership = Self { state, log };
+        let mut genesis = genesis;
+        if let Some(terms) = partnership.state.document(&genesis.memorandum) {
+            genesis.transfers = chart::opening(terms, partnership.state.book(), 0, 0);
+        }
+        partnership.write(Entry { seed: entropy.seed(), at, body: Body::Genesis(genesis) })?;
+        partnership.fall_due(at, entropy)?;
+        Ok(partnership)
+    }
+
+    /// Goes on with a record whose entries have been folded into `state`.
+    ///
+    /// Also gives the warrants in doubt, in order of act: allowed and unsettled when the record ended.
+    #[must_use]
+    pub fn resume(state: State, log: Log) -> (Self, Vec<Warrant>) {
+        let in_doubt = state.open().filter(|(_, open)| open.act.deed.is_performed()).map(|(_, open)| warrant(open)).collect();
+        (Self { state, log }, in_doubt)
+    }
+
+    /// Runs one turn: judges each command, appends what was decided, and answers.
+    ///
+    /// Settlements go first, then what fell due, then the rest, each in the order handed in. Shape: one reply a command.
+    /// Errors: [`Fatal`]; the caller must stop and load again, since memory may be ahead of the disk.
+    pub fn turn(&mut self, at: Timestamp, entropy: &mut Entropy, commands: Vec<Command>) -> Result<Vec<Reply>, Fatal> {
+        let at = at.max(self.state.at());
+        let (settlements, rest): (Vec<_>, Vec<_>) =
+            commands.into_iter().enumerate().partition(|(_, command)| matches!(command, Command::Settle(..)));
+        let mut replies = Vec::with_capacity(settlements.len().saturating_add(rest.len()));
+        for (command, order) in settlements {
+            replies.push(self.run(at, entropy, command, order)?);
+        }
+        self.lapse(at, entropy)?;
+        for (command, order) in rest {
+            replies.push(self.run(at, entropy, command, order)?);
+        }
+        Ok(replies)
+    }
+
+    /// What has been folded in so far.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The log, to seal what was appended.
+    pub fn log(&mut self) -> &mut Log {
+        &mut self.log
+    }
+
+    fn run(&mut self, at: Timestamp, entropy: &mut Entropy, command: usize, order: Command) -> Result<Reply, Fatal> {
+        let answer = match order {
+            Command::Propose(act, assessed) => Answer::Decided(self.propose(at, entropy, act, assessed.as_ref())?),
+            Command::Settle(warrant, outcome) => self.settle(at, &warrant, outcome)?,
+            Command::Clock { was, now } => {
+                self.write(Entry { seed: entropy.seed(), at, body: Body::Clock(ClockStep { at, was, now }) })?;
+                Answer::Noted
+            }
+            Command::Tally(refused) => {
+                self.write(Entry { seed: entropy.seed(), at, body: Body::Tally(Tally { at, refused }) })?;
+                Answer::Noted
+            }
+            Command::Know(terms) => {
+                self.state.know(*terms);
+                Answer::Noted
+            }
+            Command::Tick => {
+                self.fall_due(at, entropy)?;
+                Answer::Noted
+            }
+        };
+        self.digest_if_due(at, entropy)?;
+        Ok(Reply { command, durable: self.log.size(), answer })
+    }
+
+    fn propose(
+        &mut self,
+        at: Timestamp,
+        entropy: &mut Entropy,
+        act: Act,
+        assessed: Option<&Assessed>,
+    ) -> Result<Decision, Fatal> {
+        let decided = self.state.judge(&act, assessed, at);
+        let (id, performed) = (act.id, act.deed.is_performed());
+        let (verdict, clauses) = (decided.verdict.clone(), decided.clauses.clone());
+        let deviations = decided.deviations.clone();
+        let index = self.decide(at, decided)?;
+        match verdict {
+            Verdict::Deny { code, remedy } => {
+                let clause = clauses.first().cloned();
+                let message = clause.as_ref().map(|id| self.state.in_force().prose(id)).filter(|prose| !prose.is_empty());
+                let message = message.unwrap_or_else(|| remedy.clone());
+                Ok(Decision::Deny(Refusal { act: id, code, clause, message, remedy, index }))
+            }
+            Verdict::Escalate { digest, by } => {
+                let clause = clauses.first().cloned().unwrap_or_else(|| crate::ids::ClauseId::from(""));
+                Ok(Decision::Escalate(Ticket { act: id, digest, clause, missing: by, index }))
+            }
+            Verdict::Allow if performed => {
+                let open = self.state.open.get(&id).map(warrant);
+                let mut warrant = open.unwrap_or_else(|| unreachable!("what was just allowed is open"));
+                warrant.deviations = deviations;
+                Ok(Decision::Allow(warrant))
+            }
+            Verdict::Allow => {
+                let settlement = self.conclude(at, id, Outcome { ended: Ended::Done, ..Outcome::lost() })?;
+                self.fall_due(at, entropy)?;
+                Ok(Decision::Done(settlement))
+            }
+        }
+    }
+
+    fn settle(&mut self, at: Timestamp, warrant: &Warrant, outcome: Outcome) -> Result<Answer, Fatal> {
+        let id = warrant.act.id;
+        if self.state.open.contains_key(&id) {
+            self.conclude(at, id, outcome).map(Answer::Settled)
+        } else {
+            Ok(Answer::Late(id))
+        }
+    }
+
+    /// Writes how an open act ended.
+    fn conclude(&mut self, at: Timestamp, id: ActId, outcome: Outcome) -> Result<Settlement, Fatal> {
+        let open = self.state.open.get(&id).unwrap_or_else(|| unreachable!("only open acts are concluded"));
+        let seed = open.act.seed;
+        let settled: Settled = self.state.settlement_of(open, outcome, 0);
+        let told = settled.told(self.log.size());
+        self.write(Entry { seed, at, body: Body::Settled(Box::new(settled)) })?;
+        Ok(told)
+    }
+
+    fn decide(&mut self, at: Timestamp, decided: Decided) -> Result<u64, Fatal> {
+        self.write(Entry { seed: decided.act.seed, at, body: Body::Decided(Box::new(decided)) })
+    }
+
+    /// Settles what lapsed; cheap enough for every turn.
+    fn lapse(&mut self, at: Timestamp, entropy: &mut Entropy) -> Result<(), Fatal> {
+        let lapsed = self.state.open.values().next().is_some_and(|open| open.lapses.is_some_and(|lapses| lapses <= at));
+        if lapsed { self.fall_due(at, entropy) } else { Ok(()) }
+    }
+
+    /// Does whatever is due, until nothing is.
+    fn fall_due(&mut self, at: Timestamp, entropy: &mut Entropy) -> Result<(), Fatal> {
+        while let Some(due) = self.state.due(at) {
+            match due {
+                Due::Settle(id, outcome) => drop(self.conclude(at, id, outcome)?),
+                Due::Free(id) => self.free(at, entropy, id)?,
+                Due::Propose(deed) => {
+                    let act = Act { id: entropy.act_id(at), seed: entropy.seed(), principal: Principal::Clerk, deed };
+                    let id = act.id;
+                    let decided = self.state.judge(&act, None, at);
+                    self.decide(at, decided)?;
+                    self.conclude(at, id, Outcome { ended: Ended::Done, ..Outcome::lost() })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Allows an act whose approvals are complete; done at once, unless it is an amendment whose day has not come.
+    fn free(&mut self, at: Timestamp, entropy: &mut Entropy, id: ActId) -> Result<(), Fatal> {
+        let waiting = self.state.waiting.get(&id).unwrap_or_else(|| unreachable!("only waiting acts are freed"));
+        let act = Act { seed: entropy.seed(), ..Act::clone(&waiting.act) };
+        let decided = Decided {
+            standing: None,
+            memorandum: self.state.in_force().version(),
+            verdict: Verdict::Allow,
+            clauses: waiting.clause.iter().cloned().collect(),
+            deviations: Vec::new(),
+            lapses: None,
+            transfers: Vec::new(),
+            act,
+        };
+        let waits_for_its_day = matches!(decided.act.deed, Deed::Amend(_));
+        self.decide(at, decided)?;
+        if waits_for_its_day {
+            return Ok(());
+        }
+        self.conclude(at, id, Outcome { ended: Ended::Done, ..Outcome::lost() }).map(drop)
+    }
+
+    fn digest_if_due(&mut self, at: Timestamp, entropy: &mut Entropy) -> Result<(), Fatal> {
+        let size = self.log.size();
+        let is_due = size.saturating_sub(self.state.digested) >= DIGEST_EVERY;
+        if is_due {
+            let digest = self.state.digest();
+            self.write(Entry { seed: entropy.seed(), at, body: Body::StateDigest(StateDigest { at, digest }) })?;
+        }
+        Ok(())
+    }
+
+    /// Appends one entry and folds it in: the only way anything changes.
+    fn write(&mut self, entry: Entry) -> Result<u64, Fatal> {
+        let index = self.log.append(entry.encode())?;
+        self.state.apply(&entry, index)?;
+        Ok(index)
+    }
+}
+
+/// Folds recorded entries into a state, one at a time, from the first.
+///
+/// Errors: [`FoldError`] at the first entry that does not decode or does not follow.
+pub fn fold(state: &mut State, index: u64, envelope: &[u8], parties: &[u8]) -> Result<Entry, FoldError> {
+    let entry = Entry::decode(envelope, parties)?;
+    state.apply(&entry, index)?;
+    Ok(entry)
+}
+
+/// Why a recorded entry could not be folded in.
+#[derive(Debug, thiserror::Error)]
+pub enum FoldError {
+    /// It does not decode.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// It does not follow the entries before it.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+}
+
+fn warrant(open: &Open) -> Warrant {
+    Warrant {
+        act: Arc::clone(&open.act),
+        index: open.index,
+        at: open.at,
+        lapses: open.lapses.unwrap_or(open.at),
+        deviations: Vec::new(),
+    }
+}

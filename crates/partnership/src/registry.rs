@@ -1,0 +1,146 @@
+//! The register: applications and their keys, and models put out of service.
+//!
+//! Not here: secrets (only their digests), and where a model is served (the operator's configuration).
+
+use crate::act::{Administer, Application, Digest, Key};
+use crate::ids::{ApplicationId, KeyId, ModelId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Applications, keys and suspended models, each by its id.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    applications: BTreeMap<ApplicationId, Application>,
+    keys: BTreeMap<KeyId, Key>,
+    suspended: BTreeSet<ModelId>,
+}
+
+/// Why a change of the register does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// The name is taken.
+    #[error("an application named `{0}` exists; choose another name or remove it first")]
+    ApplicationExists(ApplicationId),
+    /// No such application.
+    #[error("no application is named `{0}`; `countersign app list` shows those that are")]
+    NoApplication(ApplicationId),
+    /// The key id is taken.
+    #[error("a key `{0}` exists already")]
+    KeyExists(KeyId),
+    /// No such key.
+    #[error("no key is named `{0}`; `countersign key list` shows those that are")]
+    NoKey(KeyId),
+    /// Neither of the two audiences.
+    #[error("an audience is `consumer` or `business`, not `{0}`")]
+    Audience(String),
+    /// Not a name.
+    #[error("`{0}` is not a name: use lower-case letters, digits and hyphens, 64 at most")]
+    Name(String),
+    /// The model is not suspended.
+    #[error("model `{0}` is in service")]
+    NotSuspended(ModelId),
+}
+
+impl Registry {
+    /// Whether the change fits.
+    ///
+    /// Errors: [`RegistryError`], in the order of its variants for one change.
+    pub fn check(&self, change: &Administer) -> Result<(), RegistryError> {
+        match change {
+            Administer::ApplicationAdd(application) => self.check_application(application),
+            Administer::ApplicationRemove { name } => self.application(name).map(drop).ok_or_else(|| RegistryError::NoApplication(name.clone())),
+            Administer::KeyNew(key) if self.keys.contains_key(&key.id) => Err(RegistryError::KeyExists(key.id.clone())),
+            Administer::KeyNew(key) => self.application(&key.application).map(drop).ok_or_else(|| RegistryError::NoApplication(key.application.clone())),
+            Administer::KeyRevoke { id } => self.keys.get(id).map(drop).ok_or_else(|| RegistryError::NoKey(id.clone())),
+            Administer::ModelResume { model } if self.suspended.contains(model) => Ok(()),
+            Administer::ModelResume { model } => Err(RegistryError::NotSuspended(model.clone())),
+        }
+    }
+
+    /// Makes a change that [`Registry::check`] found to fit.
+    pub fn apply(&mut self, change: &Administer) {
+        match change {
+            Administer::ApplicationAdd(application) => {
+                self.applications.insert(application.name.clone(), application.clone());
+            }
+            Administer::ApplicationRemove { name } => {
+                self.applications.remove(name);
+                self.keys.retain(|_, key| key.application != *name);
+            }
+            Administer::KeyNew(key) => {
+                self.keys.insert(key.id.clone(), key.clone());
+            }
+            Administer::KeyRevoke { id } => {
+                self.keys.remove(id);
+            }
+            Administer::ModelResume { model } => {
+                self.suspended.remove(model);
+            }
+        }
+    }
+
+    /// Puts a model out of service.
+    pub fn suspend(&mut self, model: &ModelId) {
+        self.suspended.insert(model.clone());
+    }
+
+    /// Whether a model is out of service.
+    #[must_use]
+    pub fn is_suspended(&self, model: &ModelId) -> bool {
+        self.suspended.contains(model)
+    }
+
+    /// The models out of service, in order.
+    pub fn suspended(&self) -> impl Iterator<Item = &ModelId> {
+        self.suspended.iter()
+    }
+
+    /// An application by name.
+    #[must_use]
+    pub fn application(&self, name: &ApplicationId) -> Option<&Application> {
+        self.applications.get(name)
+    }
+
+    /// All applications, in order of name.
+    pub fn applications(&self) -> impl Iterator<Item = &Application> {
+        self.applications.values()
+    }
+
+    /// All keys, in order of id.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.keys.values()
+    }
+
+    /// The key with this id whose secret has this digest, if it is still good at `at`, with its application.
+    ///
+    /// The digests are compared in full whatever they hold, so that time tells nothing of the secret.
+    #[must_use]
+    pub fn authenticate(&self, id: &KeyId, secret: &Digest, at: Timestamp) -> Option<(&Key, &Application)> {
+        let (key, application) = self.standing(id, at)?;
+        let differing = key.secret.0.iter().zip(&secret.0).fold(0, |sum, (a, b)| sum | (a ^ b));
+        (differing == 0).then_some((key, application))
+    }
+
+    /// The key with this id if it is still good at `at`, with its application.
+    #[must_use]
+    pub fn standing(&self, id: &KeyId, at: Timestamp) -> Option<(&Key, &Application)> {
+        let key = self.keys.get(id)?;
+        if key.expires.is_some_and(|expires| expires <= at) {
+            return None;
+        }
+        self.applications.get(&key.application).map(|application| (key, application))
+    }
+
+    fn check_application(&self, application: &Application) -> Result<(), RegistryError> {
+        let name = application.name.as_str();
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
+            return Err(RegistryError::Name(name.to_owned()));
+        }
+        if self.applications.contains_key(&application.name) {
+            return Err(RegistryError::ApplicationExists(application.name.clone()));
+        }
+        match application.audience.as_str() {
+            "consumer" | "business" => Ok(()),
+            other => Err(RegistryError::Audience(other.to_owned())),
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! The audit: reads every file of a record and accounts for every bit, with nothing but the log's key. Not a
+//! replay of balances; the caller's visitor does that on the way.
+//!
+//! A record that was killed in the middle of a write passes, as long as its journal is whole: what lies beyond
+//! the checkpoint is checked against the journal. Files under `tmp/` are remains of cut writes, no part of the
+//! record, and only named.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::bundle;
+use crate::checkpoint::Checkpoint;
+use crate::hash::{Hash, hex, leaf_hash, sha256};
+use crate::log::{Damaged, Frame, Survey, check_parts};
+use crate::merkle::Frontier;
+use crate::note::{self, Verifier};
+use crate::store::{Store, StoreError, segment_number};
+use crate::tile::{Edge, Kind, TilePath, WIDTH, items, partials, tile_bytes};
+
+/// What an audit has seen; all of it was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audited {
+    /// The published head; `None` if nothing was published yet.
+    pub checkpoint: Option<Checkpoint>,
+    /// How many entries there are, those included that are in the journal only.
+    pub entries: u64,
+    /// The root over all of them.
+    pub root: Hash,
+    /// The keys of the parties, after the log's own.
+    pub parties: Vec<Verifier>,
+    /// The digests of the memoranda that are kept.
+    pub memoranda: Vec<Hash>,
+    /// How many files there are.
+    pub files: u64,
+    /// Remains of cut writes under `tmp/`.
+    pub leftovers: Vec<String>,
+}
+
+/// The first thing that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {what}")]
+pub struct Fault {
+    /// The file, or `entry N`.
+    pub place: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// Audits the record `origin` in `store`, and hands every entry to `visit` as (index, envelope, parties' part).
+///
+/// Memory: a bundle, a journal segment, and the names of all files.
+///
+/// # Errors
+/// [`Fault`]: the first byte out of place, or what `visit` said of an entry.
+pub fn audit<S: Store + ?Sized>(
+    store: &S,
+    origin: &str,
+    log_verifier: &Verifier,
+    visit: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
+) -> Result<Audited, Fault> {
+    if log_verifier.name() != origin {
+        return Err(fault("vkeys", format!("the key is of `{}`, not of `{origin}`", log_verifier.name())));
+    }
+    let names = Names::sort(store.list("")?)?;
+    let parties = check_vkeys(store, log_verifier)?;
+    let memoranda = check_memoranda(store, &names.memoranda)?;
+    let checkpoint = read_checkpoint(store, log_verifier)?;
+    let survey = Survey::take::<_, Fault>(store, origin)?;
+    check_journal(&survey, checkpoint.as_ref().map_or(0, |head| head.size))?;
+    let (files, leftovers) = (names.files, names.leftovers);
+    let mut pass = Pass::new(store, checkpoint.as_ref(), names.tiles, visit);
+    pass.run(origin, &survey)?;
+    let root = pass.frontier.root();
+    Ok(Audited { entries: survey.size, checkpoint, root, parties, memoranda, files, leftovers })
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Missing { path } => fault(&path, "it is missing or cut short"),
+            StoreError::Path { path } => fault(&path, "the format has no file of this name"),
+            StoreError::Io { path, source } => fault(&path, source.to_string()),
+            other => fault("store", other.to_string()),
+        }
+    }
+}
+
+impl From<Damaged> for Fault {
+    fn from(Damaged { place, what }: Damaged) -> Self {
+        Self { place, what }
+    }
+}
+
+/// The files of a record by what they are.
+#[derive(Debug, Default)]
+struct Names {
+    /// The widths that are there of each tile and bundle.
+    tiles: BTreeMap<(Kind, u64), BTreeSet<u16>>,
+    memoranda: Vec<String>,
+    leftovers: Vec<String>,
+    files: u64,
+}
+
+impl Names {
+    fn sort(paths: Vec<String>) -> Result<Self, Fault> {
+        let mut names = Self { files: paths.len() as u64, ..Self::default() };
+        for path in paths {
+            if let Some(tile) = TilePath::parse(&path) {
+                names.tiles.entry((tile.kind, tile.number)).or_default().insert(tile.width);
+            } else if path.starts_with("memorandum/") {
+                names.memoranda.push(path);
+            } else if path.starts_with("tmp/") {
+                names.leftovers.push(path);
+            } else if segment_number(&path).is_none() && path != CHECKPOINT && path != VKEYS {
+                return Err(fault(&path, "the format has no file of this name"));
+            }
+        }
+        Ok(names)
+    }
+}
+
+/// Checks that the first line is the log's own key and the others are keys, each once; gives the others.
+fn check_vkeys<S: Store + ?Sized>(store: &S, log: &Verifier) -> Result<Vec<Verifier>, Fault> {
+    let bytes = read(store, VKEYS)?;
+    let text = str::from_utf8(&bytes).map_err(|_| fault(VKEYS, "it is not utf-8"))?;
+    let body = text.strip_suffix('\n').ok_or_else(|| fault(VKEYS, "it does not end with a newline"))?;
+    let mut lines = body.split('\n');
+    if lines.next() != Some(&log.vkey()) {
+        return Err(fault(VKEYS, "its first line is not the log's key"));
+    }
+    let keys: Result<Vec<Verifier>, _> = lines.map(Verifier::parse).collect();
+    let keys = keys.map_err(|error| fault(VKEYS, error.to_string()))?;
+    let distinct: BTreeSet<String> = keys.iter().chain([log]).map(Verifier::vkey).collect();
+    if distinct.len() == keys.len().saturating_add(1) {
+        Ok(keys)
+    } else {
+        Err(fault(VKEYS, "a key stands twice"))
+    }
+}
+
+fn check_memoranda<S: Store + ?Sized>(store: &S, paths: &[String]) -> Result<Vec<Hash>, Fault> {
+    let check = |path: &String| {
+        let digest = sha256(&read(store, path)?);
+        if *path == format!("memorandum/{}", hex(&digest)) {
+            Ok(digest)
+        } else {
+            Err(fault(path, format!("its content has the digest {}", hex(&digest))))
+        }
+    };
+    paths.iter().map(check).collect()
+}
+
+/// Reads the checkpoint, which must be signed by the log and by nobody else.
+fn read_checkpoint<S: Store + ?Sized>(store: &S, log: &Verifier) -> Result<Option<Checkpoint>, Fault> {
+    let Some(signed) = store.read(CHECKPOINT)? else { return Ok(None) };
+    let checkpoint = Checkpoint::open(&signed, log).map_err(|error| fault(CHECKPOINT, error.to_string()))?;
+    let opened = note::open(&signed, &[log]).map_err(|error| fault(CHECKPOINT, error.to_string()))?;
+    if opened.unknown == 0 {
+        Ok(Some(checkpoint))
+    } else {
+        Err(fault(CHECKPOINT, "an unknown key signed it"))
+    }
+}
+
+fn check_journal(survey: &Survey, published: u64) -> Result<(), Fault> {
+    if let Some(torn) = &survey.torn {
+        let place = format!("{} at byte {}", crate::store::segment_path(torn.segment), torn.offset);
+        let what =
+            "bytes follow on the last whole group: a torn write, which the next start sets aside, or damage";
+        return Err(fault(&place, what));
+    }
+    match survey.first {
+        Some(first) if first > published.saturating_sub(published % WIDTH) => {
+            Err(fault("journal", "it begins after the last full bundle"))
+        }
+        None if published > 0 => Err(fault("journal", "it holds no entry, but there is a checkpoint")),
+        _ if survey.size < published => {
+            Err(fault("journal", format!("it ends at size {}, before the checkpoint", survey.size)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One pass over all entries, which rebuilds every tile and bundle and compares them with the files.
+struct Pass<'a, S: ?Sized, V> {
+    store: &'a S,
+    head: Option<&'a Checkpoint>,
+    /// The files that are not accounted for yet.
+    tiles: BTreeMap<(Kind, u64), BTreeSet<u16>>,
+    visit: V,
+    frontier: Frontier,
+    edge: Edge,
+    entries: Vec<u8>,
+    parties: Vec<u8>,
+    source: Bundles,
+}
+
+/// The bundles that published entries are read from.
+#[derive(Debug, Default)]
+struct Bundles {
+    number: Option<u64>,
+    entries: Vec<u8>,
+    parties: Vec<u8>,
+    /// How far they have been read.
+    entries_at: usize,
+    parties_at: usize,
+}
+
+impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> Pass<'a, S, V> {
+    fn new(
+        store: &'a S,
+        head: Option<&'a Checkpoint>,
+        tiles: BTreeMap<(Kind, u64), BTreeSet<u16>>,
+        visit: V,
+    ) -> Self {
+        let (frontier, edge, source) = (Frontier::new(), Edge::new(), Bundles::default());
+        Self { store, head, tiles, visit, frontier, edge, entries: Vec::new(), parties: Vec::new(), source }
+    }
+
+    fn run(&mut self, origin: &str, survey: &Survey) -> Result<(), Fault> {
+        self.check_head()?;
+        for index in 0..survey.first.unwrap_or(0) {
+            let (envelope, parties) = self.published(index)?;
+            self.entry(&envelope, &parties)?;
+        }
+        let store = self.store;
+        survey.walk(store, origin, |frame, segment| match frame {
+            Frame::Entry { index, envelope, parties } => self.journalled(index, envelope, parties, segment),
+            Frame::Trailer(trailer) if trailer.root != self.frontier.root() => {
+                let what = format!("its root at size {} is not that of its entries", trailer.size);
+                Err(fault(&crate::store::segment_path(segment), what))
+            }
+            Frame::Trailer(_) => Ok(()),
+        })?;
+        self.check_edge()?;
+        match self.tiles.first_key_value() {
+            Some(((kind, number), widths)) => {
+                let width = widths.first().copied().unwrap_or(256);
+                let path = TilePath { kind: *kind, number: *number, width }.path();
+                Err(fault(&path, "the record has no entries for this file"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Takes an entry of the journal, which must be that of the bundles if it is published.
+    fn journalled(&mut self, index: u64, envelope: &[u8], parties: &[u8], segment: u32) -> Result<(), Fault> {
+        if self.head.is_some_and(|head| index < head.size) {
+            let (published, parts) = self.published(index)?;
+            if published != envelope || parts != parties {
+                let what = format!("entry {index} is not that of the bundles");
+                return Err(fault(&crate::store::segment_path(segment), what));
+            }
+        }
+        self.entry(envelope, parties)
+    }
+
+    fn entry(&mut self, envelope: &[u8], parties: &[u8]) -> Result<(), Fault> {
+        let index = self.frontier.size();
+        check_parts(envelope, parties)
+            .and_then(|()| (self.visit)(index, envelope, parties))
+            .map_err(|what| fault(&format!("entry {index}"), what))?;
+        bundle::push(&mut self.entries, envelope);
+        bundle::push(&mut self.parties, parties);
+        let hash = leaf_hash(envelope);
+        self.frontier.append(hash);
+        let mut full = Vec::new();
+        self.edge.append(hash, |tile, hashes| full.push((tile, tile_bytes(hashes))));
+        for (tile, bytes) in full {
+            self.check_tile(tile.kind, tile.number, &bytes)?;
+        }
+        if self.frontier.size().is_multiple_of(WIDTH) {
+            self.check_bundles()?;
+        }
+        self.check_head()
+    }
+
+    /// Checks the root and the right edge when the tree has the size of the checkpoint.
+    fn check_head(&mut self) -> Result<(), Fault> {
+        let Some(head) = self.head.filter(|head| head.size == self.frontier.size()) else { return Ok(()) };
+        if head.root != self.frontier.root() {
+            return Err(fault(CHECKPOINT, format!("its root is not that of the {} entries", head.size)));
+        }
+        for tile in partials(head.size) {
+            if !self.is_there(&tile) {
+                return Err(fault(&tile.path(), "it is missing"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_bundles(&mut self) -> Result<(), Fault> {
+        let number = (self.frontier.size() / WIDTH).saturating_sub(1);
+        let (entries, parties) = (std::mem::take(&mut self.entries), std::mem::take(&mut self.parties));
+        self.check_tile(Kind::Entries, number, &entries)?;
+        self.check_tile(Kind::Parties, number, &parties)
+    }
+
+    /// Checks the partial tiles and bundles at the end of the record.
+    fn check_edge(&mut self) -> Result<(), Fault> {
+        let edge: Vec<TilePath> = partials(self.frontier.size());
+        for tile in edge {
+            let bytes = match tile.kind {
+                Kind::Hashes(level) => tile_bytes(self.edge.hashes(level)),
+                Kind::Entries => std::mem::take(&mut self.entries),
+                Kind::Parties => std::mem::take(&mut self.parties),
+            };
+            self.check_tile(tile.kind, tile.number, &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Compares every file there is of one tile with what it must begin with, and sees that it is there if full
+    /// and published.
+    fn check_tile(&mut self, kind: Kind, number: u64, bytes: &[u8]) -> Result<(), Fault> {
+        let full = TilePath { kind, number, width: 256 };
+        let published = items(self.head.map_or(0, |head| head.size), full.level()) / WIDTH;
+        if number < published && !self.is_there(&full) {
+            return Err(fault(&full.path(), "it is missing"));
+        }
+        for width in self.tiles.remove(&(kind, number)).unwrap_or_default() {
+            let path = TilePath { kind, number, width }.path();
+            let wanted = match kind {
+                Kind::Hashes(_) => bytes.get(..usize::from(width).saturating_mul(32)),
+                Kind::Entries | Kind::Parties => bundle::prefix(bytes, usize::from(width)),
+            };
+            let wanted = wanted.ok_or_else(|| fault(&path, "the record has no entries for this file"))?;
+            if read(self.store, &path)? != wanted {
+                return Err(fault(&path, "its bytes are not those of the entries"));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_there(&self, tile: &TilePath) -> bool {
+        self.tiles.get(&(tile.kind, tile.number)).is_some_and(|widths| widths.contains(&tile.width))
+    }
+
+    /// Reads entry `index` from the bundles of the checkpoint. Indices are asked for in order.
+    fn published(&mut self, index: u64) -> Result<(Vec<u8>, Vec<u8>), Fault> {
+        let size = self.head.map_or(0, |head| head.size);
+        let number = index / WIDTH;
+        if self.source.number != Some(number) {
+            self.source = Bundles::open(self.store, index, size)?;
+        }
+        self.source.next(index, size)
+    }
+}
+
+impl Bundles {
+    fn open<S: Store + ?Sized>(store: &S, index: u64, size: u64) -> Result<Self, Fault> {
+        let open = |kind| {
+            let tile = bundle::bundle_of(kind, index, size);
+            let path = tile.path();
+            let bytes = read(store, &path)?;
+            bundle::decode(&bytes, usize::from(tile.width))
+                .map_err(|error| fault(&path, error.to_string()))?;
+            let skipped = usize::try_from(index % WIDTH).unwrap_or(0);
+            let at = bundle::prefix(&bytes, skipped).map_or(0, <[u8]>::len);
+            Ok::<_, Fault>((bytes, at))
+        };
+        let ((entries, entries_at), (parties, parties_at)) = (open(Kind::Entries)?, open(Kind::Parties)?);
+        Ok(Self { number: Some(index / WIDTH), entries, parties, entries_at, parties_at })
+    }
+
+    fn next(&mut self, index: u64, size: u64) -> Result<(Vec<u8>, Vec<u8>), Fault> {
+        let path = || bundle::bundle_of(Kind::Entries, index, size).path();
+        let envelope = bundle::take(&self.entries, &mut self.entries_at);
+        let parties = bundle::take(&self.parties, &mut self.parties_at);
+        match (envelope, parties) {
+            (Some(envelope), Some(parties)) => Ok((envelope.to_vec(), parties.to_vec())),
+            _ => Err(fault(&path(), "it is cut short")),
+        }
+    }
+}
+
+fn read<S: Store + ?Sized>(store: &S, path: &str) -> Result<Vec<u8>, Fault> {
+    store.read(path)?.ok_or_else(|| fault(path, "it is missing"))
+}
+
+fn fault(place: &str, what: impl Into<String>) -> Fault {
+    Fault { place: place.to_owned(), what: what.into() }
+}
+
+const CHECKPOINT: &str = "checkpoint";
+const VKEYS: &str = "vkeys";

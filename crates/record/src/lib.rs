@@ -1,0 +1,33 @@
+//! The record: an append-only log that survives crashes and that a stranger can check.
+//!
+//! It is a C2SP tlog-tiles log of public envelopes; beside each envelope lies the parties' part, which the
+//! envelope commits to. This crate is *not* a state machine: it knows no act, no money and no memorandum, and
+//! it reads no clock. It touches files in [`store::directory`] and nowhere else.
+//!
+//! Where to start: [`log::load`] opens a record and hands out its three owners ([`log::Log`] for the thread
+//! that appends, [`log::Journal`] for the one that syncs, [`log::Publisher`] for the one that publishes);
+//! [`audit::audit`] checks one from nothing; [`proof::Receipt`] is what a client takes home.
+
+#![deny(clippy::float_arithmetic, clippy::arithmetic_side_effects)]
+
+pub mod audit;
+pub mod bundle;
+pub mod checkpoint;
+pub mod commitment;
+pub mod envelope;
+pub mod hash;
+mod json;
+pub mod log;
+pub mod merkle;
+pub mod note;
+pub mod proof;
+pub mod store;
+pub mod tile;
+
+pub use audit::{Audited, Fault, audit};
+pub use checkpoint::Checkpoint;
+pub use envelope::Envelope;
+pub use hash::Hash;
+pub use log::{Group, Journal, Leaf, LoadError, Loaded, Log, LogError, Publisher, Torn, load};
+pub use proof::Receipt;
+pub use store::{Store, StoreError};

@@ -1,0 +1,147 @@
+//! Writes what strangers read: tiles, bundles and the signed checkpoint. Everything it writes can be made again
+//! from the journal, byte for byte. Not the judge of durability: it is handed groups that are durable.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Group;
+use crate::bundle;
+use crate::checkpoint::Checkpoint;
+use crate::hash::Hash;
+use crate::note::Signer;
+use crate::store::{Store, StoreError};
+use crate::tile::{Edge, Kind, TilePath, WIDTH, partials, tile_bytes};
+
+/// The path of the checkpoint.
+pub(crate) const CHECKPOINT: &str = "checkpoint";
+
+/// The writer of tiles, bundles and checkpoints. Owned by the thread that publishes.
+///
+/// Any error is final, since a checkpoint of that size may be on the disk or not: each later call gives
+/// [`StoreError::Poisoned`]. Load the record anew.
+#[derive(Debug)]
+pub struct Publisher<S: ?Sized> {
+    store: Arc<S>,
+    origin: String,
+    edge: Edge,
+    /// The envelopes of the last, partial bundle.
+    entries: Vec<u8>,
+    /// The parties' parts of the last, partial bundle.
+    parties: Vec<u8>,
+    /// Tiles and bundles that became full since the last publication.
+    full: Vec<(String, Vec<u8>)>,
+    published: u64,
+    failed: bool,
+}
+
+impl<S: Store + ?Sized> Publisher<S> {
+    /// Goes on from `edge`, which ends at a full bundle, with a checkpoint of size `published` on disk.
+    pub(crate) fn new(store: Arc<S>, origin: &str, edge: Edge, published: u64) -> Self {
+        let (entries, parties, full) = (Vec::new(), Vec::new(), Vec::new());
+        Self { store, origin: origin.to_owned(), edge, entries, parties, full, published, failed: false }
+    }
+
+    /// Takes a group, which must be durable in the journal. No file is written yet.
+    ///
+    /// # Panics
+    /// If the group does not follow on the last one, or its root is not the tree's.
+    pub fn absorb(&mut self, group: Group) {
+        assert!(
+            group.first == self.edge.size(),
+            "group at {} follows on entry {}",
+            group.first,
+            self.edge.size()
+        );
+        for (leaf, hash) in group.leaves.into_iter().zip(group.hashes) {
+            self.push(&leaf.envelope, &leaf.parties, hash);
+        }
+        assert!(group.size == self.edge.size(), "the group's size is that of its leaves");
+    }
+
+    /// Takes one durable entry.
+    pub(crate) fn push(&mut self, envelope: &[u8], parties: &[u8], hash: Hash) {
+        bundle::push(&mut self.entries, envelope);
+        bundle::push(&mut self.parties, parties);
+        let full = &mut self.full;
+        self.edge.append(hash, |tile, hashes| full.push((tile.path(), tile_bytes(hashes))));
+        if self.edge.size().is_multiple_of(WIDTH) {
+            let number = (self.edge.size() / WIDTH).saturating_sub(1);
+            for (kind, bytes) in [(Kind::Entries, &mut self.entries), (Kind::Parties, &mut self.parties)] {
+                let path = TilePath { kind, number, width: 256 }.path();
+                full.push((path, std::mem::take(bytes)));
+            }
+        }
+    }
+
+    /// Publishes what was absorbed: tiles and bundles durable, then the checkpoint replaced, then stale partial
+    /// tiles removed. Gives the signed checkpoint, which may now be shown; `None` if nothing was absorbed since.
+    ///
+    /// # Errors
+    /// Those of the store; they are final.
+    ///
+    /// # Panics
+    /// If the signer's name is not the record's origin.
+    pub fn publish(&mut self, signer: &Signer) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.failed {
+            return Err(StoreError::Poisoned);
+        }
+        if self.edge.size() == self.published {
+            return Ok(None);
+        }
+        let published = self.write(signer);
+        self.failed = published.is_err();
+        published.map(Some)
+    }
+
+    /// The size of the last published checkpoint.
+    pub fn published(&self) -> u64 {
+        self.published
+    }
+
+    /// The boundary below which every entry is in full bundles under a durable checkpoint, for
+    /// [`super::Journal::retire`]. Shape: a multiple of 256.
+    pub fn durable_bundles(&self) -> u64 {
+        full_bundles(self.published)
+    }
+
+    /// How much waits in memory for the next publication, in bytes.
+    pub fn pending_bytes(&self) -> u64 {
+        let full: usize = self.full.iter().map(|(_, bytes)| bytes.len()).sum();
+        full.saturating_add(self.entries.len()).saturating_add(self.parties.len()) as u64
+    }
+
+    fn write(&mut self, signer: &Signer) -> Result<Vec<u8>, StoreError> {
+        let size = self.edge.size();
+        let mut files = std::mem::take(&mut self.full);
+        files.extend(partials(size).iter().map(|tile| (tile.path(), self.partial_bytes(tile.kind))));
+        self.store.create_all(&files)?;
+        let signed = self.sign(signer);
+        self.store.replace(CHECKPOINT, &signed)?;
+        let stale: BTreeSet<TilePath> = partials(self.published).into_iter().collect();
+        let wanted: BTreeSet<TilePath> = partials(size).into_iter().collect();
+        self.published = size;
+        stale.difference(&wanted).try_for_each(|tile| self.store.remove(&tile.path()))?;
+        Ok(signed)
+    }
+
+    fn sign(&self, signer: &Signer) -> Vec<u8> {
+        assert!(signer.name() == self.origin, "the signer of `{}` is not that of the record", signer.name());
+        let checkpoint =
+            Checkpoint { origin: self.origin.clone(), size: self.edge.size(), root: self.edge.root() };
+        let Ok(signed) = checkpoint.sign(signer) else { unreachable!("a key's name can stand in a note") };
+        signed
+    }
+
+    fn partial_bytes(&self, kind: Kind) -> Vec<u8> {
+        match kind {
+            Kind::Hashes(level) => tile_bytes(self.edge.hashes(level)),
+            Kind::Entries => self.entries.clone(),
+            Kind::Parties => self.parties.clone(),
+        }
+    }
+}
+
+/// How many of the first `size` entries are in full bundles.
+pub(crate) fn full_bundles(size: u64) -> u64 {
+    size.saturating_sub(size % WIDTH)
+}

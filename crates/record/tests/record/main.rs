@@ -1,0 +1,13 @@
+//! The record as its owners and its strangers use it: one binary, so that two cores link once.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the whole binary is tests; the leave that clippy.toml gives reaches test functions only"
+)]
+
+mod crash;
+mod damage;
+mod journey;
+mod support;
