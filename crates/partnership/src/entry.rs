@@ -206,10 +206,11 @@ impl Entry {
     #[must_use]
     pub fn encode(&self) -> Leaf {
         let parties = self.parties();
+        let hour = self.at.hour();
         let envelope = Envelope {
             fold: FOLD,
-            kind: self.body.kind().to_owned(),
-            hour: self.at.hour(),
+            kind: self.body.kind(),
+            hour: &hour,
             body: record::commitment::body(self.body.kind(), &parties)
                 .unwrap_or_else(|error| unreachable!("an entry of ours is strict: {error}")),
         };
@@ -221,14 +222,14 @@ impl Entry {
     /// Errors: [`EntryError`] where the format is unknown, the text does not parse, or is spelled in another way than
     /// [`Entry::encode`] spells it.
     pub fn decode(envelope: &[u8], parties: &[u8]) -> Result<Self, EntryError> {
-        let envelope = Envelope::decode(envelope)
+        let envelope = Envelope::parse(envelope)
             .map_err(|error| EntryError::Malformed { kind: "envelope".to_owned(), why: error.to_string() })?;
         if envelope.fold != FOLD {
             return Err(EntryError::Unknown(envelope.fold.to_string()));
         }
-        let entry = wire::decode(&envelope.kind, parties)?;
+        let entry = wire::decode(envelope.kind, parties)?;
         if entry.at.hour() != envelope.hour || entry.parties() != parties {
-            return Err(EntryError::NotCanonical(envelope.kind));
+            return Err(EntryError::NotCanonical(envelope.kind.to_owned()));
         }
         Ok(entry)
     }

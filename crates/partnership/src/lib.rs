@@ -9,7 +9,7 @@ pub mod entry;
 pub mod governance;
 pub mod ids;
 pub mod investment;
-mod judge;
+pub mod judge;
 pub mod memorandum;
 pub mod partnership;
 pub mod registry;

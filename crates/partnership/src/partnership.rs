@@ -277,26 +277,16 @@ impl Partnership {
         Ok(())
     }
 
-    /// Allows an act whose approvals are complete; done at once, unless it is an amendment whose day has not come.
+    /// Decides an act whose approvals are complete: allowed if it still fits. Done at once, unless it is an amendment, which
+    /// waits for its day.
     fn free(&mut self, at: Timestamp, entropy: &mut Entropy, id: ActId) -> Result<(), Fatal> {
-        let waiting = self.state.waiting.get(&id).unwrap_or_else(|| unreachable!("only waiting acts are freed"));
-        let act = Act { seed: entropy.seed(), ..Act::clone(&waiting.act) };
-        let decided = Decided {
-            standing: None,
-            memorandum: self.state.in_force().version(),
-            verdict: Verdict::Allow,
-            clauses: waiting.clause.iter().cloned().collect(),
-            deviations: Vec::new(),
-            lapses: None,
-            transfers: Vec::new(),
-            act,
-        };
-        let waits_for_its_day = matches!(decided.act.deed, Deed::Amend(_));
+        let decided = self.state.judge_approved(&id, entropy.seed());
+        let done_at_once = decided.verdict == Verdict::Allow && !matches!(decided.act.deed, Deed::Amend(_));
         self.decide(at, decided)?;
-        if waits_for_its_day {
-            return Ok(());
+        if done_at_once {
+            self.conclude(at, id, Outcome { ended: Ended::Done, ..Outcome::lost() })?;
         }
-        self.conclude(at, id, Outcome { ended: Ended::Done, ..Outcome::lost() }).map(drop)
+        Ok(())
     }
 
     fn digest_if_due(&mut self, at: Timestamp, entropy: &mut Entropy) -> Result<(), Fatal> {

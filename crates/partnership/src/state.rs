@@ -380,15 +380,16 @@ impl State {
 
     fn decide(&mut self, decided: &Decided, at: Timestamp, index: u64) -> Result<(), ReplayError> {
         let id = decided.act.id;
-        let was_waiting = self.waiting.contains_key(&id) && matches!(decided.verdict, Verdict::Allow);
-        if self.open.contains_key(&id) || (self.waiting.contains_key(&id) && !was_waiting) {
+        let waited = self.waiting.remove(&id);
+        let again = waited.is_some() && matches!(decided.verdict, Verdict::Escalate { .. });
+        if self.open.contains_key(&id) || again {
             return Err(ReplayError::DecidedTwice(id));
         }
         self.transfer(&decided.transfers)?;
         self.tally(decided);
         match &decided.verdict {
             Verdict::Allow => {
-                let signatures = self.waiting.remove(&id).map(|waited| waited.given).unwrap_or_default();
+                let signatures = waited.map(|waited| waited.given).unwrap_or_default();
                 let open = self.opened(decided, signatures, at, index);
                 self.open.insert(id, open);
             }

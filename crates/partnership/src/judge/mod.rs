@@ -2,7 +2,7 @@
 //!
 //! Not here: what an entry does once it is written ([`State::apply`]), or the order of a turn (`partnership`).
 
-mod admit;
+pub mod admit;
 mod due;
 
 pub(crate) use due::Due;
@@ -71,6 +71,25 @@ impl State {
         self.decided(act, judgement)
     }
 
+    /// Judges an act that has all its approvals once more: the state may have changed while it waited.
+    pub(crate) fn judge_approved(&self, id: &ActId, seed: [u8; 32]) -> Decided {
+        let waiting = self.waiting.get(id).unwrap_or_else(|| unreachable!("only waiting acts are judged again"));
+        let act = Act { seed, ..Act::clone(&waiting.act) };
+        let fits = match &act.deed {
+            Deed::Administer(change) => self.registry.check(change).map_err(|error| error.to_string()),
+            Deed::Amend(amend) if amend.version != self.in_force().version().saturating_add(1) => {
+                Err("another amendment came into force first".to_owned())
+            }
+            _ => Ok(()),
+        };
+        let clauses = waiting.clause.iter().cloned().collect();
+        let judgement = match fits {
+            Ok(()) => Judgement::allow(clauses),
+            Err(remedy) => Judgement { clauses, ..Judgement::invalid(remedy) },
+        };
+        self.decided(&act, judgement)
+    }
+
     /// What settles an act that is done as soon as it is allowed, or is now due.
     pub(crate) fn settlement_of(&self, open: &Open, outcome: Outcome, leg: u16) -> Settled {
         let act = &open.act;
@@ -93,14 +112,6 @@ impl State {
             output: outcome.output,
             charged,
             transfers,
-        }
-    }
-
-    /// What an act that waits must be approved by.
-    pub(crate) fn waits_as(act: &Act) -> Digest {
-        match &act.deed {
-            Deed::Amend(amend) => amend.digest,
-            deed => digest_of(deed),
         }
     }
 
@@ -225,7 +236,7 @@ impl State {
             if clause.force.is_binding() {
                 judgement.clauses = vec![clause.id.clone()];
                 judgement.verdict = Verdict::Escalate {
-                    digest: digest_of(&Deed::Administer(change.clone())),
+                    digest: digest_of(change),
                     by: requirement.approved_by.clone(),
                 };
             } else {
@@ -312,20 +323,10 @@ fn budget_of(key: &crate::act::Key, act: ActId) -> Vec<ledger::Transfer> {
     legs.done()
 }
 
-/// The digest of the exact thing that a waiting act would do.
-fn digest_of(deed: &Deed) -> Digest {
-    let what = serde_json::to_vec(&match deed {
-        Deed::Administer(change) => serde_json::to_value(change),
-        Deed::Amend(amend) => serde_json::to_value(amend),
-        Deed::Infer(infer) => serde_json::to_value(infer),
-        Deed::Approve(approve) => serde_json::to_value(approve),
-        Deed::Attest(attest) => serde_json::to_value(attest),
-        Deed::Draw(draw) => serde_json::to_value(draw),
-        Deed::Expire(expire) => serde_json::to_value(expire),
-    }
-    .unwrap_or_default())
-    .unwrap_or_default();
-    let head = format!("countersign/act/v1\0{}\0", deed.name());
+/// The digest of the exact change that a waiting act would make: of its kind and of `what` as the record writes it.
+fn digest_of(change: &Administer) -> Digest {
+    let what = serde_json::to_vec(change).unwrap_or_else(|error| unreachable!("a change has string keys only: {error}"));
+    let head = format!("countersign/act/v1\0{}\0", change.name());
     Digest(record::hash::sha256(&[head.as_bytes(), &what].concat()))
 }
 

@@ -269,7 +269,7 @@ fn has_hole(bytes: &[u8], bad: usize, start: usize, trailer: usize) -> bool {
     (bad / SECTOR..trailer / SECTOR).any(|sector| {
         let begin = sector.saturating_mul(SECTOR);
         let part = bytes.get(begin.max(start)..begin.saturating_add(SECTOR)).unwrap_or_default();
-        part.len() < 99999
+        part.iter().all(|byte| *byte == 0)
     })
 }
 

@@ -209,3 +209,14 @@ fn damaged_bundles_and_tiles_do_not_reach_the_fold() {
         store.tamper(path, &bytes);
     }
 }
+
+#[test]
+fn a_signature_beside_the_logs_own_is_found() {
+    let store = record();
+    let signed = store.read("checkpoint").unwrap().unwrap();
+    let (text, _) = record::note::split(&signed).unwrap();
+    let stranger = record::note::Signer::generate("stranger.example", [9; 32]).unwrap();
+    store.tamper("checkpoint", &[&signed[..], stranger.signature_line(text).as_bytes()].concat());
+    let fault = check(&*store).unwrap_err();
+    assert_eq!(fault.to_string(), "checkpoint: an unknown key signed it");
+}
