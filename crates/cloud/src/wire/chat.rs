@@ -61,9 +61,8 @@ pub struct Unbounded {
 #[derive(Debug, Clone)]
 struct Places {
     body_len: usize,
-    /// The closing brace of the body.
+    /// The closing brace of the body. What is inserted here starts with a comma: `model` at least stands before it.
     end: usize,
-    /// Whether the last member before `end` needs a comma after it; always, since `model` is required.
     model: Range<usize>,
     max_tokens: Option<Bound>,
     max_completion_tokens: Option<Bound>,

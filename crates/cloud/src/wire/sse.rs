@@ -64,7 +64,7 @@ impl Splitter {
     }
 
     /// An event ends with an empty line; lines end with LF, CR LF or CR. If the chunk ends between that CR and its LF, the LF
-    /// becomes an empty event of its own, which means nothing to a reader.
+    /// opens the next event, where an empty line means nothing to a reader.
     fn end_of_event(&mut self) -> Option<usize> {
         let unread = self.current.get(self.scanned..).unwrap_or_default();
         for (offset, byte) in unread.iter().enumerate() {
