@@ -1,2 +1,31 @@
-//! .
-fn main(){}
+//! The project's automation: `cargo xtask test` runs every check, `cargo xtask tidy` holds the layers in place.
+//!
+//! Not here: benchmarks of a running server (`countersign bench` measures those).
+
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["test"] => test::run(),
+        ["tidy"] => tidy::run(),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask test | tidy")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says one line to the person who runs this.
+#[expect(clippy::print_stdout, reason = "a command-line tool speaks to its terminal")]
+fn report(line: &str) {
+    println!("{line}");
+}

@@ -1,2 +1,3 @@
-//! .
-fn main(){}
+//! The one binary of Countersign.
+
+fn main() {}

@@ -436,7 +436,11 @@ pub(crate) mod text {
     {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         let value: T = text.parse().map_err(|_| D::Error::custom(format!("`{text}` is not an integer")))?;
-        if value.to_string() == *text { Ok(value) } else { Err(D::Error::custom(format!("`{text}` is not canonical"))) }
+        if value.to_string() == *text {
+            Ok(value)
+        } else {
+            Err(D::Error::custom(format!("`{text}` is not canonical")))
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 //! `docs/RECORD.md` describes both for whoever writes a verifier of their own. Not here: hashing (see [`record`]) or judging.
 
 use crate::act::{
-    Act, Administer, Amend, Approve, Attempt, Attest, Deed, Digest, Draw, Ended, Expire, Infer, Principal, Usage, text,
+    Act, Administer, Amend, Approve, Attempt, Attest, Deed, Digest, Draw, Ended, Expire, Infer, Principal,
+    Usage, text,
 };
 use crate::decision::{Deviation, RefusalCode};
 use crate::ids::{ActId, ApplicationId, ClauseId, KeyId, PartyId, Timestamp};
@@ -257,10 +258,10 @@ impl Body {
 /// The texts as serde sees them: one struct a top-level field, in the order that is written.
 mod wire {
     use super::{
-        AccountId, Act, ActId, Administer, Amend, Amount, ApplicationId, Approve, AssetId, Attempt, Attest, Body,
-        ClauseId, ClockStep, Decided, Deed, Deviation, Digest, Draw, Ended, Entry, EntryError, Expire, Genesis, Infer,
-        KeyId, Operation, PartyId, Principal, RefusalCode, Settled, Standing, StateDigest, Tally, Timestamp, Transfer,
-        TransferId, Usage, Verdict, text,
+        AccountId, Act, ActId, Administer, Amend, Amount, ApplicationId, Approve, AssetId, Attempt, Attest,
+        Body, ClauseId, ClockStep, Decided, Deed, Deviation, Digest, Draw, Ended, Entry, EntryError, Expire,
+        Genesis, Infer, KeyId, Operation, PartyId, Principal, RefusalCode, Settled, Standing, StateDigest,
+        Tally, Timestamp, Transfer, TransferId, Usage, Verdict, text,
     };
     use serde::{Deserialize, Serialize};
 
@@ -483,7 +484,8 @@ mod wire {
     }
 
     fn bytes(value: &impl Serialize) -> Vec<u8> {
-        serde_json::to_vec(value).unwrap_or_else(|error| unreachable!("an entry of ours has string keys only: {error}"))
+        serde_json::to_vec(value)
+            .unwrap_or_else(|error| unreachable!("an entry of ours has string keys only: {error}"))
     }
 
     fn read<'a, T: Deserialize<'a>>(kind: &str, parties: &'a [u8]) -> Result<T, EntryError> {
@@ -568,8 +570,12 @@ mod wire {
     fn verdict(why: &Why) -> Result<Verdict, EntryError> {
         match (why.decision.as_str(), why.code, &why.remedy, why.digest, &why.by) {
             ("allow", None, None, None, None) => Ok(Verdict::Allow),
-            ("deny", Some(code), Some(remedy), None, None) => Ok(Verdict::Deny { code, remedy: remedy.clone() }),
-            ("escalate", None, None, Some(digest), Some(by)) => Ok(Verdict::Escalate { digest, by: by.clone() }),
+            ("deny", Some(code), Some(remedy), None, None) => {
+                Ok(Verdict::Deny { code, remedy: remedy.clone() })
+            }
+            ("escalate", None, None, Some(digest), Some(by)) => {
+                Ok(Verdict::Escalate { digest, by: by.clone() })
+            }
             _ => Err(malformed("decided", &format!("`{}` does not fit its fields", why.decision))),
         }
     }
@@ -594,7 +600,9 @@ mod wire {
 
     fn principal(who: Who) -> Result<(Principal, Option<Standing>), EntryError> {
         let principal = match (who.party, who.person, who.application, who.key) {
-            (Some(party), None, Some(application), Some(key)) => Principal::Application { party, application, key },
+            (Some(party), None, Some(application), Some(key)) => {
+                Principal::Application { party, application, key }
+            }
             (Some(party), Some(person), None, None) => Principal::Party { party, person },
             (None, None, None, None) => Principal::Clerk,
             _ => return Err(malformed("decided", &"`who` names no principal")),
@@ -688,7 +696,9 @@ mod wire {
     fn to_move(transfer: &Transfer) -> Move {
         let (op, pending, until) = match transfer.operation {
             Operation::Move => (Op::Move, None, None),
-            Operation::Reserve { expires_at } => (Op::Reserve, None, Some(Timestamp::from_millis(expires_at))),
+            Operation::Reserve { expires_at } => {
+                (Op::Reserve, None, Some(Timestamp::from_millis(expires_at)))
+            }
             Operation::Post { pending } => (Op::Post, Some(pending), None),
             Operation::Void { pending } => (Op::Void, Some(pending), None),
             Operation::Lapse { pending } => (Op::Lapse, Some(pending), None),

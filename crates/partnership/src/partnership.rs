@@ -5,7 +5,9 @@
 
 use crate::act::{Act, Deed, Ended, Outcome, Principal};
 use crate::decision::{Decision, Refusal, Settlement, Ticket, Warrant};
-use crate::entry::{Body, ClockStep, Decided, Entry, EntryError, Genesis, Refused, Settled, StateDigest, Tally, Verdict};
+use crate::entry::{
+    Body, ClockStep, Decided, Entry, EntryError, Genesis, Refused, Settled, StateDigest, Tally, Verdict,
+};
 use crate::ids::{ActId, Timestamp};
 use crate::investment::chart;
 use crate::judge::Due;
@@ -118,7 +120,13 @@ impl Partnership {
     /// Begins a record with its genesis entry. The state must know the memorandum.
     ///
     /// Errors: [`Fatal`] where the genesis does not fit the state.
-    pub fn found(state: State, log: Log, at: Timestamp, genesis: Genesis, entropy: &mut Entropy) -> Result<Self, Fatal> {
+    pub fn found(
+        state: State,
+        log: Log,
+        at: Timestamp,
+        genesis: Genesis,
+        entropy: &mut Entropy,
+    ) -> Result<Self, Fatal> {
         let mut partnership = Self { state, log };
         let mut genesis = genesis;
         if let Some(terms) = partnership.state.document(&genesis.memorandum) {
@@ -134,7 +142,11 @@ impl Partnership {
     /// Also gives the warrants in doubt, in order of act: allowed and unsettled when the record ended.
     #[must_use]
     pub fn resume(state: State, log: Log) -> (Self, Vec<Warrant>) {
-        let in_doubt = state.open().filter(|(_, open)| open.act.deed.is_performed()).map(|(_, open)| warrant(open)).collect();
+        let in_doubt = state
+            .open()
+            .filter(|(_, open)| open.act.deed.is_performed())
+            .map(|(_, open)| warrant(open))
+            .collect();
         (Self { state, log }, in_doubt)
     }
 
@@ -142,7 +154,12 @@ impl Partnership {
     ///
     /// Settlements go first, then what fell due, then the rest, each in the order handed in. Shape: one reply a command.
     /// Errors: [`Fatal`]; the caller must stop and load again, since memory may be ahead of the disk.
-    pub fn turn(&mut self, at: Timestamp, entropy: &mut Entropy, commands: Vec<Command>) -> Result<Vec<Reply>, Fatal> {
+    pub fn turn(
+        &mut self,
+        at: Timestamp,
+        entropy: &mut Entropy,
+        commands: Vec<Command>,
+    ) -> Result<Vec<Reply>, Fatal> {
         let at = at.max(self.state.at());
         let (settlements, rest): (Vec<_>, Vec<_>) =
             commands.into_iter().enumerate().partition(|(_, command)| matches!(command, Command::Settle(..)));
@@ -168,12 +185,24 @@ impl Partnership {
         &mut self.log
     }
 
-    fn run(&mut self, at: Timestamp, entropy: &mut Entropy, command: usize, order: Command) -> Result<Reply, Fatal> {
+    fn run(
+        &mut self,
+        at: Timestamp,
+        entropy: &mut Entropy,
+        command: usize,
+        order: Command,
+    ) -> Result<Reply, Fatal> {
         let answer = match order {
-            Command::Propose(act, assessed) => Answer::Decided(self.propose(at, entropy, act, assessed.as_ref())?),
+            Command::Propose(act, assessed) => {
+                Answer::Decided(self.propose(at, entropy, act, assessed.as_ref())?)
+            }
             Command::Settle(warrant, outcome) => self.settle(at, &warrant, outcome)?,
             Command::Clock { was, now } => {
-                self.write(Entry { seed: entropy.seed(), at, body: Body::Clock(ClockStep { at, was, now }) })?;
+                self.write(Entry {
+                    seed: entropy.seed(),
+                    at,
+                    body: Body::Clock(ClockStep { at, was, now }),
+                })?;
                 Answer::Noted
             }
             Command::Tally(refused) => {
@@ -208,7 +237,10 @@ impl Partnership {
         match verdict {
             Verdict::Deny { code, remedy } => {
                 let clause = clauses.first().cloned();
-                let message = clause.as_ref().map(|id| self.state.in_force().prose(id)).filter(|prose| !prose.is_empty());
+                let message = clause
+                    .as_ref()
+                    .map(|id| self.state.in_force().prose(id))
+                    .filter(|prose| !prose.is_empty());
                 let message = message.unwrap_or_else(|| remedy.clone());
                 Ok(Decision::Deny(Refusal { act: id, code, clause, message, remedy, index }))
             }
@@ -255,7 +287,12 @@ impl Partnership {
 
     /// Settles what lapsed; cheap enough for every turn.
     fn lapse(&mut self, at: Timestamp, entropy: &mut Entropy) -> Result<(), Fatal> {
-        let lapsed = self.state.open.values().next().is_some_and(|open| open.lapses.is_some_and(|lapses| lapses <= at));
+        let lapsed = self
+            .state
+            .open
+            .values()
+            .next()
+            .is_some_and(|open| open.lapses.is_some_and(|lapses| lapses <= at));
         if lapsed { self.fall_due(at, entropy) } else { Ok(()) }
     }
 
@@ -266,7 +303,12 @@ impl Partnership {
                 Due::Settle(id, outcome) => drop(self.conclude(at, id, outcome)?),
                 Due::Free(id) => self.free(at, entropy, id)?,
                 Due::Propose(deed) => {
-                    let act = Act { id: entropy.act_id(at), seed: entropy.seed(), principal: Principal::Clerk, deed };
+                    let act = Act {
+                        id: entropy.act_id(at),
+                        seed: entropy.seed(),
+                        principal: Principal::Clerk,
+                        deed,
+                    };
                     let id = act.id;
                     let decided = self.state.judge(&act, None, at);
                     self.decide(at, decided)?;
@@ -294,7 +336,11 @@ impl Partnership {
         let is_due = size.saturating_sub(self.state.digested) >= DIGEST_EVERY;
         if is_due {
             let digest = self.state.digest();
-            self.write(Entry { seed: entropy.seed(), at, body: Body::StateDigest(StateDigest { at, digest }) })?;
+            self.write(Entry {
+                seed: entropy.seed(),
+                at,
+                body: Body::StateDigest(StateDigest { at, digest }),
+            })?;
         }
         Ok(())
     }

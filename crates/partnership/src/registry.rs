@@ -47,10 +47,19 @@ impl Registry {
     pub fn check(&self, change: &Administer) -> Result<(), RegistryError> {
         match change {
             Administer::ApplicationAdd(application) => self.check_application(application),
-            Administer::ApplicationRemove { name } => self.application(name).map(drop).ok_or_else(|| RegistryError::NoApplication(name.clone())),
-            Administer::KeyNew(key) if self.keys.contains_key(&key.id) => Err(RegistryError::KeyExists(key.id.clone())),
-            Administer::KeyNew(key) => self.application(&key.application).map(drop).ok_or_else(|| RegistryError::NoApplication(key.application.clone())),
-            Administer::KeyRevoke { id } => self.keys.get(id).map(drop).ok_or_else(|| RegistryError::NoKey(id.clone())),
+            Administer::ApplicationRemove { name } => {
+                self.application(name).map(drop).ok_or_else(|| RegistryError::NoApplication(name.clone()))
+            }
+            Administer::KeyNew(key) if self.keys.contains_key(&key.id) => {
+                Err(RegistryError::KeyExists(key.id.clone()))
+            }
+            Administer::KeyNew(key) => self
+                .application(&key.application)
+                .map(drop)
+                .ok_or_else(|| RegistryError::NoApplication(key.application.clone())),
+            Administer::KeyRevoke { id } => {
+                self.keys.get(id).map(drop).ok_or_else(|| RegistryError::NoKey(id.clone()))
+            }
             Administer::ModelResume { model } if self.suspended.contains(model) => Ok(()),
             Administer::ModelResume { model } => Err(RegistryError::NotSuspended(model.clone())),
         }
@@ -132,7 +141,10 @@ impl Registry {
 
     fn check_application(&self, application: &Application) -> Result<(), RegistryError> {
         let name = application.name.as_str();
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
+        if name.is_empty()
+            || name.len() > 64
+            || !name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        {
             return Err(RegistryError::Name(name.to_owned()));
         }
         if self.applications.contains_key(&application.name) {

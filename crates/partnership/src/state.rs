@@ -167,7 +167,9 @@ pub enum ReplayError {
     #[error("the entry's time {0} lies before the time of the entry before it")]
     TimeWentBack(Timestamp),
     /// The state's digest differs.
-    #[error("the state's digest differs from the one recorded here: two folds disagree about an entry before this one")]
+    #[error(
+        "the state's digest differs from the one recorded here: two folds disagree about an entry before this one"
+    )]
     Diverged,
     /// A public key does not parse.
     #[error("the key of party `{0}` does not parse")]
@@ -240,7 +242,12 @@ impl State {
     pub fn digest(&self) -> Digest {
         let mut text = String::new();
         for (account, asset, _, balance) in self.book.accounts() {
-            let sums = [balance.debits_posted, balance.credits_posted, balance.debits_pending, balance.credits_pending];
+            let sums = [
+                balance.debits_posted,
+                balance.credits_posted,
+                balance.debits_pending,
+                balance.credits_pending,
+            ];
             text.push_str(&format!("{account}\t{asset}"));
             for sum in sums {
                 text.push_str(&format!("\t{}", sum.minor()));
@@ -410,7 +417,13 @@ impl State {
         Ok(())
     }
 
-    fn opened(&self, decided: &Decided, approvals: BTreeMap<PartyId, String>, at: Timestamp, index: u64) -> Open {
+    fn opened(
+        &self,
+        decided: &Decided,
+        approvals: BTreeMap<PartyId, String>,
+        at: Timestamp,
+        index: u64,
+    ) -> Open {
         let terms = self.in_force();
         let tariff = match &decided.act.deed {
             Deed::Infer(infer) => terms.tariff(infer.model.as_str(), at.date()),
@@ -453,7 +466,9 @@ impl State {
                 self.bring_into_force(&amend.digest, signatures, at)?;
             }
             Deed::Approve(approve) => {
-                if let Some(waiting) = approve.act.parse().ok().and_then(|id: ActId| self.waiting.get_mut(&id)) {
+                if let Some(waiting) =
+                    approve.act.parse().ok().and_then(|id: ActId| self.waiting.get_mut(&id))
+                {
                     waiting.given.insert(approve.party.clone(), approve.signature.clone());
                 }
             }

@@ -68,7 +68,9 @@ impl Terms {
     #[must_use]
     pub fn service(&self, party: &PartyId, model: &str) -> Option<(&Clause, &Service)> {
         self.clauses().find_map(|clause| match &clause.kind {
-            Kind::Service(service) if service.covers(model) && service.to.contains(party) => Some((clause, service)),
+            Kind::Service(service) if service.covers(model) && service.to.contains(party) => {
+                Some((clause, service))
+            }
             _ => None,
         })
     }
@@ -78,7 +80,9 @@ impl Terms {
     pub fn tariff(&self, model: &str, date: Date) -> Option<Tariff> {
         self.clauses()
             .filter_map(|clause| match &clause.kind {
-                Kind::RateCard(card) if card.covers(model) && card.from <= date => Some((card.from, clause, card)),
+                Kind::RateCard(card) if card.covers(model) && card.from <= date => {
+                    Some((card.from, clause, card))
+                }
                 _ => None,
             })
             .max_by_key(|(from, _, _)| *from)

@@ -100,7 +100,8 @@ impl Chat {
     /// # Errors
     /// [`BadRequest`] if it is not a JSON object in UTF-8, or a member that is read has the wrong type.
     pub fn parse(body: &[u8]) -> Result<Self, BadRequest> {
-        let text = std::str::from_utf8(body).map_err(|_| BadRequest::new("the body is not UTF-8".to_owned()))?;
+        let text =
+            std::str::from_utf8(body).map_err(|_| BadRequest::new("the body is not UTF-8".to_owned()))?;
         let mut object: Object<'_> = serde_json::from_str(text).map_err(|error| malformed(&error))?;
         if let Some(fault) = object.fault.take() {
             return Err(fault);
@@ -112,7 +113,8 @@ impl Chat {
         let (model, model_place) = model(text, object.model)?;
         let conversation = Conversation::read(object.messages)?;
         let tools = tools(object.tools)?;
-        let functions = optional::<Vec<&RawValue>>("functions", object.functions, "an array")?.unwrap_or_default();
+        let functions =
+            optional::<Vec<&RawValue>>("functions", object.functions, "an array")?.unwrap_or_default();
         Ok(Self {
             model,
             stream,
@@ -123,7 +125,10 @@ impl Chat {
             images: conversation.images,
             unbounded: object.unbounded.or(conversation.unbounded).or(tools.unbounded),
             messages: conversation.messages,
-            end_user: [object.user, object.safety_identifier].into_iter().flatten().any(|user| !is_null(user)),
+            end_user: [object.user, object.safety_identifier]
+                .into_iter()
+                .flatten()
+                .any(|user| !is_null(user)),
             places: Places {
                 body_len: body.len(),
                 end: text.rfind('}').unwrap_or_default(),
@@ -144,7 +149,10 @@ impl Chat {
         assert_eq!(body.len(), self.places.body_len, "the body is not the one that was parsed");
         let mut splices = Vec::new();
         if served_model != self.model {
-            splices.push(Splice::new(self.places.model.clone(), serde_json::Value::from(served_model).to_string()));
+            splices.push(Splice::new(
+                self.places.model.clone(),
+                serde_json::Value::from(served_model).to_string(),
+            ));
         }
         self.splice_bounds(max_tokens, &mut splices);
         self.splice_usage(&mut splices);
@@ -181,7 +189,8 @@ impl Chat {
 
     fn splice_bounds(&self, max_tokens: u64, splices: &mut Vec<Splice>) {
         let given = [&self.places.max_tokens, &self.places.max_completion_tokens];
-        for bound in given.into_iter().flatten().filter(|bound| bound.tokens.is_some_and(|t| t > max_tokens)) {
+        for bound in given.into_iter().flatten().filter(|bound| bound.tokens.is_some_and(|t| t > max_tokens))
+        {
             splices.push(Splice::new(bound.place.clone(), max_tokens.to_string()));
         }
         if self.max_tokens.is_some() {
@@ -282,7 +291,10 @@ impl Conversation {
         let shape = "an array of message objects";
         let messages = optional::<Vec<Message<'_>>>("messages", messages, shape)?.unwrap_or_default();
         if messages.is_empty() {
-            return Err(BadRequest::about("messages", "`messages` must hold at least one message".to_owned()));
+            return Err(BadRequest::about(
+                "messages",
+                "`messages` must hold at least one message".to_owned(),
+            ));
         }
         let mut conversation = Self { messages: count(messages.len()), ..Self::default() };
         for message in &messages {
@@ -398,7 +410,8 @@ fn optional<'a, T: Deserialize<'a>>(
     shape: &str,
 ) -> Result<Option<T>, BadRequest> {
     let Some(value) = value else { return Ok(None) };
-    serde_json::from_str(value.get()).map_err(|_| BadRequest::about(name, format!("`{name}` must be {shape}")))
+    serde_json::from_str(value.get())
+        .map_err(|_| BadRequest::about(name, format!("`{name}` must be {shape}")))
 }
 
 fn is_null(value: &RawValue) -> bool {

@@ -57,7 +57,8 @@ impl<'a> Answer<'a> {
 
     /// Whether this is the chunk that carries the usage and nothing else.
     pub(crate) fn is_usage_chunk(&self) -> bool {
-        self.choices.as_ref().is_some_and(Vec::is_empty) && self.usage.is_some_and(|usage| usage.get() != "null")
+        self.choices.as_ref().is_some_and(Vec::is_empty)
+            && self.usage.is_some_and(|usage| usage.get() != "null")
     }
 
     /// The message of an error that came in place of a chunk.
@@ -72,7 +73,8 @@ impl<'a> Answer<'a> {
             Cow::Borrowed(_) => cut_member(event, usage.get()).unwrap_or_else(|| event.clone()),
             Cow::Owned(joined) => {
                 let cut = cut_member(joined, usage.get()).unwrap_or_else(|| Bytes::copy_from_slice(joined));
-                let line: Vec<u8> = cut.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }).collect();
+                let line: Vec<u8> =
+                    cut.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }).collect();
                 [b"data: ".as_slice(), &line, b"\n\n"].concat().into()
             }
         }
@@ -219,7 +221,10 @@ mod tests {
             (r#"{"content":null,"refusal":null}"#, 0),
             (r#"{"content":"\u00e9\n"}"#, 3),
             (r#"{"reasoning_content":"abc"}"#, 3),
-            (r#"{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":"{}"}}]}"#, 3),
+            (
+                r#"{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":"{}"}}]}"#,
+                3,
+            ),
         ] {
             let chunk = format!(r#"{{"choices":[{{"index":0,"delta":{delta}}}]}}"#);
             assert_eq!(Answer::parse(chunk.as_bytes()).unwrap().choices()[0].text_bytes(), bytes, "{delta}");
@@ -244,7 +249,9 @@ mod tests {
 
     #[test]
     fn an_empty_finish_reason_is_none() {
-        for (reason, finished) in [("null", false), (r#""""#, false), (r#""stop""#, true), (r#""length""#, true)] {
+        for (reason, finished) in
+            [("null", false), (r#""""#, false), (r#""stop""#, true), (r#""length""#, true)]
+        {
             let chunk = format!(r#"{{"choices":[{{"finish_reason":{reason}}}]}}"#);
             assert_eq!(Answer::parse(chunk.as_bytes()).unwrap().choices()[0].is_finished(), finished);
         }

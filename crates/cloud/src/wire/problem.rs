@@ -136,7 +136,10 @@ mod tests {
     #[test]
     fn an_upstreams_words_are_found_in_the_shapes_in_use() {
         for (body, expected) in [
-            (r#"{"error":{"message":"m","type":"t","param":"p","code":"c"}}"#, Some(("m", Some("p"), Some("c")))),
+            (
+                r#"{"error":{"message":"m","type":"t","param":"p","code":"c"}}"#,
+                Some(("m", Some("p"), Some("c"))),
+            ),
             (r#"{"error":{"message":"m","code":400}}"#, Some(("m", None, None))),
             (r#"{"error":"m"}"#, Some(("m", None, None))),
             (r#"{"error":{}}"#, Some(("the upstream reported an error without a message", None, None))),

@@ -89,7 +89,14 @@ impl Legs {
     }
 
     /// Adds one transfer.
-    pub fn push(&mut self, operation: Operation, from: AccountId, to: AccountId, asset: AssetId, amount: Amount) {
+    pub fn push(
+        &mut self,
+        operation: Operation,
+        from: AccountId,
+        to: AccountId,
+        asset: AssetId,
+        amount: Amount,
+    ) {
         let id = TransferId { act: self.act, leg: self.next };
         self.next = self.next.saturating_add(1);
         self.transfers.push(Transfer { id, operation, debit: from, credit: to, asset, amount });
@@ -108,7 +115,13 @@ impl Legs {
     }
 
     /// Brings what a source has issued to `target`, up, or down by no more than is available.
-    fn level(&mut self, book: &Book, (source, pool): (AccountId, AccountId), asset: &AssetId, target: Amount) {
+    fn level(
+        &mut self,
+        book: &Book,
+        (source, pool): (AccountId, AccountId),
+        asset: &AssetId,
+        target: Amount,
+    ) {
         let issued = book.balance(&source).map_or(0, |balance| balance.net().saturating_neg());
         let missing = target.minor().saturating_sub(issued);
         if missing > 0 {

@@ -83,7 +83,13 @@ impl Need<'_> {
         if budget.asset != AsRef::<str>::as_ref(&self.tariff.asset) || by > 0 {
             return Err(Short { clause: None, by: Amount::new(by.max(0)) });
         }
-        legs.push(self.reservation(), available, chart::budget(&self.key.id, "spent"), self.tariff.asset.clone(), self.bound);
+        legs.push(
+            self.reservation(),
+            available,
+            chart::budget(&self.key.id, "spent"),
+            self.tariff.asset.clone(),
+            self.bound,
+        );
         Ok(())
     }
 
@@ -98,7 +104,13 @@ impl Need<'_> {
                     why: "would have been refused, because the credit intended does not cover it".to_owned(),
                 });
             }
-            legs.push(self.reservation(), available, chart::grant(clause, "spent"), self.tariff.asset.clone(), self.bound);
+            legs.push(
+                self.reservation(),
+                available,
+                chart::grant(clause, "spent"),
+                self.tariff.asset.clone(),
+                self.bound,
+            );
         }
     }
 
@@ -163,7 +175,11 @@ pub fn settle(
         for reservation in reservations {
             legs.resolve(Operation::Void { pending: reservation.id }, reservation, reservation.amount);
         }
-        return Settling { transfers: legs.done(), charged: None, overran: usage.is_some() && !reservations.is_empty() };
+        return Settling {
+            transfers: legs.done(),
+            charged: None,
+            overran: usage.is_some() && !reservations.is_empty(),
+        };
     };
     let mut overran = false;
     for purse in purses(reservations) {
@@ -171,10 +187,22 @@ pub fn settle(
         let Some(first) = purse.first().filter(|_| !excess.is_zero()) else { continue };
         let name: &str = first.debit.as_ref();
         if name.starts_with("memo:") {
-            legs.push(Operation::Move, first.debit.clone(), first.credit.clone(), first.asset.clone(), excess);
+            legs.push(
+                Operation::Move,
+                first.debit.clone(),
+                first.credit.clone(),
+                first.asset.clone(),
+                excess,
+            );
         } else if name.starts_with("credit:") {
             overran = true;
-            legs.push(Operation::Move, chart::overrun(operator), first.credit.clone(), first.asset.clone(), excess);
+            legs.push(
+                Operation::Move,
+                chart::overrun(operator),
+                first.credit.clone(),
+                first.asset.clone(),
+                excess,
+            );
         }
     }
     if tariff.force.is_binding() {
@@ -190,7 +218,10 @@ fn purses(reservations: &[Transfer]) -> Vec<Vec<&Transfer>> {
     for reservation in reservations {
         let is_grant = AsRef::<str>::as_ref(&reservation.debit).starts_with("credit:");
         let granted = purses.iter_mut().find(|purse| {
-            is_grant && purse.first().is_some_and(|first| AsRef::<str>::as_ref(&first.debit).starts_with("credit:"))
+            is_grant
+                && purse
+                    .first()
+                    .is_some_and(|first| AsRef::<str>::as_ref(&first.debit).starts_with("credit:"))
         });
         match granted {
             Some(purse) => purse.push(reservation),

@@ -20,7 +20,12 @@ pub const CALL_LASTS_MS: i64 = 15 * 60 * 1000;
 
 /// The facts that policies see of a model call; none where the application is not registered.
 #[must_use]
-pub fn facts(registry: &Registry, application: &ApplicationId, infer: &Infer, at: Timestamp) -> Option<Facts> {
+pub fn facts(
+    registry: &Registry,
+    application: &ApplicationId,
+    infer: &Infer,
+    at: Timestamp,
+) -> Option<Facts> {
     let application = registry.application(application)?;
     Some(Facts {
         application: application.name.to_string(),
@@ -82,13 +87,12 @@ impl State {
     ) -> Result<(Vec<ClauseId>, Vec<Deviation>, Vec<ledger::Transfer>), Box<Judgement>> {
         let terms = self.in_force();
         let mut deviations = within_term(terms, at)?;
-        let (key, application) = self
-            .registry
-            .standing(key, at)
-            .ok_or_else(|| Judgement::invalid("the key was revoked or has expired; ask the operator for a new one"))?;
-        let (service, _) = terms
-            .service(party, infer.model.as_str())
-            .ok_or_else(|| Judgement::invalid(format!("no service clause offers `{}` to `{party}`", infer.model)))?;
+        let (key, application) = self.registry.standing(key, at).ok_or_else(|| {
+            Judgement::invalid("the key was revoked or has expired; ask the operator for a new one")
+        })?;
+        let (service, _) = terms.service(party, infer.model.as_str()).ok_or_else(|| {
+            Judgement::invalid(format!("no service clause offers `{}` to `{party}`", infer.model))
+        })?;
         if self.registry.is_suspended(&infer.model) {
             let remedy = "the upstream reported more than was reserved; `countersign model resume` puts it back in service";
             return Err(Box::new(Judgement::deny(RefusalCode::Suspended, Some(service.id.clone()), remedy)));
@@ -102,7 +106,13 @@ impl State {
     }
 
     /// The assessment that came with the act, or a fresh one where the terms have changed since it was made.
-    fn assessment(&self, name: &ApplicationId, infer: &Infer, assessed: Option<&Assessed>, at: Timestamp) -> Assessment {
+    fn assessment(
+        &self,
+        name: &ApplicationId,
+        infer: &Infer,
+        assessed: Option<&Assessed>,
+        at: Timestamp,
+    ) -> Assessment {
         let terms = self.in_force();
         if let Some(assessed) = assessed.filter(|assessed| assessed.digest == terms.digest()) {
             return assessed.assessment.clone();
@@ -128,11 +138,26 @@ impl State {
             return unpriced(service, asks, infer);
         };
         let bound = tariff.reserve(infer.input_tokens_max, infer.output_tokens_max).map_err(|_| {
-            Judgement::deny(RefusalCode::Unbounded, Some(tariff.clause.clone()), "ask for fewer tokens: the bound is beyond all amounts")
+            Judgement::deny(
+                RefusalCode::Unbounded,
+                Some(tariff.clause.clone()),
+                "ask for fewer tokens: the bound is beyond all amounts",
+            )
         })?;
-        let need = Need { terms, book: &self.book, party, model: infer.model.as_str(), key, tariff: &tariff, bound, at, lapses };
-        let (transfers, deviations) =
-            need.reserve(act.id.as_u128()).map_err(|short| insufficient(terms, &tariff.asset, bound, short, &tariff.clause))?;
+        let need = Need {
+            terms,
+            book: &self.book,
+            party,
+            model: infer.model.as_str(),
+            key,
+            tariff: &tariff,
+            bound,
+            at,
+            lapses,
+        };
+        let (transfers, deviations) = need
+            .reserve(act.id.as_u128())
+            .map_err(|short| insufficient(terms, &tariff.asset, bound, short, &tariff.clause))?;
         Ok((deviations, transfers))
     }
 }
@@ -162,7 +187,9 @@ fn permitted(assessment: Assessment) -> Step {
         let clause = assessment.determining.first().cloned();
         let remedy = match assessment.errors.first() {
             Some(error) => format!("the policy could not be evaluated, which counts as a refusal: {error}"),
-            None => "a request that the clause does not speak against, or an amendment of the clause".to_owned(),
+            None => {
+                "a request that the clause does not speak against, or an amendment of the clause".to_owned()
+            }
         };
         let mut judgement = Judgement::deny(RefusalCode::Forbidden, clause, remedy);
         judgement.clauses = assessment.determining;
@@ -201,7 +228,13 @@ fn unpriced(
     Ok((if asks_price(service) { vec![deviation] } else { Vec::new() }, Vec::new()))
 }
 
-fn insufficient(terms: &Terms, asset: &ledger::AssetId, bound: Amount, short: Short, tariff: &ClauseId) -> Judgement {
+fn insufficient(
+    terms: &Terms,
+    asset: &ledger::AssetId,
+    bound: Amount,
+    short: Short,
+    tariff: &ClauseId,
+) -> Judgement {
     let scale = terms.memorandum().header.scale(asset).unwrap_or(0);
     let (bound, by) = (bound.display(scale), short.by.display(scale));
     let (clause, whose) = match short.clause {
@@ -213,4 +246,3 @@ fn insufficient(terms: &Terms, asset: &ledger::AssetId, bound: Amount, short: Sh
     );
     Judgement::deny(RefusalCode::InsufficientQuota, Some(clause), remedy)
 }
-

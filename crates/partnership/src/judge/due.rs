@@ -74,7 +74,8 @@ impl State {
             .grants()
             .filter(|(_, grant)| grant.expires.is_some_and(|expires| expires <= at.date()))
             .map(|(clause, _)| &clause.id);
-        let tranche = terms.tranches().filter(|(_, tranche)| has_lapsed(tranche, at)).map(|(clause, _)| &clause.id);
+        let tranche =
+            terms.tranches().filter(|(_, tranche)| has_lapsed(tranche, at)).map(|(clause, _)| &clause.id);
         let clause: &ClauseId = grant.chain(tranche).find(|id| !self.booked.contains_key(*id))?;
         Some(Due::Propose(Deed::Expire(Expire { clause: clause.clone() })))
     }

@@ -57,9 +57,9 @@ impl State {
             return self.admit(act, infer, party, key, assessed, at);
         }
         let judgement = match &act.deed {
-            _ if matches!(act.principal, Principal::Application { .. }) => {
-                Judgement::invalid("an application's key can only call models; use the operator's command line")
-            }
+            _ if matches!(act.principal, Principal::Application { .. }) => Judgement::invalid(
+                "an application's key can only call models; use the operator's command line",
+            ),
             Deed::Infer(_) => Judgement::invalid("a model is called with an application's key"),
             Deed::Amend(amend) => self.judge_amendment(amend),
             Deed::Approve(approve) => self.judge_approval(approve),
@@ -73,7 +73,8 @@ impl State {
 
     /// Judges an act that has all its approvals once more: the state may have changed while it waited.
     pub(crate) fn judge_approved(&self, id: &ActId, seed: [u8; 32]) -> Decided {
-        let waiting = self.waiting.get(id).unwrap_or_else(|| unreachable!("only waiting acts are judged again"));
+        let waiting =
+            self.waiting.get(id).unwrap_or_else(|| unreachable!("only waiting acts are judged again"));
         let act = Act { seed, ..Act::clone(&waiting.act) };
         let fits = match &act.deed {
             Deed::Administer(change) => self.registry.check(change).map_err(|error| error.to_string()),
@@ -141,8 +142,13 @@ impl State {
         if outcome.ended == Ended::Lapsed {
             return (lapse(open), None);
         }
-        let settling =
-            funds::settle(open.act.id.as_u128(), &open.reservations, open.tariff.as_ref(), usage, &open.operator);
+        let settling = funds::settle(
+            open.act.id.as_u128(),
+            &open.reservations,
+            open.tariff.as_ref(),
+            usage,
+            &open.operator,
+        );
         (settling.transfers, settling.charged)
     }
 
@@ -151,15 +157,23 @@ impl State {
         let (clause, by) = terms.amenders();
         let clause = clause.cloned();
         let Some(proposed) = self.library.get(&amend.digest) else {
-            return Judgement::invalid("the proposed document is not at hand; send its text with the proposal");
+            return Judgement::invalid(
+                "the proposed document is not at hand; send its text with the proposal",
+            );
         };
         let header = &proposed.memorandum().header;
         let next = terms.version().saturating_add(1);
         if header.version != amend.version || header.version != next {
-            return Judgement::invalid(format!("version {} is in force, so an amendment is version {next}", terms.version()));
+            return Judgement::invalid(format!(
+                "version {} is in force, so an amendment is version {next}",
+                terms.version()
+            ));
         }
         if header.previous != Some(terms.digest().0) {
-            return Judgement::invalid(format!("an amendment names the version before it: previous = \"{}\"", terms.digest().hex()));
+            return Judgement::invalid(format!(
+                "an amendment names the version before it: previous = \"{}\"",
+                terms.digest().hex()
+            ));
         }
         if header.parties != terms.memorandum().header.parties {
             return Judgement::invalid("an amendment has the same parties in the same roles");
@@ -180,10 +194,16 @@ impl State {
             return Judgement::invalid("no act of this id waits for approval");
         };
         if waiting.digest != approve.digest {
-            return Judgement::invalid(format!("the digest is not that of the waiting act, which is {}", waiting.digest));
+            return Judgement::invalid(format!(
+                "the digest is not that of the waiting act, which is {}",
+                waiting.digest
+            ));
         }
         if !waiting.by.contains(&approve.party) {
-            return Judgement::invalid(format!("party `{}` is not among those whose approval is asked", approve.party));
+            return Judgement::invalid(format!(
+                "party `{}` is not among those whose approval is asked",
+                approve.party
+            ));
         }
         if waiting.given.contains_key(&approve.party) {
             return Judgement::invalid(format!("party `{}` has approved already", approve.party));
@@ -201,10 +221,16 @@ impl State {
     fn judge_attestation(&self, attest: &Attest) -> Judgement {
         let terms = self.in_force();
         let Some((clause, tranche)) = terms.tranches().find(|(clause, _)| clause.id == attest.clause) else {
-            return Judgement::invalid(format!("no tranche of the memorandum in force is named `{}`", attest.clause));
+            return Judgement::invalid(format!(
+                "no tranche of the memorandum in force is named `{}`",
+                attest.clause
+            ));
         };
         let Condition::Milestone { attested_by, .. } = &tranche.condition else {
-            return Judgement::invalid(format!("tranche `{}` waits for its date, not for a milestone", clause.id));
+            return Judgement::invalid(format!(
+                "tranche `{}` waits for its date, not for a milestone",
+                clause.id
+            ));
         };
         if self.booked.contains_key(&attest.clause) {
             return Judgement::invalid(format!("tranche `{}` is booked or has lapsed already", clause.id));
@@ -214,7 +240,10 @@ impl State {
         }
         let given = self.attested.get(&(attest.clause.clone(), attest.evidence));
         if given.is_some_and(|given| given.contains(&attest.party)) {
-            return Judgement::invalid(format!("party `{}` has attested this evidence already", attest.party));
+            return Judgement::invalid(format!(
+                "party `{}` has attested this evidence already",
+                attest.party
+            ));
         }
         let signed = crate::act::attestation_bytes(&attest.clause, &attest.evidence);
         if !self.is_signed(&attest.party, &signed, &attest.signature) {
@@ -235,10 +264,8 @@ impl State {
         for (clause, requirement) in terms.requirements(change.name()) {
             if clause.force.is_binding() {
                 judgement.clauses = vec![clause.id.clone()];
-                judgement.verdict = Verdict::Escalate {
-                    digest: digest_of(change),
-                    by: requirement.approved_by.clone(),
-                };
+                judgement.verdict =
+                    Verdict::Escalate { digest: digest_of(change), by: requirement.approved_by.clone() };
             } else {
                 judgement.deviations.push(Deviation {
                     clause: clause.id.clone(),
@@ -270,11 +297,16 @@ impl State {
         use base64::Engine as _;
         let decoded = base64::engine::general_purpose::STANDARD.decode(signature).ok();
         let signature: Option<[u8; 64]> = decoded.and_then(|bytes| bytes.try_into().ok());
-        self.vkeys.get(party).zip(signature).is_some_and(|(vkey, signature)| vkey.verify_bytes(bytes, &signature))
+        self.vkeys
+            .get(party)
+            .zip(signature)
+            .is_some_and(|(vkey, signature)| vkey.verify_bytes(bytes, &signature))
     }
 
     fn opening_of(&self, digest: &Digest, act: ActId, leg: u16) -> Vec<ledger::Transfer> {
-        self.library.get(digest).map_or_else(Vec::new, |terms| chart::opening(terms, &self.book, act.as_u128(), leg))
+        self.library
+            .get(digest)
+            .map_or_else(Vec::new, |terms| chart::opening(terms, &self.book, act.as_u128(), leg))
     }
 
     fn drawing_of(&self, clause: &ClauseId, act: ActId) -> Vec<ledger::Transfer> {
@@ -325,7 +357,8 @@ fn budget_of(key: &crate::act::Key, act: ActId) -> Vec<ledger::Transfer> {
 
 /// The digest of the exact change that a waiting act would make: of its kind and of `what` as the record writes it.
 fn digest_of(change: &Administer) -> Digest {
-    let what = serde_json::to_vec(change).unwrap_or_else(|error| unreachable!("a change has string keys only: {error}"));
+    let what = serde_json::to_vec(change)
+        .unwrap_or_else(|error| unreachable!("a change has string keys only: {error}"));
     let head = format!("countersign/act/v1\0{}\0", change.name());
     Digest(record::hash::sha256(&[head.as_bytes(), &what].concat()))
 }
