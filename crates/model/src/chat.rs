@@ -1,4 +1,4 @@
-//! Messages to a prompt in the ChatML form.
+//! Messages to a prompt in the `ChatML` form.
 //!
 //! Not a template engine: the one form is written out. Control tokens are put in by id and message text is encoded as plain
 //! text, so whatever a user writes stays inside the user's own turn.

@@ -2,7 +2,7 @@
 //!
 //! Not a graph library: one architecture, written out. A prompt goes through in strides of [`STRIDE`] tokens, so that each
 //! weight is read from memory once for all of them. Everything runs on the caller's thread: requests run side by side, and a
-//! single request gains little from a second core. Source: Touvron et al. (2023); RoPE in ggml's order, which turns
+//! single request gains little from a second core. Source: Touvron et al. (2023); `RoPE` in ggml's order, which turns
 //! neighbouring pairs.
 
 use crate::ModelError;
@@ -308,7 +308,7 @@ impl Bench {
         }
     }
 
-    /// Computes the turns of RoPE for `tokens` positions from `first` on.
+    /// Computes the turns of `RoPE` for `tokens` positions from `first` on.
     fn turn_to(&mut self, sizes: &Sizes, first: usize, tokens: usize) {
         self.turns.clear();
         for position in first..first + tokens {

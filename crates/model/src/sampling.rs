@@ -29,7 +29,7 @@ pub(crate) struct Sampler {
     random: Random,
 }
 
-/// Numbers that follow from a seed. Source: SplitMix64 (Steele, Lea and Flood 2014).
+/// Numbers that follow from a seed. Source: `SplitMix64` (Steele, Lea and Flood 2014).
 #[derive(Debug)]
 pub(crate) struct Random(u64);
 
@@ -47,7 +47,7 @@ impl Sampler {
 
     /// The next token; consumes `logits`, of which there must be at least one.
     pub(crate) fn draw(&mut self, mut logits: Vec<f32>) -> u32 {
-        if !(self.temperature > 0.) {
+        if self.temperature.is_nan() || self.temperature <= 0. {
             return likeliest(&logits);
         }
         let peak = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -24,7 +24,7 @@ pub const DIGEST_EVERY: u64 = 1024;
 #[derive(Debug)]
 pub enum Command {
     /// An act is proposed, with the assessment made of it beforehand where it is a model call.
-    Propose(Act, Option<Assessed>),
+    Propose(Box<Act>, Option<Assessed>),
     /// A performance has ended.
     Settle(Warrant, Outcome),
     /// The machine's clock stepped.
@@ -132,7 +132,7 @@ impl Partnership {
         if let Some(terms) = partnership.state.document(&genesis.memorandum) {
             genesis.transfers = chart::opening(terms, partnership.state.book(), 0, 0);
         }
-        partnership.write(Entry { seed: entropy.seed(), at, body: Body::Genesis(genesis) })?;
+        partnership.write(&Entry { seed: entropy.seed(), at, body: Body::Genesis(genesis) })?;
         partnership.fall_due(at, entropy)?;
         Ok(partnership)
     }
@@ -194,11 +194,11 @@ impl Partnership {
     ) -> Result<Reply, Fatal> {
         let answer = match order {
             Command::Propose(act, assessed) => {
-                Answer::Decided(self.propose(at, entropy, act, assessed.as_ref())?)
+                Answer::Decided(self.propose(at, entropy, &act, assessed.as_ref())?)
             }
             Command::Settle(warrant, outcome) => self.settle(at, &warrant, outcome)?,
             Command::Clock { was, now } => {
-                self.write(Entry {
+                self.write(&Entry {
                     seed: entropy.seed(),
                     at,
                     body: Body::Clock(ClockStep { at, was, now }),
@@ -206,7 +206,7 @@ impl Partnership {
                 Answer::Noted
             }
             Command::Tally(refused) => {
-                self.write(Entry { seed: entropy.seed(), at, body: Body::Tally(Tally { at, refused }) })?;
+                self.write(&Entry { seed: entropy.seed(), at, body: Body::Tally(Tally { at, refused }) })?;
                 Answer::Noted
             }
             Command::Know(terms) => {
@@ -226,10 +226,10 @@ impl Partnership {
         &mut self,
         at: Timestamp,
         entropy: &mut Entropy,
-        act: Act,
+        act: &Act,
         assessed: Option<&Assessed>,
     ) -> Result<Decision, Fatal> {
-        let decided = self.state.judge(&act, assessed, at);
+        let decided = self.state.judge(act, assessed, at);
         let (id, performed) = (act.id, act.deed.is_performed());
         let (verdict, clauses) = (decided.verdict.clone(), decided.clauses.clone());
         let deviations = decided.deviations.clone();
@@ -277,12 +277,12 @@ impl Partnership {
         let seed = open.act.seed;
         let settled: Settled = self.state.settlement_of(open, outcome, 0);
         let told = settled.told(self.log.size());
-        self.write(Entry { seed, at, body: Body::Settled(Box::new(settled)) })?;
+        self.write(&Entry { seed, at, body: Body::Settled(Box::new(settled)) })?;
         Ok(told)
     }
 
     fn decide(&mut self, at: Timestamp, decided: Decided) -> Result<u64, Fatal> {
-        self.write(Entry { seed: decided.act.seed, at, body: Body::Decided(Box::new(decided)) })
+        self.write(&Entry { seed: decided.act.seed, at, body: Body::Decided(Box::new(decided)) })
     }
 
     /// Settles what lapsed; cheap enough for every turn.
@@ -336,7 +336,7 @@ impl Partnership {
         let is_due = size.saturating_sub(self.state.digested) >= DIGEST_EVERY;
         if is_due {
             let digest = self.state.digest();
-            self.write(Entry {
+            self.write(&Entry {
                 seed: entropy.seed(),
                 at,
                 body: Body::StateDigest(StateDigest { at, digest }),
@@ -346,9 +346,9 @@ impl Partnership {
     }
 
     /// Appends one entry and folds it in: the only way anything changes.
-    fn write(&mut self, entry: Entry) -> Result<u64, Fatal> {
+    fn write(&mut self, entry: &Entry) -> Result<u64, Fatal> {
         let index = self.log.append(entry.encode())?;
-        self.state.apply(&entry, index)?;
+        self.state.apply(entry, index)?;
         Ok(index)
     }
 }

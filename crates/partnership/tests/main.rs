@@ -2,4 +2,5 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test whose scene cannot be set has failed")]
 
+mod acts;
 mod memorandum;

@@ -4,7 +4,5 @@
 //! the bytes it came in.
 
 pub mod chat;
-pub(crate) mod chunk;
 mod object;
-pub(crate) mod problem;
 pub mod sse;

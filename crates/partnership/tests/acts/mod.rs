@@ -1,0 +1,297 @@
+//! Three acts through the core: a call, a tranche that both attest, and an amendment that needs both sides.
+
+use partnership::act::{
+    Act, Administer, Amend, Application, Approve, Attempt, Attest, Deed, Digest, Ended, Infer, Key, Outcome,
+    Principal, Usage, approval_bytes, attestation_bytes,
+};
+use partnership::decision::{Decision, RefusalCode};
+use partnership::entry::Genesis;
+use partnership::ids::{ActId, ApplicationId, ClauseId, KeyId, ModelId, PartyId, Timestamp};
+use partnership::memorandum::signing_bytes;
+use partnership::partnership::fold;
+use partnership::state::Booked;
+use partnership::{Answer, Command, Entropy, Partnership, State, Terms};
+use record::note::Signer;
+use std::sync::Arc;
+
+const MEMORANDUM: &str = include_str!("../../../../examples/northwind-halcyon/memorandum.md");
+const AMENDMENT: &str = include_str!("../../../../examples/northwind-halcyon/amendment-2.md");
+const MODEL: &str = "smollm2-135m-instruct";
+const ORIGIN: &str = "example.test/record";
+
+struct House {
+    partnership: Partnership,
+    entropy: Entropy,
+    at: Timestamp,
+    keys: Vec<(PartyId, Signer)>,
+    leaves: Vec<record::Leaf>,
+}
+
+fn documents() -> Vec<Terms> {
+    [MEMORANDUM, AMENDMENT].iter().map(|text| Terms::read(text).unwrap()).collect()
+}
+
+impl House {
+    fn founded() -> Self {
+        let at: Timestamp = "2026-11-22T23:00:00Z".parse().unwrap();
+        let mut entropy = Entropy::new([7; 32]);
+        let parties = ["northwind", "halcyon"].map(PartyId::from);
+        let keys: Vec<_> = parties
+            .into_iter()
+            .map(|party| {
+                (party.clone(), Signer::generate(&format!("{ORIGIN}/{party}"), entropy.seed()).unwrap())
+            })
+            .collect();
+        let log = Signer::generate(ORIGIN, entropy.seed()).unwrap();
+        let store = Arc::new(record::store::memory::Memory::new());
+        let loaded = record::load(store, ORIGIN, 1 << 20, &log.verifier()).unwrap();
+        let memorandum = Terms::read(MEMORANDUM).unwrap().digest();
+        let genesis = Genesis {
+            origin: ORIGIN.to_owned(),
+            memorandum,
+            vkeys: keys.iter().map(|(party, key)| (party.clone(), key.verifier().vkey())).collect(),
+            signatures: Vec::new(),
+            transfers: Vec::new(),
+        };
+        let partnership =
+            Partnership::found(State::new(documents()), loaded.log, at, genesis, &mut entropy).unwrap();
+        let mut house = Self { partnership, entropy, at, keys, leaves: Vec::new() };
+        house.seal();
+        house
+    }
+
+    fn seal(&mut self) {
+        self.leaves.extend(self.partnership.log().seal().into_iter().flat_map(|group| group.leaves));
+    }
+
+    fn run(&mut self, command: Command) -> Answer {
+        let mut replies = self.partnership.turn(self.at, &mut self.entropy, vec![command]).unwrap();
+        self.seal();
+        replies.remove(0).answer
+    }
+
+    fn propose(&mut self, principal: Principal, deed: Deed) -> Decision {
+        let act = Act { id: self.entropy.act_id(self.at), seed: self.entropy.seed(), principal, deed };
+        match self.run(Command::Propose(Box::new(act), None)) {
+            Answer::Decided(decision) => decision,
+            other => panic!("a proposal is answered with a decision, not {other:?}"),
+        }
+    }
+
+    fn by(&mut self, party: &str, deed: Deed) -> Decision {
+        self.propose(Principal::Party { party: PartyId::from(party), person: "ana".to_owned() }, deed)
+    }
+
+    fn sign(&self, party: &str, bytes: &[u8]) -> String {
+        let (_, key) = self.keys.iter().find(|(id, _)| id.as_str() == party).unwrap();
+        record::hash::base64(&key.sign_bytes(bytes))
+    }
+
+    fn approve(&mut self, party: &str, act: ActId, digest: Digest, bytes: &[u8]) -> Decision {
+        let signature = self.sign(party, bytes);
+        let party_id = PartyId::from(party);
+        self.by(party, Deed::Approve(Approve { act: act.to_string(), digest, party: party_id, signature }))
+    }
+
+    /// Makes a change, with the approval of both where a clause asks for it.
+    fn change(&mut self, change: Administer) {
+        if let Decision::Escalate(ticket) = self.by("northwind", Deed::Administer(change)) {
+            for party in ticket.missing {
+                self.approve(party.as_str(), ticket.act, ticket.digest, &approval_bytes(&ticket.digest));
+            }
+        }
+    }
+
+    fn with_application(mut self) -> Self {
+        self.change(Administer::ApplicationAdd(Application {
+            name: ApplicationId::from("assistant"),
+            party: PartyId::from("halcyon"),
+            audience: "business".to_owned(),
+            purpose: "office".to_owned(),
+            market: "eu".to_owned(),
+        }));
+        self.change(Administer::KeyNew(Key {
+            id: KeyId::from("k1"),
+            application: ApplicationId::from("assistant"),
+            secret: Digest([1; 32]),
+            requests_per_minute: None,
+            budget: None,
+            expires: None,
+        }));
+        self
+    }
+
+    fn call(&mut self, output_tokens_max: u64) -> Decision {
+        let principal = Principal::Application {
+            party: PartyId::from("halcyon"),
+            application: ApplicationId::from("assistant"),
+            key: KeyId::from("k1"),
+        };
+        let infer = Infer {
+            model: ModelId::from(MODEL),
+            surface: "chat".to_owned(),
+            stream: false,
+            input_bytes: 100,
+            input_tokens_max: 200,
+            output_tokens_max,
+            tools: 0,
+            images: 0,
+            end_user: true,
+            input: Digest([2; 32]),
+        };
+        self.propose(principal, Deed::Infer(infer))
+    }
+
+    fn left(&self) -> i128 {
+        let state = self.partnership.state();
+        let (account, _, _, balance) = state
+            .book()
+            .accounts()
+            .find(|(account, ..)| {
+                account.to_string().starts_with("credit:") && account.to_string().ends_with(":available")
+            })
+            .unwrap();
+        assert!(!account.to_string().is_empty());
+        balance.available()
+    }
+
+    /// What a replay of every leaf adds up to.
+    fn replayed(&self) -> State {
+        let mut state = State::new(documents());
+        for (index, leaf) in (0..).zip(&self.leaves) {
+            fold(&mut state, index, &leaf.envelope, &leaf.parties).unwrap();
+        }
+        state
+    }
+}
+
+fn used(input_tokens: u64, output_tokens: u64) -> Outcome {
+    Outcome {
+        ended: Ended::Done,
+        usage: Some(Usage { input_tokens, output_tokens }),
+        estimated: false,
+        attempts: vec![Attempt { upstream: "llama".to_owned(), result: "200".to_owned() }],
+        output: None,
+    }
+}
+
+#[test]
+fn a_call_reserves_its_bound_and_settles_what_it_used() {
+    let mut house = House::founded().with_application();
+    let before = house.left();
+    let Decision::Allow(warrant) = house.call(100) else { panic!("the call is within the grant") };
+    let reserved = before - house.left();
+    let Answer::Settled(settlement) = house.run(Command::Settle(warrant, used(40, 10))) else {
+        panic!("it is open")
+    };
+    let (charged, _) = settlement.charged.unwrap();
+    let tariff = Terms::read(MEMORANDUM).unwrap().tariff(MODEL, house.at.date()).unwrap();
+    assert_eq!(charged, tariff.charge(40, 10).unwrap().amount);
+    assert_eq!(reserved, tariff.reserve(200, 100).unwrap().minor());
+    assert_eq!(before - house.left(), charged.minor());
+}
+
+#[test]
+fn a_failed_call_costs_nothing() {
+    let mut house = House::founded().with_application();
+    let before = house.left();
+    let Decision::Allow(warrant) = house.call(100) else { panic!("the call is within the grant") };
+    house.run(Command::Settle(warrant, Outcome { ended: Ended::Failed, ..used(40, 10) }));
+    assert_eq!(house.left(), before);
+}
+
+#[test]
+fn what_the_grant_does_not_cover_is_refused_and_reserves_nothing() {
+    let mut house = House::founded().with_application();
+    let before = house.left();
+    let mut refused = None;
+    for _ in 0..10_000 {
+        match house.call(u64::from(u32::MAX)) {
+            Decision::Allow(warrant) => drop(warrant),
+            Decision::Deny(refusal) => {
+                refused = Some(refusal);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let refusal = refused.unwrap();
+    assert!(matches!(refusal.code, RefusalCode::InsufficientQuota | RefusalCode::Forbidden), "{refusal:?}");
+    assert!(house.left() >= 0 && house.left() <= before);
+}
+
+#[test]
+fn an_unsettled_call_lapses_once_and_its_late_outcome_changes_nothing() {
+    let mut house = House::founded().with_application();
+    let before = house.left();
+    let Decision::Allow(warrant) = house.call(100) else { panic!("the call is within the grant") };
+    house.at = house.at.plus_millis(16 * 60 * 1000);
+    house.run(Command::Tick);
+    assert_eq!(house.left(), before);
+    assert!(matches!(house.run(Command::Settle(warrant, used(40, 10))), Answer::Late(_)));
+    assert_eq!(house.left(), before);
+}
+
+#[test]
+fn a_milestone_is_booked_once_when_both_attest_the_same_evidence() {
+    let mut house = House::founded();
+    let terms = Terms::read(MEMORANDUM).unwrap();
+    let clause = terms
+        .tranches()
+        .find(|(_, tranche)| {
+            matches!(tranche.condition, partnership::memorandum::Condition::Milestone { .. })
+        })
+        .map(|(clause, _)| clause.id.clone())
+        .unwrap();
+    let attest = |house: &mut House, party: &str, evidence: [u8; 32]| {
+        let evidence = Digest(evidence);
+        let signature = house.sign(party, &attestation_bytes(&clause, &evidence));
+        let attest = Attest { clause: clause.clone(), evidence, party: PartyId::from(party), signature };
+        house.by(party, Deed::Attest(attest))
+    };
+    assert!(matches!(attest(&mut house, "northwind", [1; 32]), Decision::Done(_)));
+    assert_eq!(house.partnership.state().booked(&clause), None);
+    attest(&mut house, "halcyon", [2; 32]);
+    assert_eq!(house.partnership.state().booked(&clause), None, "two digests are no agreement");
+    attest(&mut house, "halcyon", [1; 32]);
+    assert!(matches!(house.partnership.state().booked(&clause), Some(Booked::Drawn(_))));
+    assert!(matches!(attest(&mut house, "northwind", [2; 32]), Decision::Deny(_)));
+}
+
+#[test]
+fn an_amendment_is_in_force_only_when_both_have_signed() {
+    let mut house = House::founded();
+    let amendment = Terms::read(AMENDMENT).unwrap();
+    house.at = Timestamp::start_of(amendment.memorandum().header.effective).max(house.at);
+    let digest = amendment.digest();
+    let Decision::Escalate(ticket) = house.by("halcyon", Deed::Amend(Amend { version: 2, digest })) else {
+        panic!("an amendment waits for both")
+    };
+    let forged = house.approve("northwind", ticket.act, digest, b"something else");
+    assert!(matches!(forged, Decision::Deny(_)), "a signature over other bytes is none");
+    house.approve("northwind", ticket.act, digest, &signing_bytes(&digest.0));
+    assert_eq!(house.partnership.state().terms().unwrap().version(), 1);
+    house.approve("halcyon", ticket.act, digest, &signing_bytes(&digest.0));
+    assert_eq!(house.partnership.state().terms().unwrap().version(), 2);
+}
+
+#[test]
+fn a_replay_from_nothing_equals_the_live_state() {
+    let mut house = House::founded().with_application();
+    for round in 0..1500_u64 {
+        if let Decision::Allow(warrant) = house.call(50) {
+            house.run(Command::Settle(warrant, used(round % 200, round % 50)));
+        }
+    }
+    let replayed = house.replayed();
+    assert_eq!(replayed.digest(), house.partnership.state().digest());
+    assert_eq!(replayed.entries(), house.partnership.state().entries());
+    let digests = house
+        .leaves
+        .iter()
+        .filter(|leaf| leaf.envelope.windows(12).any(|text| text == b"state-digest"))
+        .count();
+    assert!(digests >= 2, "the state's digest is written on the way: {digests}");
+    let clause = ClauseId::from("nothing");
+    assert_eq!(replayed.booked(&clause), None);
+}
