@@ -79,8 +79,8 @@ fn clear(dir: &Path) {
 }
 
 fn check_free(dir: &Path) -> anyhow::Result<()> {
-    match std::fs::read_dir(dir) {
-        Ok(names) if names.count() == 0 => Ok(()),
+    match std::fs::read_dir(dir).map(Iterator::count) {
+        Ok(0) => Ok(()),
         Ok(_) => bail!("`{}` is not empty; name a folder that is not there yet", dir.display()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error).with_context(|| format!("`{}` cannot be used", dir.display())),
