@@ -9,7 +9,6 @@
     clippy::print_stdout,
     reason = "a test whose scene cannot be set has failed"
 )]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should say where")]
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};

@@ -1,0 +1,487 @@
+"""A second verifier of a record, in another language and with no code of the first.
+
+It reads a record's folder by three texts alone: C2SP tlog-tiles, C2SP signed-note, and docs/RECORD.md. It checks the
+checkpoint's signature, every tile, every commitment, every party's signature and every limit, and adds up all balances by
+itself. It does not read the journal, so it sees what is published: all of it after a graceful stop.
+
+Usage: verify.py RECORD [--vkeys FILE]. Prints one JSON object; exit 1 and a sentence where something does not hold.
+Needs: Python 3.9 or newer, and `cryptography` for Ed25519.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import pathlib
+import re
+import sys
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+WIDTH = 256
+ENTRY_BYTES_MAX = 61440
+KINDS = {"genesis", "decided", "settled", "lease", "orphan", "clock", "tally", "state-digest"}
+FIELDS = {
+    "genesis": ["genesis", "money"],
+    "decided": ["act", "who", "what", "why", "money"],
+    "settled": ["act", "what", "money"],
+    "clock": ["clock"],
+    "tally": ["tally"],
+    "state-digest": ["state"],
+}
+
+
+class Broken(Exception):
+    """Something does not hold; says where and what."""
+
+
+def check(holds, place, what):
+    if not holds:
+        raise Broken(f"{place}: {what}")
+
+
+# Hashes and trees: RFC 6962.
+
+
+def sha256(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def leaf_hash(leaf):
+    return sha256(b"\0", leaf)
+
+
+def node_hash(left, right):
+    return sha256(b"\1", left, right)
+
+
+def tree_root(hashes):
+    """The root over leaf hashes, by the definition: split at the largest power of two below the count."""
+    if not hashes:
+        return sha256()
+    # A stack of perfect subtrees, largest first, merged from the right at the end.
+    stack = []
+    for position, item in enumerate(hashes):
+        height = 0
+        while position >> height & 1:
+            item = node_hash(stack.pop(), item)
+            height += 1
+        stack.append(item)
+    root = stack.pop()
+    while stack:
+        root = node_hash(stack.pop(), root)
+    return root
+
+
+# Strict JSON: one spelling only.
+
+
+def strict_json(raw, place):
+    def pairs(items):
+        names = [name for name, _ in items]
+        check(len(names) == len(set(names)), place, "a field stands twice")
+        return dict(items)
+
+    def number(text):
+        raise Broken(f"{place}: `{text}` is a bare number; integers are strings")
+
+    try:
+        value = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=pairs, parse_int=number, parse_float=number, parse_constant=number
+        )
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise Broken(f"{place}: no JSON: {error}") from None
+    check(spelled(value) == raw, place, "the JSON is not in its one spelling")
+    return value
+
+
+def spelled(value):
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def integer(text, place):
+    check(isinstance(text, str) and re.fullmatch(r"0|-?[1-9][0-9]*", text), place, f"`{text}` is no integer")
+    return int(text)
+
+
+def digest(text, place):
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise Broken(f"{place}: `{text}` is no base64") from None
+    check(len(raw) == 32 and base64.b64encode(raw).decode() == text, place, f"`{text}` is no digest")
+    return raw
+
+
+# Keys and notes: C2SP signed-note.
+
+
+@dataclass
+class Key:
+    name: str
+    id: bytes
+    public: Ed25519PublicKey
+
+    @classmethod
+    def parse(cls, vkey, place):
+        match = re.fullmatch(r"([^+\s]+)\+([0-9a-f]{8})\+(\S+)", vkey)
+        check(match, place, f"`{vkey}` is no vkey")
+        name, key_id, encoded = match.groups()
+        raw = base64.b64decode(encoded, validate=True)
+        check(len(raw) == 33 and raw[0] == 1, place, f"the key of `{name}` is not Ed25519")
+        expected = sha256(name.encode(), b"\n", raw)[:4]
+        check(expected.hex() == key_id, place, f"the key id of `{name}` is wrong")
+        return cls(name, expected, Ed25519PublicKey.from_public_bytes(raw[1:]))
+
+    def signed(self, signature, message):
+        try:
+            self.public.verify(signature, message)
+            return True
+        except InvalidSignature:
+            return False
+
+
+def open_note(raw, key, place):
+    """The signed text of a note that `key` signed, and nobody else."""
+    text, blank, lines = raw.decode("utf-8").rpartition("\n\n")
+    check(blank and lines.endswith("\n"), place, "it is no signed note")
+    text += "\n"
+    signatures = lines.splitlines()
+    check(len(signatures) == 1, place, f"it has {len(signatures)} signatures, not one")
+    match = re.fullmatch(r"— (\S+) (\S+)", signatures[0])
+    check(match and match[1] == key.name, place, f"it is not signed by `{key.name}`")
+    blob = base64.b64decode(match[2], validate=True)
+    check(blob[:4] == key.id and key.signed(blob[4:], text.encode()), place, "its signature does not verify")
+    return text
+
+
+# Files: C2SP tlog-tiles.
+
+
+def tile_path(prefix, number, width):
+    parts = [f"{number % 1000:03}"]
+    while number >= 1000:
+        number //= 1000
+        parts.insert(0, f"x{number % 1000:03}")
+    path = f"{prefix}/{'/'.join(parts)}"
+    return path if width == WIDTH else f"{path}.p/{width}"
+
+
+def widths(count):
+    """The (number, width) of every tile that `count` items fill, the partial one last."""
+    full = [(number, WIDTH) for number in range(count // WIDTH)]
+    return full + ([(count // WIDTH, count % WIDTH)] if count % WIDTH else [])
+
+
+def split_bundle(raw, count, place):
+    entries, at = [], 0
+    for _ in range(count):
+        check(at + 2 <= len(raw), place, "it ends inside an entry")
+        length = int.from_bytes(raw[at : at + 2], "big")
+        check(length <= ENTRY_BYTES_MAX, place, "an entry is longer than 60 KiB")
+        check(at + 2 + length <= len(raw), place, "it ends inside an entry")
+        entries.append(raw[at + 2 : at + 2 + length])
+        at += 2 + length
+    check(at == len(raw), place, "bytes follow its last entry")
+    return entries
+
+
+class Files:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+
+    def read(self, path):
+        try:
+            return (self.folder / path).read_bytes()
+        except OSError as error:
+            raise Broken(f"{path}: {error.strerror}") from None
+
+    def bundles(self, prefix, size):
+        entries = []
+        for number, width in widths(size):
+            path = tile_path(prefix, number, width)
+            entries += split_bundle(self.read(path), width, path)
+        return entries
+
+    def check_tiles(self, leaves):
+        """Every hash tile, level by level: a hash of level n + 1 stands for 256 of level n."""
+        level, row = 0, leaves
+        while row:
+            for number, width in widths(len(row)):
+                path = tile_path(f"tile/{level}", number, width)
+                expected = b"".join(row[number * WIDTH : number * WIDTH + width])
+                check(self.read(path) == expected, path, "its hashes are not those of the entries")
+            row = [tree_root(row[at : at + WIDTH]) for at in range(0, len(row) - WIDTH + 1, WIDTH)]
+            level += 1
+
+
+# Commitments: docs/RECORD.md.
+
+
+def body_of(kind, parties):
+    """The root over the commitments to every field but the seed, in their order."""
+    seed = base64.b64decode(parties["seed"])
+    leaves = []
+    for name, value in parties.items():
+        if name != "seed":
+            salt = sha256(b"countersign/salt/v1\n", seed, kind.encode(), b"\n", name.encode())
+            commitment = sha256(b"countersign/field/v1\n", salt, name.encode(), b"\n", spelled(value))
+            leaves.append(leaf_hash(commitment))
+    return tree_root(leaves)
+
+
+# Books: double entry with reservations.
+
+
+@dataclass
+class Account:
+    asset: str
+    debits_posted: int = 0
+    credits_posted: int = 0
+    debits_pending: int = 0
+    credits_pending: int = 0
+
+    def available(self):
+        return self.credits_posted - self.debits_posted - self.debits_pending
+
+
+@dataclass
+class Books:
+    accounts: dict = field(default_factory=dict)
+    pending: dict = field(default_factory=dict)
+
+    def account(self, name, asset, place):
+        account = self.accounts.setdefault(name, Account(asset))
+        check(account.asset == asset, place, f"account `{name}` holds {account.asset}, not {asset}")
+        return account
+
+    def transfer(self, act, move, place):
+        amount = integer(move["amount"], place)
+        check(amount >= 0, place, "a transfer is negative")
+        check(move["debit"] != move["credit"], place, "a transfer goes from an account to itself")
+        debit = self.account(move["debit"], move["asset"], place)
+        credit = self.account(move["credit"], move["asset"], place)
+        operation = move["op"]
+        if operation == "move":
+            check(amount > 0, place, "a transfer moves nothing")
+            debit.debits_posted += amount
+            credit.credits_posted += amount
+        elif operation == "reserve":
+            key = (act, move["leg"])
+            check(key not in self.pending, place, "a reservation is made twice")
+            check("until" in move, place, "a reservation has no end")
+            self.pending[key] = move
+            debit.debits_pending += amount
+            credit.credits_pending += amount
+        elif operation in ("post", "void", "lapse"):
+            self.resolve(act, move, amount, debit, credit, place)
+        else:
+            raise Broken(f"{place}: `{operation}` is no operation")
+        if operation in ("move", "reserve"):
+            self.check_limit(move["debit"], debit, place)
+
+    def resolve(self, act, move, amount, debit, credit, place):
+        reserved = self.pending.pop((act, move["pending"]), None)
+        check(reserved, place, "a transfer ends a reservation that is not there")
+        for side in ("debit", "credit", "asset"):
+            check(reserved[side] == move[side], place, f"a transfer ends a reservation of another {side}")
+        held = integer(reserved["amount"], place)
+        check(amount <= held if move["op"] == "post" else amount == held, place, "it ends with another amount")
+        debit.debits_pending -= held
+        credit.credits_pending -= held
+        if move["op"] == "post":
+            debit.debits_posted += amount
+            credit.credits_posted += amount
+
+    @staticmethod
+    def check_limit(name, account, place):
+        guarded = name.endswith((":available", ":undrawn")) and not name.startswith("memo:")
+        check(not guarded or account.available() >= 0, place, f"account `{name}` is overdrawn")
+
+    def check_trial_balance(self):
+        sums = {}
+        for account in self.accounts.values():
+            posted, pending = sums.get(account.asset, (0, 0))
+            sums[account.asset] = (
+                posted + account.debits_posted - account.credits_posted,
+                pending + account.debits_pending - account.credits_pending,
+            )
+        for asset, (posted, pending) in sums.items():
+            check(posted == 0 and pending == 0, "books", f"debits and credits in {asset} differ")
+
+    def lines(self):
+        return [
+            {
+                "name": name,
+                "asset": account.asset,
+                "debits_posted": str(account.debits_posted),
+                "credits_posted": str(account.credits_posted),
+                "debits_pending": str(account.debits_pending),
+                "credits_pending": str(account.credits_pending),
+            }
+            for name, account in sorted(self.accounts.items())
+        ]
+
+
+# The fold over all entries.
+
+
+@dataclass
+class Act:
+    kind: str
+    decided: int
+    decision: str
+    reserved: list
+    settled: int = None
+    ended: str = None
+    usage: dict = None
+    charged: int = None
+
+
+class Replay:
+    """What all entries add up to, worked out from their explicit transfers alone."""
+
+    def __init__(self, files):
+        self.files = files
+        self.books = Books()
+        self.acts = {}
+        self.open = set()
+        self.waiting = {}
+        self.vkeys = {}
+        self.at = ""
+        self.genesis = None
+
+    def entry(self, index, envelope, parties):
+        place = f"entry {index}"
+        head = strict_json(envelope, place)
+        check(list(head) == ["v", "fold", "kind", "time", "body"], place, "its envelope has other fields")
+        check(head["v"] == "1" and head["fold"] == "1", place, "its format or fold is not known here")
+        kind = head["kind"]
+        check(kind in KINDS and kind in FIELDS, place, f"`{kind}` is not a kind this verifier folds")
+        part = strict_json(parties, place)
+        check(list(part) == ["seed", *FIELDS[kind]], place, f"a `{kind}` entry has other fields: {list(part)}")
+        digest(part["seed"], place)
+        check(body_of(kind, part) == digest(head["body"], place), place, "its commitment is not that of its parts")
+        self.clock(part, head, kind, place)
+        check((index == 0) == (kind == "genesis"), place, "a record begins with one genesis and has no other")
+        getattr(self, kind.replace("-", "_"))(index, part, place)
+
+    def clock(self, part, head, kind, place):
+        at = part[FIELDS[kind][0]]["at"]
+        check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", at), place, f"`{at}` is no time")
+        check(at >= self.at, place, "time went back")
+        check(head["time"] == at[:13] + "Z", place, "the envelope's hour is another")
+        self.at = at
+
+    def genesis_signatures(self, genesis, place):
+        self.vkeys = {line["party"]: Key.parse(line["value"], place) for line in genesis["vkeys"]}
+        memorandum = digest(genesis["memorandum"], place)
+        self.check_memorandum(memorandum, place)
+        check(len(genesis["signatures"]) > 0, place, "nobody signed the memorandum")
+        for line in genesis["signatures"]:
+            self.check_signature(line["party"], line["value"], b"countersign/memorandum/v1\0" + memorandum, place)
+
+    def check_memorandum(self, sha, place):
+        text = self.files.read(f"memorandum/{sha.hex()}")
+        check(sha256(text) == sha, place, "the memorandum's bytes have another digest")
+
+    def check_signature(self, party, signature, message, place):
+        key = self.vkeys.get(party)
+        check(key, place, f"party `{party}` has no key")
+        check(key.signed(base64.b64decode(signature), message), place, f"the signature of `{party}` does not verify")
+
+    def move(self, act, moves, place):
+        for move in moves:
+            self.books.transfer(act, move, place)
+
+    def genesis(self, index, part, place):
+        raise NotImplementedError
+
+    def decided(self, index, part, place):
+        act, why = part["act"]["id"], part["why"]
+        waited = self.waiting.pop(act, None)
+        check(act not in self.acts or waited, place, f"act {act} is decided twice")
+        self.move(act, part["money"]["transfers"], place)
+        reserved = [move["leg"] for move in part["money"]["transfers"] if move["op"] == "reserve"]
+        self.acts[act] = Act(part["act"]["kind"], index, why["decision"], reserved)
+        if why["decision"] == "allow":
+            self.open.add(act)
+            if waited:
+                check(set(waited["given"]) >= set(waited["by"]), place, "it is allowed before all have approved")
+        elif why["decision"] == "escalate":
+            self.waiting[act] = {"by": why["by"], "digest": why["digest"], "kind": part["act"]["kind"], "given": []}
+        else:
+            check(why["decision"] == "deny", place, f"`{why['decision']}` is no decision")
+            check(not part["money"]["transfers"], place, "a refused act moves money")
+        if part["act"]["kind"] in ("approve", "attest") and why["decision"] == "allow":
+            getattr(self, part["act"]["kind"])(part["what"], place)
+
+    def approve(self, what, place):
+        waiting = self.waiting.get(what["act"])
+        check(waiting and waiting["digest"] == what["digest"], place, "it approves what does not wait")
+        check(what["party"] in waiting["by"] and what["party"] not in waiting["given"], place, "it approves twice")
+        domain = b"countersign/memorandum/v1\0" if waiting["kind"] == "amend" else b"countersign/approval/v1\0"
+        self.check_signature(what["party"], what["signature"], domain + digest(what["digest"], place), place)
+        if waiting["kind"] == "amend":
+            self.check_memorandum(digest(what["digest"], place), place)
+        waiting["given"].append(what["party"])
+
+    def attest(self, what, place):
+        message = b"countersign/attestation/v1\0" + what["clause"].encode() + b"\0" + digest(what["evidence"], place)
+        self.check_signature(what["party"], what["signature"], message, place)
+
+    def settled(self, index, part, place):
+        name = part["act"]["id"]
+        check(name in self.open, place, f"act {name} is settled but is not open")
+        self.open.remove(name)
+        act, what = self.acts[name], part["what"]
+        check(integer(what["decided"], place) == act.decided, place, "it names another decision")
+        check(part["act"]["kind"] == act.kind, place, "it names another kind of act")
+        self.move(name, part["money"]["transfers"], place)
+        for leg in act.reserved:
+            check((name, leg) not in self.books.pending, place, "a settled act still holds a reservation")
+        act.settled, act.ended, act.usage = index, what["ended"], what.get("usage")
+        charged = part["money"].get("charged")
+        if charged:
+            act.charged = integer(charged["amount"], place)
+            self.check_charge(act, part["money"]["transfers"], place)
+
+    @staticmethod
+    def check_charge(act, moves, place):
+        paid = [move for move in moves if move["debit"].startswith("credit:") and move["op"] == "post"]
+        over = [move for move in moves if move["debit"].endswith(":overrun")]
+        if paid:
+            total = sum(integer(move["amount"], place) for move in paid + over)
+            check(total == act.charged, place, f"it charges {act.charged} and posts {total}")
+
+    def clock_entry(self, part, place):
+        check(part["clock"]["was"] != part["clock"]["now"], place, "the clock did not step")
+
+    def tally(self, index, part, place):
+        for line in part["tally"]["refused"]:
+            check(integer(line["count"], place) > 0, place, "it counts nothing")
+
+    def state_digest(self, index, part, place):
+        check(digest(part["state"]["digest"], place) == self.projection(), place, "the state's digest differs")
+
+    def projection(self):
+        """SHA-256 over every account with its four sums, then the open acts: the projection of docs/RECORD.md."""
+        text = ""
+        for line in self.books.lines():
+            sums = [line[side] for side in ("debits_posted", "credits_posted", "debits_pending", "credits_pending")]
+            text += "\t".join([line["name"], line["asset"], *sums]) + "\n"
+        text += "".join(f"open\t{act}\n" for act in sorted(self.open))
+        return sha256(text.encode())
+
+
+def _genesis(replay, index, part, place):
+    genesis = part["genesis"]
+    replay.genesis_signatures(genesis, place)
+    replay.origin = genesis["origin"]
+    replay.move("genesis", part["money"], place)
+
+
+# The names of the kinds are the names of the methods that fold them.
+Replay.genesis = lambda self, index, part, place: _genesis(self, index, part, place)
