@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 WIDTH = 256
 ENTRY_BYTES_MAX = 61440
-KINDS = {"genesis", "decided", "settled", "lease", "orphan", "clock", "tally", "state-digest"}
 FIELDS = {
     "genesis": ["genesis", "money"],
     "decided": ["act", "who", "what", "why", "money"],
@@ -350,8 +349,17 @@ class Replay:
         self.open = set()
         self.waiting = {}
         self.vkeys = {}
+        self.vkey_lines = []
+        self.origin = None
         self.at = ""
-        self.genesis = None
+        self.folds = {
+            "genesis": self.fold_genesis,
+            "decided": self.fold_decided,
+            "settled": self.fold_settled,
+            "clock": self.fold_clock,
+            "tally": self.fold_tally,
+            "state-digest": self.fold_state_digest,
+        }
 
     def entry(self, index, envelope, parties):
         place = f"entry {index}"
@@ -359,29 +367,20 @@ class Replay:
         check(list(head) == ["v", "fold", "kind", "time", "body"], place, "its envelope has other fields")
         check(head["v"] == "1" and head["fold"] == "1", place, "its format or fold is not known here")
         kind = head["kind"]
-        check(kind in KINDS and kind in FIELDS, place, f"`{kind}` is not a kind this verifier folds")
+        check(kind in self.folds, place, f"`{kind}` is not a kind that this verifier folds")
         part = strict_json(parties, place)
         check(list(part) == ["seed", *FIELDS[kind]], place, f"a `{kind}` entry has other fields: {list(part)}")
         digest(part["seed"], place)
         check(body_of(kind, part) == digest(head["body"], place), place, "its commitment is not that of its parts")
-        self.clock(part, head, kind, place)
+        self.check_time(part[FIELDS[kind][0]]["at"], head["time"], place)
         check((index == 0) == (kind == "genesis"), place, "a record begins with one genesis and has no other")
-        getattr(self, kind.replace("-", "_"))(index, part, place)
+        self.folds[kind](index, part, place)
 
-    def clock(self, part, head, kind, place):
-        at = part[FIELDS[kind][0]]["at"]
+    def check_time(self, at, hour, place):
         check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", at), place, f"`{at}` is no time")
         check(at >= self.at, place, "time went back")
-        check(head["time"] == at[:13] + "Z", place, "the envelope's hour is another")
+        check(hour == at[:13] + "Z", place, "the envelope's hour is another")
         self.at = at
-
-    def genesis_signatures(self, genesis, place):
-        self.vkeys = {line["party"]: Key.parse(line["value"], place) for line in genesis["vkeys"]}
-        memorandum = digest(genesis["memorandum"], place)
-        self.check_memorandum(memorandum, place)
-        check(len(genesis["signatures"]) > 0, place, "nobody signed the memorandum")
-        for line in genesis["signatures"]:
-            self.check_signature(line["party"], line["value"], b"countersign/memorandum/v1\0" + memorandum, place)
 
     def check_memorandum(self, sha, place):
         text = self.files.read(f"memorandum/{sha.hex()}")
@@ -396,78 +395,92 @@ class Replay:
         for move in moves:
             self.books.transfer(act, move, place)
 
-    def genesis(self, index, part, place):
-        raise NotImplementedError
+    def fold_genesis(self, index, part, place):
+        genesis = part["genesis"]
+        self.origin = genesis["origin"]
+        self.vkey_lines = [line["value"] for line in genesis["vkeys"]]
+        self.vkeys = {line["party"]: Key.parse(line["value"], place) for line in genesis["vkeys"]}
+        memorandum = digest(genesis["memorandum"], place)
+        self.check_memorandum(memorandum, place)
+        check(genesis["signatures"], place, "nobody signed the memorandum")
+        for line in genesis["signatures"]:
+            self.check_signature(line["party"], line["value"], MEMORANDUM_DOMAIN + memorandum, place)
+        self.move("genesis", part["money"], place)
 
-    def decided(self, index, part, place):
-        act, why = part["act"]["id"], part["why"]
+    def fold_decided(self, index, part, place):
+        act, kind, why = part["act"]["id"], part["act"]["kind"], part["why"]
+        decision, transfers = why["decision"], part["money"]["transfers"]
         waited = self.waiting.pop(act, None)
         check(act not in self.acts or waited, place, f"act {act} is decided twice")
-        self.move(act, part["money"]["transfers"], place)
-        reserved = [move["leg"] for move in part["money"]["transfers"] if move["op"] == "reserve"]
-        self.acts[act] = Act(part["act"]["kind"], index, why["decision"], reserved)
-        if why["decision"] == "allow":
+        check(decision in ("allow", "deny", "escalate"), place, f"`{decision}` is no decision")
+        check(decision == "allow" or not transfers, place, "an act that is not allowed moves money")
+        self.move(act, transfers, place)
+        reserved = [move["leg"] for move in transfers if move["op"] == "reserve"]
+        self.acts[act] = Act(kind, index, decision, reserved)
+        if decision == "escalate":
+            self.waiting[act] = {"by": why["by"], "digest": why["digest"], "kind": kind, "given": []}
+        if decision == "allow":
             self.open.add(act)
-            if waited:
-                check(set(waited["given"]) >= set(waited["by"]), place, "it is allowed before all have approved")
-        elif why["decision"] == "escalate":
-            self.waiting[act] = {"by": why["by"], "digest": why["digest"], "kind": part["act"]["kind"], "given": []}
-        else:
-            check(why["decision"] == "deny", place, f"`{why['decision']}` is no decision")
-            check(not part["money"]["transfers"], place, "a refused act moves money")
-        if part["act"]["kind"] in ("approve", "attest") and why["decision"] == "allow":
-            getattr(self, part["act"]["kind"])(part["what"], place)
+            self.check_allowed(kind, part["what"], waited, place)
 
-    def approve(self, what, place):
+    def check_allowed(self, kind, what, waited, place):
+        if waited:
+            check(set(waited["given"]) >= set(waited["by"]), place, "it is allowed before all have approved")
+        if kind == "amend":
+            check(waited, place, "an amendment is allowed that nobody approved")
+        if kind == "approve":
+            self.check_approval(what, place)
+        if kind == "attest":
+            message = ATTESTATION_DOMAIN + what["clause"].encode() + b"\0" + digest(what["evidence"], place)
+            self.check_signature(what["party"], what["signature"], message, place)
+
+    def check_approval(self, what, place):
         waiting = self.waiting.get(what["act"])
         check(waiting and waiting["digest"] == what["digest"], place, "it approves what does not wait")
-        check(what["party"] in waiting["by"] and what["party"] not in waiting["given"], place, "it approves twice")
-        domain = b"countersign/memorandum/v1\0" if waiting["kind"] == "amend" else b"countersign/approval/v1\0"
-        self.check_signature(what["party"], what["signature"], domain + digest(what["digest"], place), place)
+        check(what["party"] in waiting["by"], place, "it approves what it is not asked for")
+        check(what["party"] not in waiting["given"], place, "it approves twice")
+        signed = digest(what["digest"], place)
+        domain = MEMORANDUM_DOMAIN if waiting["kind"] == "amend" else APPROVAL_DOMAIN
+        self.check_signature(what["party"], what["signature"], domain + signed, place)
         if waiting["kind"] == "amend":
-            self.check_memorandum(digest(what["digest"], place), place)
+            self.check_memorandum(signed, place)
         waiting["given"].append(what["party"])
 
-    def attest(self, what, place):
-        message = b"countersign/attestation/v1\0" + what["clause"].encode() + b"\0" + digest(what["evidence"], place)
-        self.check_signature(what["party"], what["signature"], message, place)
-
-    def settled(self, index, part, place):
-        name = part["act"]["id"]
+    def fold_settled(self, index, part, place):
+        name, what, money = part["act"]["id"], part["what"], part["money"]
         check(name in self.open, place, f"act {name} is settled but is not open")
         self.open.remove(name)
-        act, what = self.acts[name], part["what"]
+        act = self.acts[name]
         check(integer(what["decided"], place) == act.decided, place, "it names another decision")
         check(part["act"]["kind"] == act.kind, place, "it names another kind of act")
-        self.move(name, part["money"]["transfers"], place)
+        self.move(name, money["transfers"], place)
         for leg in act.reserved:
             check((name, leg) not in self.books.pending, place, "a settled act still holds a reservation")
         act.settled, act.ended, act.usage = index, what["ended"], what.get("usage")
-        charged = part["money"].get("charged")
-        if charged:
-            act.charged = integer(charged["amount"], place)
-            self.check_charge(act, part["money"]["transfers"], place)
+        if "charged" in money:
+            act.charged = integer(money["charged"]["amount"], place)
+            self.check_charge(act.charged, money["transfers"], place)
 
     @staticmethod
-    def check_charge(act, moves, place):
-        paid = [move for move in moves if move["debit"].startswith("credit:") and move["op"] == "post"]
-        over = [move for move in moves if move["debit"].endswith(":overrun")]
-        if paid:
-            total = sum(integer(move["amount"], place) for move in paid + over)
-            check(total == act.charged, place, f"it charges {act.charged} and posts {total}")
+    def check_charge(charged, moves, place):
+        """What is posted on binding grants, with what the operator bears, is what is charged."""
+        granted = [move for move in moves if move["op"] == "post" and move["debit"].startswith("credit:")]
+        borne = [move for move in moves if move["op"] == "move" and move["debit"].endswith(":overrun")]
+        total = sum(integer(move["amount"], place) for move in granted + borne)
+        check(not granted or total == charged, place, f"it charges {charged} and posts {total}")
 
-    def clock_entry(self, part, place):
+    def fold_clock(self, index, part, place):
         check(part["clock"]["was"] != part["clock"]["now"], place, "the clock did not step")
 
-    def tally(self, index, part, place):
+    def fold_tally(self, index, part, place):
         for line in part["tally"]["refused"]:
             check(integer(line["count"], place) > 0, place, "it counts nothing")
 
-    def state_digest(self, index, part, place):
+    def fold_state_digest(self, index, part, place):
         check(digest(part["state"]["digest"], place) == self.projection(), place, "the state's digest differs")
 
     def projection(self):
-        """SHA-256 over every account with its four sums, then the open acts: the projection of docs/RECORD.md."""
+        """SHA-256 over every account with its four sums, then the open acts, each on a line."""
         text = ""
         for line in self.books.lines():
             sums = [line[side] for side in ("debits_posted", "credits_posted", "debits_pending", "credits_pending")]
@@ -476,12 +489,61 @@ class Replay:
         return sha256(text.encode())
 
 
-def _genesis(replay, index, part, place):
-    genesis = part["genesis"]
-    replay.genesis_signatures(genesis, place)
-    replay.origin = genesis["origin"]
-    replay.move("genesis", part["money"], place)
+def replay(folder, vkeys=None):
+    """Reads and checks a whole record; `vkeys` is the text of a file of public keys that the reader trusts."""
+    files = Files(folder)
+    served = files.read("vkeys").decode()
+    check(vkeys is None or vkeys == served, "vkeys", "the keys are not those that were given")
+    lines = served.splitlines()
+    check(lines and served == "\n".join(lines) + "\n", "vkeys", "it is not a list of lines")
+    log = Key.parse(lines[0], "vkeys")
+    text = open_note(files.read("checkpoint"), log, "checkpoint").splitlines()
+    check(len(text) == 3 and text[0] == log.name, "checkpoint", "it is not of this log")
+    size, root = integer(text[1], "checkpoint"), digest(text[2], "checkpoint")
+    envelopes = files.bundles("tile/entries", size)
+    leaves = [leaf_hash(envelope) for envelope in envelopes]
+    check(tree_root(leaves) == root, "checkpoint", "its root is not that of the entries")
+    files.check_tiles(leaves)
+    state = Replay(files)
+    for index, (envelope, parties) in enumerate(zip(envelopes, files.bundles("parties/entries", size))):
+        state.entry(index, envelope, parties)
+    check(state.origin == log.name, "entry 0", "it begins another log")
+    check(sorted(state.vkey_lines) == sorted(lines[1:]), "vkeys", "its keys are not those of the first entry")
+    state.books.check_trial_balance()
+    check(not state.books.pending or state.open, "books", "a reservation is held by no open act")
+    return size, state
 
 
-# The names of the kinds are the names of the methods that fold them.
-Replay.genesis = lambda self, index, part, place: _genesis(self, index, part, place)
+def report(size, state):
+    settled = [act for act in state.acts.values() if act.settled is not None]
+    return {
+        "origin": state.origin,
+        "entries": size,
+        "allowed": sum(act.decision == "allow" for act in state.acts.values()),
+        "refused": sum(act.decision == "deny" for act in state.acts.values()),
+        "waiting": sorted(state.waiting),
+        "settled": len(settled),
+        "open": sorted(state.open),
+        "balances": state.books.lines(),
+    }
+
+
+MEMORANDUM_DOMAIN = b"countersign/memorandum/v1\0"
+APPROVAL_DOMAIN = b"countersign/approval/v1\0"
+ATTESTATION_DOMAIN = b"countersign/attestation/v1\0"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Verifies a record by its documents alone.")
+    parser.add_argument("record", help="the folder that holds `checkpoint`")
+    parser.add_argument("--vkeys", help="a file of public keys to trust, one a line, the log's first")
+    arguments = parser.parse_args()
+    vkeys = pathlib.Path(arguments.vkeys).read_text(encoding="utf-8") if arguments.vkeys else None
+    try:
+        print(json.dumps(report(*replay(arguments.record, vkeys)), indent=2))
+    except Broken as broken:
+        sys.exit(f"broken: {broken}")
+
+
+if __name__ == "__main__":
+    main()
