@@ -3,12 +3,7 @@
 //! `golden/llama.json` holds what llama.cpp says about the same file (`golden/make.py` makes it), `golden/exact.json` what a
 //! second forward pass without rounding says (`golden/exact.py`).
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stdout,
-    reason = "a test whose scene cannot be set has failed"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test whose scene cannot be set has failed")]
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
