@@ -8,7 +8,7 @@
 //! | `commitment:<clause>:pledged`, `:undrawn`, `:drawn`, `:lapsed` | a tranche of cash |
 //! | `budget:<key>:issued`, `:available`, `:spent` | what one key may spend |
 //! | `<operator>:overrun` | what upstreams reported beyond a reservation; the operator bears it |
-//! | `rounding:payer`, `rounding:operator` | what rounding left out, in an asset of its own: `CREDIT/1000000` |
+//! | `rounding:payer:<asset>`, `rounding:operator:<asset>` | what rounding left out, in an asset of its own: `CREDIT/1000000` |
 //! | `memo:…` | the same for non-binding clauses: observed, never money, and never a limit |
 
 use crate::ids::{KeyId, PartyId};
@@ -47,6 +47,14 @@ pub fn overrun(operator: &PartyId) -> AccountId {
 #[must_use]
 pub fn fraction(asset: &AssetId, denominator: i128) -> AssetId {
     AssetId::from(format!("{asset}/{denominator}").as_str())
+}
+
+/// Where what rounding left out in this fraction of an asset is booked, by `side`: `payer` or `operator`.
+///
+/// An account holds one asset for ever and each denominator is an asset, so each has accounts of its own.
+#[must_use]
+pub fn rounding(side: &str, fraction: &AssetId) -> AccountId {
+    AccountId::from(format!("rounding:{side}:{fraction}").as_str())
 }
 
 /// Whether an account may be overdrawn, as its name says: never what is available or undrawn, unless it is a memo.

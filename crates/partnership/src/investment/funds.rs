@@ -243,8 +243,8 @@ fn post(legs: &mut Legs, purse: &[&Transfer], amount: Amount) -> Amount {
 }
 
 fn book_remainder(legs: &mut Legs, tariff: &Tariff, numerator: i128, denominator: i128) {
-    let (payer, operator) = (AccountId::from("rounding:payer"), AccountId::from("rounding:operator"));
     let asset = chart::fraction(&tariff.asset, denominator);
+    let (payer, operator) = (chart::rounding("payer", &asset), chart::rounding("operator", &asset));
     if numerator > 0 {
         legs.push(Operation::Move, payer, operator, asset, Amount::new(numerator));
     } else if numerator < 0 {

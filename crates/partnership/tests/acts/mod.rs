@@ -25,14 +25,19 @@ struct House {
     at: Timestamp,
     keys: Vec<(PartyId, Signer)>,
     leaves: Vec<record::Leaf>,
+    memorandum: String,
 }
 
-fn documents() -> Vec<Terms> {
-    [MEMORANDUM, AMENDMENT].iter().map(|text| Terms::read(text).unwrap()).collect()
+fn documents(memorandum: &str) -> Vec<Terms> {
+    [memorandum, AMENDMENT].iter().map(|text| Terms::read(text).unwrap()).collect()
 }
 
 impl House {
     fn founded() -> Self {
+        Self::founded_on(MEMORANDUM)
+    }
+
+    fn founded_on(text: &str) -> Self {
         let at: Timestamp = "2026-11-22T23:00:00Z".parse().unwrap();
         let mut entropy = Entropy::new([7; 32]);
         let parties = ["northwind", "halcyon"].map(PartyId::from);
@@ -45,7 +50,7 @@ impl House {
         let log = Signer::generate(ORIGIN, entropy.seed()).unwrap();
         let store = Arc::new(record::store::memory::Memory::new());
         let loaded = record::load(store, ORIGIN, 1 << 20, &log.verifier()).unwrap();
-        let memorandum = Terms::read(MEMORANDUM).unwrap().digest();
+        let memorandum = Terms::read(text).unwrap().digest();
         let genesis = Genesis {
             origin: ORIGIN.to_owned(),
             memorandum,
@@ -54,8 +59,9 @@ impl House {
             transfers: Vec::new(),
         };
         let partnership =
-            Partnership::found(State::new(documents()), loaded.log, at, genesis, &mut entropy).unwrap();
-        let mut house = Self { partnership, entropy, at, keys, leaves: Vec::new() };
+            Partnership::found(State::new(documents(text)), loaded.log, at, genesis, &mut entropy).unwrap();
+        let mut house =
+            Self { partnership, entropy, at, keys, leaves: Vec::new(), memorandum: text.to_owned() };
         house.seal();
         house
     }
@@ -157,7 +163,7 @@ impl House {
 
     /// What a replay of every leaf adds up to.
     fn replayed(&self) -> State {
-        let mut state = State::new(documents());
+        let mut state = State::new(documents(&self.memorandum));
         for (index, leaf) in (0..).zip(&self.leaves) {
             fold(&mut state, index, &leaf.envelope, &leaf.parties).unwrap();
         }
@@ -294,4 +300,33 @@ fn a_replay_from_nothing_equals_the_live_state() {
     assert!(digests >= 2, "the state's digest is written on the way: {digests}");
     let clause = ClauseId::from("nothing");
     assert_eq!(replayed.booked(&clause), None);
+}
+
+/// The example's memorandum with two prices one after the other, whose remainders have different denominators.
+fn with_two_denominators() -> String {
+    let first = "input = \"0.0005000001 CREDIT\"\noutput = \"0.0000000001 CREDIT\"\nper = 1000000\nfrom = 2026-01-01\n```";
+    let second = "\n\n```toml clause model-prices-3\nkind = \"rate-card\"\nsource = \"signed\"\nmodels = [\"smollm2-135m-instruct\"]\n\
+                  input = \"0.000500000 CREDIT\"\noutput = \"0.000000001 CREDIT\"\nper = 3\nfrom = 2026-11-23\n```";
+    let card = "input = \"0.50 CREDIT\"\noutput = \"1.50 CREDIT\"\nper = 1000000\nfrom = 2026-01-01\n```";
+    assert_eq!(MEMORANDUM.matches(card).count(), 1, "the example has this rate card");
+    MEMORANDUM.replace(card, &format!("{first}{second}"))
+}
+
+#[test]
+fn remainders_of_different_prices_are_booked_side_by_side() {
+    let mut house = House::founded_on(&with_two_denominators()).with_application();
+    for _ in 0..2 {
+        let Decision::Allow(warrant) = house.call(20) else { panic!("the call is within the grant") };
+        assert!(matches!(house.run(Command::Settle(warrant, used(7, 5))), Answer::Settled(_)));
+        house.at = house.at.plus_millis(2 * 60 * 60 * 1000);
+    }
+    let state = house.partnership.state();
+    let fractions: std::collections::BTreeSet<String> = state
+        .book()
+        .accounts()
+        .filter(|(account, ..)| account.to_string().starts_with("rounding:"))
+        .map(|(_, asset, ..)| asset.to_string())
+        .collect();
+    assert_eq!(fractions.len(), 2, "two denominators, each exact in an asset of its own: {fractions:?}");
+    assert_eq!(house.replayed().digest(), state.digest());
 }
