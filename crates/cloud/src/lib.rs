@@ -6,11 +6,14 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`gateway`] | upstreams, routing, one performance from request to outcome |
 //! | [`egress`] | the way of an answer to the caller, and the caller's leaving |
 //! | [`wire`] | what must be read of requests and answers; pure, no IO |
 
 pub mod egress;
+pub mod gateway;
 pub mod wire;
 
 pub use egress::{Egress, Event, Gone, Head, Ingress};
+pub use gateway::{Call, ConfigError, Gateway, Kind, Last, Performed, Served, UpstreamConfig};
 pub use wire::chat::{BadRequest, Chat, Unbounded};

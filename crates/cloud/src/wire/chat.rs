@@ -227,6 +227,11 @@ impl BadRequest {
     pub(crate) fn about(param: &str, message: String) -> Self {
         Self { message, param: Some(param.to_owned()), code: None }
     }
+
+    /// The same with a code that clients know.
+    pub(crate) fn with_code(self, code: &str) -> Self {
+        Self { code: Some(code.to_owned()), ..self }
+    }
 }
 
 /// Bytes that replace what stands at `place`.

@@ -4,5 +4,7 @@
 //! the bytes it came in.
 
 pub mod chat;
+pub(crate) mod chunk;
 mod object;
+pub(crate) mod problem;
 pub mod sse;

@@ -1,0 +1,154 @@
+//! A call at an OpenAI-compatible upstream: the status it answers with, and an answer that comes whole.
+//!
+//! Not streams (`stream`). An upstream's error reaches the caller in OpenAI's shape with a status that is true for the
+//! caller: that the gateway's own key was refused is no fault of theirs.
+
+use super::report::{Report, Trial};
+use super::tally::Tally;
+use super::upstream::{Cut, Upstream};
+use super::{Last, Task, stream};
+use crate::egress::Head;
+use crate::wire::chat::BadRequest;
+use crate::wire::chunk::Answer;
+use crate::wire::problem::{Problem, fault_of};
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::response::Parts;
+use hyper::body::Incoming;
+use sha2::{Digest as _, Sha256};
+
+/// Performs the call at `upstream`.
+pub(super) async fn perform(upstream: &Upstream, task: &Task<'_>) -> Trial {
+    let (head, body) = match upstream.send(task).await {
+        Ok(response) => response.into_parts(),
+        Err(Cut::Unreachable) => return Trial::Unreachable,
+        Err(cut) => return without_answer(task, cut).into(),
+    };
+    let report = if head.status.as_u16() != 200 {
+        refused(upstream, task, &head, body).await
+    } else if let Err(problem) = readable(&head, task.call.chat.stream) {
+        Report::failed(&problem, "200".to_owned())
+    } else if task.call.chat.stream {
+        stream::relay(upstream, task, head, body).await
+    } else {
+        whole(upstream, task, &head, body).await
+    };
+    report.into()
+}
+
+/// What a caller is told when an answer is cut, or never comes.
+pub(super) fn problem_of(cut: Cut) -> Problem {
+    match cut {
+        Cut::Timeout => {
+            Problem::server(504, "upstream_timeout", "the upstream did not answer in time; try again")
+        }
+        Cut::TooLong => {
+            Problem::server(502, "upstream_error", "the upstream's answer is longer than is allowed")
+        }
+        Cut::Unreachable | Cut::Broken | Cut::Left => Problem::server(
+            502,
+            "upstream_error",
+            "the upstream ended its answer before it was finished; try again",
+        ),
+    }
+}
+
+/// What the record says of an attempt that was cut.
+pub(super) fn word_of(cut: Cut) -> &'static str {
+    match cut {
+        Cut::Unreachable => "unreachable",
+        Cut::Timeout => "timeout",
+        Cut::Broken | Cut::TooLong | Cut::Left => "cut",
+    }
+}
+
+/// The value of a header, if it is text.
+pub(super) fn header(head: &Parts, name: http::HeaderName) -> Option<&str> {
+    head.headers.get(name)?.to_str().ok()
+}
+
+fn without_answer(task: &Task<'_>, cut: Cut) -> Report {
+    match cut {
+        Cut::Left => Report::left(Tally::default().counted(task), word_of(cut).to_owned(), Sha256::new()),
+        _ => Report::failed(&problem_of(cut), word_of(cut).to_owned()),
+    }
+}
+
+/// Whether an answer is what was asked for, and in the clear.
+fn readable(head: &Parts, stream: bool) -> Result<(), Problem> {
+    let content_type = header(head, CONTENT_TYPE).unwrap_or_default();
+    let encoding = header(head, CONTENT_ENCODING).unwrap_or("identity");
+    let is_stream = content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream");
+    let fault = match (stream, is_stream) {
+        _ if !encoding.eq_ignore_ascii_case("identity") => {
+            "the upstream answered in an encoding it was not asked for"
+        }
+        (true, false) => "the upstream did not stream its answer as asked",
+        (false, true) => "the upstream streamed its answer without being asked",
+        _ => return Ok(()),
+    };
+    Err(Problem::server(502, "upstream_error", fault))
+}
+
+async fn whole(upstream: &Upstream, task: &Task<'_>, head: &Parts, mut body: Incoming) -> Report {
+    let body = match upstream.read_whole(task, &mut body, ANSWER_BYTES_MAX).await {
+        Ok(body) => body,
+        Err(cut) => return without_answer(task, cut),
+    };
+    let Some(answer) = Answer::parse(&body).filter(|answer| !answer.choices().is_empty()) else {
+        let said = fault_of(&body).filter(|fault| !upstream.is_leaked_by(&fault.message));
+        let message =
+            said.map_or_else(|| "the upstream's answer is no chat completion".to_owned(), |f| f.message);
+        return Report::failed(&Problem::server(502, "upstream_error", &message), "200".to_owned());
+    };
+    let mut tally = Tally::default();
+    tally.read(&answer);
+    let content_type = header(head, CONTENT_TYPE).unwrap_or("application/json");
+    let last = Last::Whole { head: Head::new(200, content_type), body: body.clone() };
+    Report::done(tally.usage(task), last, Sha256::new())
+}
+
+async fn refused(upstream: &Upstream, task: &Task<'_>, head: &Parts, mut body: Incoming) -> Report {
+    let body = match upstream.read_whole(task, &mut body, ERROR_BYTES_MAX).await {
+        Err(Cut::Left) => return without_answer(task, Cut::Left),
+        read => read.unwrap_or_default(),
+    };
+    Report::failed(&translated(upstream, head, &body), head.status.as_str().to_owned())
+}
+
+/// An upstream's error as it is true for the caller.
+fn translated(upstream: &Upstream, head: &Parts, body: &Bytes) -> Problem {
+    let status = head.status.as_u16();
+    let retry_after = || header(head, RETRY_AFTER).map(str::to_owned);
+    match status {
+        400 | 404 | 413 | 422 => Problem::request(status, said(upstream, body)),
+        429 => Problem::rate_limit("the upstream is over its rate limit; try again later", retry_after()),
+        408 | 504 => problem_of(Cut::Timeout),
+        503 | 529 => {
+            let overloaded =
+                Problem::server(503, "upstream_overloaded", "the upstream is overloaded; try again later");
+            Problem { retry_after: retry_after(), ..overloaded }
+        }
+        401 | 403 => {
+            tracing::error!(status, "an upstream refused the gateway's own key");
+            Problem::server(
+                502,
+                "upstream_error",
+                "the upstream refused the gateway; its operator must look at the key",
+            )
+        }
+        _ => Problem::server(502, "upstream_error", &format!("the upstream answered with status {status}")),
+    }
+}
+
+/// The upstream's own words, unless they are not for the caller.
+fn said(upstream: &Upstream, body: &Bytes) -> BadRequest {
+    fault_of(body)
+        .filter(|fault| !upstream.is_leaked_by(&fault.message))
+        .unwrap_or_else(|| BadRequest::new("the upstream refused the request without saying why".to_owned()))
+}
+
+/// Far more than any answer within a context of today; a bound on what one call can make the gateway hold.
+pub(super) const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+const ERROR_BYTES_MAX: usize = 64 << 10;

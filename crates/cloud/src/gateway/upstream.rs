@@ -1,0 +1,198 @@
+//! The connection to one OpenAI-compatible upstream: its address, its key, its pool and its patience.
+//!
+//! Not the meaning of an answer (`openai`, `stream`). No try is repeated here.
+
+use super::Task;
+use super::config::{ConfigError, UpstreamConfig};
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// One OpenAI-compatible upstream.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    name: String,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    uri: Uri,
+    authorization: Option<HeaderValue>,
+    /// Kept to make sure that no answer repeats it.
+    key: Option<Secret>,
+    silence: Duration,
+}
+
+struct Secret(String);
+
+/// Why there is no answer, or no more of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// No connection could be made; nothing was sent.
+    Unreachable,
+    /// Silent for too long, or the call's time is up.
+    Timeout,
+    /// The connection ended, or the answer was not HTTP.
+    Broken,
+    /// More than an answer may have.
+    TooLong,
+    /// The caller has left.
+    Left,
+}
+
+impl Upstream {
+    pub(super) fn new(config: &UpstreamConfig, tls: rustls::ClientConfig) -> Result<Self, ConfigError> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(Duration::from_millis(config.connect_timeout_ms)));
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        Ok(Self {
+            name: config.name.clone(),
+            client: Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE_CONNECTION_MAX)
+                .build(connector),
+            uri: endpoint(config)?,
+            authorization: authorization(config)?,
+            key: config.key.clone().filter(|key| !key.is_empty()).map(Secret),
+            silence: Duration::from_millis(config.timeout_ms),
+        })
+    }
+
+    /// Sends the call and waits for the head of the answer.
+    pub(super) async fn send(&self, task: &Task<'_>) -> Result<Response<Incoming>, Cut> {
+        let request = self.client.request(self.request(task));
+        let answer = tokio::select! {
+            biased;
+            () = task.egress.gone() => return Err(Cut::Left),
+            answer = tokio::time::timeout_at(self.until(task), request) => answer,
+        };
+        match answer {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => {
+                tracing::warn!(upstream = self.name, act = %task.act.id, "no answer: {}", chain(&error));
+                Err(if error.is_connect() { Cut::Unreachable } else { Cut::Broken })
+            }
+            Err(_) => Err(Cut::Timeout),
+        }
+    }
+
+    /// The next bytes of an answer; none at its end. `heed_caller` says whether the caller's leaving ends the wait.
+    pub(super) async fn read(
+        &self,
+        task: &Task<'_>,
+        body: &mut Incoming,
+        heed_caller: bool,
+    ) -> Result<Option<Bytes>, Cut> {
+        loop {
+            let frame = tokio::select! {
+                biased;
+                () = task.egress.gone(), if heed_caller => return Err(Cut::Left),
+                frame = tokio::time::timeout_at(self.until(task), body.frame()) => frame,
+            };
+            match frame {
+                Ok(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => return Ok(Some(data)),
+                    Err(_trailers) => {}
+                },
+                Ok(Some(Err(error))) => {
+                    tracing::warn!(upstream = self.name, act = %task.act.id, "answer cut: {}", chain(&error));
+                    return Err(Cut::Broken);
+                }
+                Ok(None) => return Ok(None),
+                Err(_) => return Err(Cut::Timeout),
+            }
+        }
+    }
+
+    /// The whole body of an answer. Units of `bytes_max`: bytes.
+    pub(super) async fn read_whole(
+        &self,
+        task: &Task<'_>,
+        body: &mut Incoming,
+        bytes_max: usize,
+    ) -> Result<Bytes, Cut> {
+        let mut whole = BytesMut::new();
+        while let Some(data) = self.read(task, body, true).await? {
+            if whole.len() + data.len() > bytes_max {
+                return Err(Cut::TooLong);
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// Whether `text` repeats the key that this upstream was given.
+    pub(super) fn is_leaked_by(&self, text: &str) -> bool {
+        self.key.as_ref().is_some_and(|Secret(key)| text.contains(key.as_str()))
+    }
+
+    fn request(&self, task: &Task<'_>) -> Request<Full<Bytes>> {
+        let call = task.call;
+        let mut request =
+            Request::new(Full::new(call.chat.forward(&call.body, task.served, call.max_tokens)));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        let accept = if call.chat.stream { "text/event-stream" } else { "application/json" };
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        headers
+            .insert(USER_AGENT, HeaderValue::from_static(concat!("countersign/", env!("CARGO_PKG_VERSION"))));
+        if let Ok(act) = HeaderValue::try_from(task.act.id.to_string()) {
+            headers.insert("countersign-act", act);
+        }
+        if let Some(authorization) = &self.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        request
+    }
+
+    fn until(&self, task: &Task<'_>) -> Instant {
+        task.deadline.min(Instant::now() + self.silence)
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("secret")
+    }
+}
+
+fn endpoint(config: &UpstreamConfig) -> Result<Uri, ConfigError> {
+    let url = config.url.as_ref().ok_or_else(|| ConfigError::NoUrl(config.name.clone()))?;
+    let uri = format!("{}/chat/completions", url.trim_end_matches('/')).parse::<Uri>().ok();
+    let usable = |uri: &Uri| {
+        let authority = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+        authority && matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none()
+    };
+    uri.filter(usable).ok_or_else(|| ConfigError::BadUrl { name: config.name.clone(), url: url.clone() })
+}
+
+fn authorization(config: &UpstreamConfig) -> Result<Option<HeaderValue>, ConfigError> {
+    let Some(key) = &config.key else { return Ok(None) };
+    let bad = |_| ConfigError::BadKey(config.name.clone());
+    let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(bad)?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+/// An error with its causes, for the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// Below the 5 s after which common servers (uvicorn, Node) close an idle connection, so that a request does not meet a
+/// connection on its way out.
+const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(4);

@@ -1,0 +1,154 @@
+//! Errors in OpenAI's shape: `{"error":{"message","type","param","code"}}`, all four members always there.
+//!
+//! Not refusals: those are the door's. These are what an upstream, or the lack of one, makes of an allowed call.
+
+use super::chat::BadRequest;
+use crate::egress::Head;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// One error, with the status it is answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) status: u16,
+    pub(crate) message: String,
+    pub(crate) kind: &'static str,
+    pub(crate) param: Option<String>,
+    pub(crate) code: Option<String>,
+    pub(crate) retry_after: Option<String>,
+}
+
+impl Problem {
+    /// An error on this side of the caller: types and codes that clients take as worth another try.
+    pub(crate) fn server(status: u16, code: &str, message: &str) -> Self {
+        Self {
+            status,
+            message: message.to_owned(),
+            kind: "server_error",
+            param: None,
+            code: Some(code.to_owned()),
+            retry_after: None,
+        }
+    }
+
+    /// A rate limit further on.
+    pub(crate) fn rate_limit(message: &str, retry_after: Option<String>) -> Self {
+        let limited = Self::server(429, "rate_limit_exceeded", message);
+        Self { kind: "rate_limit_error", retry_after, ..limited }
+    }
+
+    /// A request that the upstream does not take.
+    pub(crate) fn request(status: u16, fault: BadRequest) -> Self {
+        Self {
+            status,
+            message: fault.message,
+            kind: "invalid_request_error",
+            param: fault.param,
+            code: fault.code,
+            retry_after: None,
+        }
+    }
+
+    /// The head of the answer.
+    pub(crate) fn head(&self) -> Head {
+        let retry_after = self.retry_after.iter().map(|value| ("retry-after".to_owned(), value.clone()));
+        Head { headers: retry_after.collect(), ..Head::new(self.status, "application/json") }
+    }
+
+    /// The body of the answer.
+    pub(crate) fn body(&self) -> Bytes {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: Fields<'a>,
+        }
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            message: &'a str,
+            r#type: &'a str,
+            param: Option<&'a str>,
+            code: Option<&'a str>,
+        }
+        let fields = Fields {
+            message: &self.message,
+            r#type: self.kind,
+            param: self.param.as_deref(),
+            code: self.code.as_deref(),
+        };
+        serde_json::to_vec(&Body { error: fields }).unwrap_or_default().into()
+    }
+
+    /// The event that tells of it in the middle of a stream. What follows is the end, without `[DONE]`.
+    pub(crate) fn event(&self) -> Bytes {
+        [b"data: ".as_slice(), &self.body(), b"\n\n"].concat().into()
+    }
+}
+
+/// What an upstream's error body says: its message, member and code, as far as they are there.
+pub(crate) fn fault_of(body: &[u8]) -> Option<BadRequest> {
+    #[derive(Deserialize)]
+    struct Body<'a> {
+        #[serde(borrow)]
+        error: &'a RawValue,
+    }
+    #[derive(Deserialize, Default)]
+    struct Fields<'a> {
+        #[serde(default)]
+        param: Option<String>,
+        #[serde(borrow, default)]
+        code: Option<&'a RawValue>,
+    }
+    let body: Body<'_> = serde_json::from_str(std::str::from_utf8(body).ok()?).ok()?;
+    let fields: Fields<'_> = serde_json::from_str(body.error.get()).unwrap_or_default();
+    let code = fields.code.and_then(|code| serde_json::from_str::<String>(code.get()).ok());
+    Some(BadRequest { message: message_of(body.error), param: fields.param, code })
+}
+
+/// The message of an error that is a string, or an object with one; cut at a length that fits a log line.
+pub(crate) fn message_of(error: &RawValue) -> String {
+    #[derive(Deserialize)]
+    struct Fields {
+        message: String,
+    }
+    let plain = serde_json::from_str::<String>(error.get()).ok();
+    let message = plain.or_else(|| Some(serde_json::from_str::<Fields>(error.get()).ok()?.message));
+    message.map_or_else(
+        || "the upstream reported an error without a message".to_owned(),
+        |text| text.chars().take(MESSAGE_CHARS_MAX).collect(),
+    )
+}
+
+const MESSAGE_CHARS_MAX: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_has_all_four_members() {
+        let problem = Problem::server(502, "upstream_unreachable", "no upstream could be reached");
+        assert_eq!(
+            problem.body(),
+            r#"{"error":{"message":"no upstream could be reached","type":"server_error","param":null,"code":"upstream_unreachable"}}"#
+        );
+    }
+
+    #[test]
+    fn an_upstreams_words_are_found_in_the_shapes_in_use() {
+        for (body, expected) in [
+            (
+                r#"{"error":{"message":"m","type":"t","param":"p","code":"c"}}"#,
+                Some(("m", Some("p"), Some("c"))),
+            ),
+            (r#"{"error":{"message":"m","code":400}}"#, Some(("m", None, None))),
+            (r#"{"error":"m"}"#, Some(("m", None, None))),
+            (r#"{"error":{}}"#, Some(("the upstream reported an error without a message", None, None))),
+            (r#"{"detail":"m"}"#, None),
+            ("<html>", None),
+        ] {
+            let fault = fault_of(body.as_bytes());
+            let read = fault.as_ref().map(|f| (f.message.as_str(), f.param.as_deref(), f.code.as_deref()));
+            assert_eq!(read, expected, "{body}");
+        }
+    }
+}
