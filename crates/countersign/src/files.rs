@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use record::note::{Signer, Verifier};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -49,6 +49,13 @@ pub(crate) fn put_in_place(from: &Path, to: &Path) -> io::Result<()> {
     sync_directory(parent(to))
 }
 
+/// Lets only the owner use a file that is there.
+///
+/// Errors: those of the file system.
+pub(crate) fn owner_only(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+}
+
 /// The directory that holds a path; `.` for a bare name.
 pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
@@ -57,13 +64,16 @@ pub(crate) fn parent(path: &Path) -> &Path {
 /// Writes bytes to a synced file of a fresh name beside `path`.
 fn stage(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let name = path.file_name().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "a path without a file name"))?;
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "a path without a file name"))?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let staged = parent(path).join(format!(".{}.{}.{number}", name.to_string_lossy(), std::process::id()));
-    let written = OpenOptions::new().write(true).create_new(true).mode(mode).open(&staged).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
+    let written =
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(&staged).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
     match written {
         Ok(()) => Ok(staged),
         Err(error) => {
@@ -96,8 +106,9 @@ impl Keys {
     /// Errors: where there is none, or it does not parse; never with a word of the key.
     pub(crate) fn signer(&self, name: &str) -> anyhow::Result<Signer> {
         let path = self.path(name, "key")?;
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("the private key `{}` cannot be read; name its folder with `--keys DIR`", path.display()))?;
+        let text = fs::read_to_string(&path).with_context(|| {
+            format!("the private key `{}` cannot be read; name its folder with `--keys DIR`", path.display())
+        })?;
         Signer::parse(text.trim_end()).with_context(|| format!("`{}` holds no private key", path.display()))
     }
 
@@ -106,8 +117,9 @@ impl Keys {
     /// Errors: where there is none, or it does not parse.
     pub(crate) fn verifier(&self, name: &str) -> anyhow::Result<Verifier> {
         let path = self.path(name, "vkey")?;
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("the public key `{}` cannot be read; name its folder with `--keys DIR`", path.display()))?;
+        let text = fs::read_to_string(&path).with_context(|| {
+            format!("the public key `{}` cannot be read; name its folder with `--keys DIR`", path.display())
+        })?;
         Verifier::parse(text.trim_end()).with_context(|| format!("`{}` holds no public key", path.display()))
     }
 
@@ -129,7 +141,8 @@ impl Keys {
     }
 
     fn path(&self, name: &str, end: &str) -> anyhow::Result<PathBuf> {
-        let is_plain = !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        let is_plain =
+            !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         if !is_plain {
             bail!("`{name}` is not the name of a key; use `log` or a party's id");
         }
@@ -140,7 +153,6 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn a_name_that_is_taken_keeps_its_bytes() {
@@ -163,7 +175,10 @@ mod tests {
         assert_eq!(keys.verifier("halcyon").unwrap(), minted.verifier());
         let mode = fs::metadata(dir.path().join("halcyon.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert!(keys.mint("halcyon", "example/record/halcyon", [8; 32]).is_err(), "a key is never written over");
+        assert!(
+            keys.mint("halcyon", "example/record/halcyon", [8; 32]).is_err(),
+            "a key is never written over"
+        );
         assert!(keys.signer("../halcyon").is_err(), "a name is not a path");
     }
 

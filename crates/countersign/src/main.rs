@@ -1,8 +1,18 @@
 //! The one binary of Countersign.
 //!
-//! Not here yet: the server. What it says is what it can do today; see the CHANGELOG.
+//! Not here: anything but the way to the command that was asked for.
 
+mod clerk;
+mod clock;
 mod cmd;
+mod config;
+mod content;
+mod fetch;
+mod files;
+mod http;
+mod office;
+mod road;
+mod telemetry;
 
 use clap::Parser as _;
 use std::process::ExitCode;

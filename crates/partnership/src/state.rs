@@ -306,6 +306,18 @@ impl State {
         self.open.iter()
     }
 
+    /// An allowed act that is not settled.
+    #[must_use]
+    pub fn open_act(&self, id: &ActId) -> Option<&Open> {
+        self.open.get(id)
+    }
+
+    /// An act that waits for approvals.
+    #[must_use]
+    pub fn waiting_act(&self, id: &ActId) -> Option<&Waiting> {
+        self.waiting.get(id)
+    }
+
     /// The acts that wait for approvals, in order of id.
     pub fn waiting(&self) -> impl Iterator<Item = (&ActId, &Waiting)> {
         self.waiting.iter()

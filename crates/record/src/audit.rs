@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::bundle;
 use crate::checkpoint::Checkpoint;
 use crate::hash::{Hash, hex, leaf_hash, sha256};
-use crate::log::{Damaged, Frame, Survey, check_parts};
+use crate::log::{CHECKPOINT, Damaged, Frame, Survey, check_parts};
 use crate::merkle::Frontier;
 use crate::note::{self, Verifier};
 use crate::store::{Store, StoreError, segment_number};
@@ -46,6 +46,9 @@ pub struct Fault {
 }
 
 /// Audits the record `origin` in `store`, and hands every entry to `visit` as (index, envelope, parties' part).
+///
+/// The store must not change meanwhile: of a record that a server writes to, pass a
+/// [`Frozen`](crate::store::frozen::Frozen) view.
 ///
 /// Memory: a bundle, a journal segment, and the names of all files.
 ///
@@ -161,7 +164,9 @@ fn read_checkpoint<S: Store + ?Sized>(store: &S, log: &Verifier) -> Result<Optio
     }
 }
 
-fn check_journal(survey: &Survey, published: u64) -> Result<(), Fault> {
+/// Checks that nothing follows on the journal's last whole group, and that it reaches from the last full bundle of
+/// a checkpoint of size `published` to its end or beyond.
+pub(crate) fn check_journal(survey: &Survey, published: u64) -> Result<(), Fault> {
     if let Some(torn) = &survey.torn {
         let place = format!("{} at byte {}", crate::store::segment_path(torn.segment), torn.offset);
         let what =
@@ -381,5 +386,4 @@ fn fault(place: &str, what: impl Into<String>) -> Fault {
     Fault { place: place.to_owned(), what: what.into() }
 }
 
-const CHECKPOINT: &str = "checkpoint";
 const VKEYS: &str = "vkeys";

@@ -6,7 +6,8 @@
 //!
 //! Where to start: [`log::load`] opens a record and hands out its three owners ([`log::Log`] for the thread
 //! that appends, [`log::Journal`] for the one that syncs, [`log::Publisher`] for the one that publishes);
-//! [`audit::audit`] checks one from nothing; [`proof::Receipt`] is what a client takes home.
+//! [`audit::audit`] checks one from nothing, and through [`store::frozen`] while it grows; [`proof::Receipt`] is
+//! what a client takes home.
 
 #![deny(clippy::float_arithmetic, clippy::arithmetic_side_effects)]
 

@@ -31,6 +31,7 @@ pub use publisher::Publisher;
 
 pub(crate) use frame::Frame;
 pub(crate) use load::check_parts;
+pub(crate) use publisher::CHECKPOINT;
 pub(crate) use survey::{Damaged, Survey};
 
 use crate::bundle::ENTRY_BYTES_MAX;

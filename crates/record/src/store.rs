@@ -1,10 +1,11 @@
-//! Where the record's bytes live: a trait whose comments are contracts, and its three homes. Not a format; the
-//! names and bytes are chosen by the modules above.
+//! Where the record's bytes live: a trait whose comments are contracts, its three homes, and a view of one that
+//! stands still. Not a format; the names and bytes are chosen by the modules above.
 
 use std::sync::Arc;
 
 pub mod directory;
 pub mod faulty;
+pub mod frozen;
 pub mod memory;
 
 /// A place for the files of one record.
@@ -134,6 +135,12 @@ pub enum StoreError {
         path: String,
         /// What it said.
         source: std::io::Error,
+    },
+    /// The store is a view that cannot be written to.
+    #[error("`{path}` is in a view that is only read; write through the server that holds the record")]
+    ReadOnly {
+        /// What was to be written.
+        path: String,
     },
     /// An earlier error was final.
     #[error("an earlier write failed, so this record must be loaded anew")]

@@ -125,9 +125,8 @@ fn translated(upstream: &Upstream, head: &Parts, body: &Bytes) -> Problem {
         429 => Problem::rate_limit("the upstream is over its rate limit; try again later", retry_after()),
         408 | 504 => problem_of(Cut::Timeout),
         503 | 529 => {
-            let overloaded =
-                Problem::server(503, "upstream_overloaded", "the upstream is overloaded; try again later");
-            Problem { retry_after: retry_after(), ..overloaded }
+            Problem::server(503, "upstream_overloaded", "the upstream is overloaded; try again later")
+                .after(retry_after())
         }
         401 | 403 => {
             tracing::error!(status, "an upstream refused the gateway's own key");

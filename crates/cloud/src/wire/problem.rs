@@ -1,6 +1,6 @@
 //! Errors in OpenAI's shape: `{"error":{"message","type","param","code"}}`, all four members always there.
 //!
-//! Not refusals: those are the door's. These are what an upstream, or the lack of one, makes of an allowed call.
+//! Not a choice of words: what a refusal says is the door's business. This is how it is written.
 
 use super::chat::BadRequest;
 use crate::egress::Head;
@@ -10,54 +10,76 @@ use serde_json::value::RawValue;
 
 /// One error, with the status it is answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Problem {
-    pub(crate) status: u16,
-    pub(crate) message: String,
-    pub(crate) kind: &'static str,
-    pub(crate) param: Option<String>,
-    pub(crate) code: Option<String>,
-    pub(crate) retry_after: Option<String>,
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong and what to do.
+    pub message: String,
+    /// The kind of error, as clients tell them apart: `invalid_request_error`, `server_error` and so on.
+    pub kind: &'static str,
+    /// The member of the request at fault.
+    pub param: Option<String>,
+    /// A code that programs read; for a refusal the clause.
+    pub code: Option<String>,
+    /// What would change the answer; a member of its own, written only where there is something to say.
+    pub remedy: Option<String>,
+    /// Further headers: names in lower case, in order.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 impl Problem {
     /// An error on this side of the caller: types and codes that clients take as worth another try.
-    pub(crate) fn server(status: u16, code: &str, message: &str) -> Self {
+    #[must_use]
+    pub fn server(status: u16, code: &str, message: &str) -> Self {
         Self {
             status,
             message: message.to_owned(),
             kind: "server_error",
             param: None,
             code: Some(code.to_owned()),
-            retry_after: None,
+            remedy: None,
+            headers: Vec::new(),
         }
     }
 
     /// A rate limit further on.
-    pub(crate) fn rate_limit(message: &str, retry_after: Option<String>) -> Self {
+    #[must_use]
+    pub fn rate_limit(message: &str, retry_after: Option<String>) -> Self {
         let limited = Self::server(429, "rate_limit_exceeded", message);
-        Self { kind: "rate_limit_error", retry_after, ..limited }
+        Self { kind: "rate_limit_error", ..limited }.after(retry_after)
     }
 
-    /// A request that the upstream does not take.
-    pub(crate) fn request(status: u16, fault: BadRequest) -> Self {
+    /// The same with the time after which to try again, if one is known.
+    #[must_use]
+    pub fn after(mut self, retry_after: Option<String>) -> Self {
+        self.headers.extend(retry_after.map(|value| ("retry-after", value)));
+        self
+    }
+
+    /// A request that is wrong in itself, or that an upstream does not take.
+    #[must_use]
+    pub fn request(status: u16, fault: BadRequest) -> Self {
         Self {
             status,
             message: fault.message,
             kind: "invalid_request_error",
             param: fault.param,
             code: fault.code,
-            retry_after: None,
+            remedy: None,
+            headers: Vec::new(),
         }
     }
 
     /// The head of the answer.
-    pub(crate) fn head(&self) -> Head {
-        let retry_after = self.retry_after.iter().map(|value| ("retry-after".to_owned(), value.clone()));
-        Head { headers: retry_after.collect(), ..Head::new(self.status, "application/json") }
+    #[must_use]
+    pub fn head(&self) -> Head {
+        let headers = self.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        Head { headers: headers.collect(), ..Head::new(self.status, "application/json") }
     }
 
     /// The body of the answer.
-    pub(crate) fn body(&self) -> Bytes {
+    #[must_use]
+    pub fn body(&self) -> Bytes {
         #[derive(Serialize)]
         struct Body<'a> {
             error: Fields<'a>,
@@ -68,18 +90,22 @@ impl Problem {
             r#type: &'a str,
             param: Option<&'a str>,
             code: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            remedy: Option<&'a str>,
         }
         let fields = Fields {
             message: &self.message,
             r#type: self.kind,
             param: self.param.as_deref(),
             code: self.code.as_deref(),
+            remedy: self.remedy.as_deref(),
         };
         serde_json::to_vec(&Body { error: fields }).unwrap_or_default().into()
     }
 
     /// The event that tells of it in the middle of a stream. What follows is the end, without `[DONE]`.
-    pub(crate) fn event(&self) -> Bytes {
+    #[must_use]
+    pub fn event(&self) -> Bytes {
         [b"data: ".as_slice(), &self.body(), b"\n\n"].concat().into()
     }
 }

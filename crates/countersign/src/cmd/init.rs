@@ -1,16 +1,12 @@
 //! `countersign init`: a new partnership from a built-in example, signed by demonstration keys of all its parties.
 //!
-//! Not here: the first entry of the record and the example's applications; those come when the partnership is first opened.
+//! Not here: the record, whose first entry is written when the partnership is first opened (`office`).
 
 use crate::files::{self, Keys};
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use partnership::ids::Timestamp;
 use partnership::memorandum::{Memorandum, Signature, Signatures};
-use record::Store as _;
-use record::note::Verifier;
-use record::store::directory::Directory;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The examples that are built in.
@@ -40,14 +36,29 @@ impl Example {
         }
     }
 
+    /// The example's applications: name, party, audience, purpose and market. The first gets the first key.
+    pub(crate) fn applications(self) -> [[&'static str; 5]; 2] {
+        match self {
+            Self::NorthwindHalcyon => [
+                ["assistant", "halcyon", "business", "help with office documents", "eu"],
+                ["search", "halcyon", "consumer", "search with cited answers", "eu"],
+            ],
+            Self::MicrosoftOpenai => [
+                ["assistant", "microsoft", "business", "help within office applications", "us"],
+                ["search", "microsoft", "consumer", "answers within a search engine", "us"],
+            ],
+        }
+    }
+
     /// The origin of the example's record.
     pub(crate) fn origin(self) -> String {
         format!("{}.example/record", self.name())
     }
 }
 
-/// Writes a new partnership to `dir`, which must be empty or not there: memorandum, signatures, configuration, keys, and what
-/// the record serves of them. All of it is there when this returns, or `dir` is as it was.
+/// Writes a new partnership to `dir`, which must be empty or not there: memorandum, signatures, configuration and keys. All of
+/// it is there when this returns, or `dir` is as it was. The record begins when the partnership is first opened, so until then
+/// the memorandum may be changed and signed again.
 ///
 /// Errors: where `dir` is taken, or a file cannot be written.
 pub(crate) fn create(
@@ -66,7 +77,9 @@ pub(crate) fn create(
         format!("`{}` cannot be made; if it is left from an earlier try, remove it", building.display())
     })?;
     fill(&building, example, random, at)
-        .and_then(|()| files::put_in_place(&building, dir).with_context(|| format!("`{}` cannot be made", dir.display())))
+        .and_then(|()| {
+            files::put_in_place(&building, dir).with_context(|| format!("`{}` cannot be made", dir.display()))
+        })
         .inspect_err(|_| drop(std::fs::remove_dir_all(&building)))
 }
 
@@ -89,28 +102,35 @@ fn check_free(dir: &Path) -> anyhow::Result<()> {
 
 /// Where the partnership is put together: beside its place, so that it can be moved there in one step.
 fn building(dir: &Path) -> anyhow::Result<PathBuf> {
-    let name = dir.file_name().with_context(|| format!("`{}` has no name of its own; name the folder", dir.display()))?;
+    let name = dir
+        .file_name()
+        .with_context(|| format!("`{}` has no name of its own; name the folder", dir.display()))?;
     let parent = files::parent(dir);
     std::fs::create_dir_all(parent).with_context(|| format!("`{}` cannot be made", parent.display()))?;
     Ok(parent.join(format!(".{}.new", name.to_string_lossy())))
 }
 
-fn fill(dir: &Path, example: Example, random: &mut impl FnMut() -> [u8; 32], at: Timestamp) -> anyhow::Result<()> {
+fn fill(
+    dir: &Path,
+    example: Example,
+    random: &mut impl FnMut() -> [u8; 32],
+    at: Timestamp,
+) -> anyhow::Result<()> {
     let text = example.memorandum();
     let memorandum = Memorandum::parse(text)
         .unwrap_or_else(|faults| unreachable!("the built-in memorandum is sound: {faults:?}"));
     for (name, mode) in [("keys", 0o700), ("vault", 0o700), ("cache", 0o755)] {
         files::new_directory(&dir.join(name), mode)?;
     }
-    let (vkeys, signatures) = keys_and_signatures(&dir.join("keys"), &memorandum, &example.origin(), random, at)?;
+    let signatures = keys_and_signatures(&dir.join("keys"), &memorandum, &example.origin(), random, at)?;
     let write = |name: &str, text: &str| {
         let path = dir.join(name);
-        files::write_new(&path, text.as_bytes(), 0o644).with_context(|| format!("`{}` cannot be written", path.display()))
+        files::write_new(&path, text.as_bytes(), 0o644)
+            .with_context(|| format!("`{}` cannot be written", path.display()))
     };
     write("memorandum.md", text)?;
     write("memorandum.sigs", &signatures.render())?;
-    write("countersign.toml", &configuration(example))?;
-    write_record(&dir.join("record"), &memorandum, &vkeys)
+    write("countersign.toml", &configuration(example))
 }
 
 /// Makes the log's key and one for each party; each party signs.
@@ -120,29 +140,15 @@ fn keys_and_signatures(
     origin: &str,
     random: &mut impl FnMut() -> [u8; 32],
     at: Timestamp,
-) -> anyhow::Result<(Vec<Verifier>, Signatures)> {
+) -> anyhow::Result<Signatures> {
     let keys = Keys::new(dir);
-    let mut vkeys = vec![keys.mint("log", origin, random())?.verifier()];
+    keys.mint("log", origin, random())?;
     let mut signatures = Signatures::default();
     for party in &memorandum.header.parties {
         let signer = keys.mint(party.id.as_str(), &format!("{origin}/{}", party.id), random())?;
-        vkeys.push(signer.verifier());
         signatures.insert(Signature::sign(party.id.clone(), &signer, memorandum.digest, at));
     }
-    Ok((vkeys, signatures))
-}
-
-/// Writes what the record serves before its first entry: the public keys, and the memorandum under its digest.
-fn write_record(dir: &Path, memorandum: &Memorandum, vkeys: &[Verifier]) -> anyhow::Result<()> {
-    let store = Directory::new(dir);
-    let mut lines = String::new();
-    for vkey in vkeys {
-        let written = writeln!(lines, "{vkey}");
-        assert!(written.is_ok(), "writing to a string cannot fail");
-    }
-    store.create("vkeys", lines.as_bytes())?;
-    store.create(&format!("memorandum/{}", memorandum.digest_hex()), memorandum.text.as_bytes())?;
-    Ok(())
+    Ok(signatures)
 }
 
 /// The operator's configuration of a new partnership.
@@ -199,8 +205,10 @@ mod tests {
             let place = tempfile::tempdir().unwrap();
             let dir = place.path().join("partnership");
             create(&dir, example, &mut counter(), Timestamp::from_millis(1_790_000_000_000)).unwrap();
-            let memorandum = Memorandum::parse(&std::fs::read_to_string(dir.join("memorandum.md")).unwrap()).unwrap();
-            let signatures = Signatures::parse(&std::fs::read_to_string(dir.join("memorandum.sigs")).unwrap()).unwrap();
+            let memorandum =
+                Memorandum::parse(&std::fs::read_to_string(dir.join("memorandum.md")).unwrap()).unwrap();
+            let signatures =
+                Signatures::parse(&std::fs::read_to_string(dir.join("memorandum.sigs")).unwrap()).unwrap();
             let keys = Keys::new(dir.join("keys"));
             let vkeys: BTreeMap<_, _> = memorandum
                 .header
@@ -208,13 +216,11 @@ mod tests {
                 .iter()
                 .map(|party| (party.id.clone(), keys.verifier(party.id.as_str()).unwrap().vkey()))
                 .collect();
-            assert_eq!(signatures.signatories(&memorandum, &vkeys).unwrap().len(), memorandum.header.parties.len());
+            assert_eq!(
+                signatures.signatories(&memorandum, &vkeys).unwrap().len(),
+                memorandum.header.parties.len()
+            );
             assert_eq!(Config::read(&dir).unwrap().origin, example.origin());
-            let served = std::fs::read(dir.join("record/memorandum").join(memorandum.digest_hex())).unwrap();
-            assert_eq!(served, example.memorandum().as_bytes());
-            let lines = std::fs::read_to_string(dir.join("record/vkeys")).unwrap();
-            assert_eq!(lines.lines().next().unwrap(), keys.verifier("log").unwrap().vkey());
-            assert_eq!(lines.lines().count(), 1 + memorandum.header.parties.len());
         }
     }
 

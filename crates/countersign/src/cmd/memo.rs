@@ -1,64 +1,135 @@
-//! `countersign memo`: reading a memorandum, and what is wrong with it at its place in the file.
+//! `countersign memo`: reading a memorandum, and what is wrong with it at its place in the file; signing it; how it fares.
 
-use miette::{Diagnostic as _, LabeledSpan, MietteDiagnostic, NamedSource, Report};
+mod sign;
+mod status;
+
+use super::client::{Place, Signing};
+use super::said::Said;
+use clap::{Args, Subcommand};
+use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use partnership::Terms;
-use partnership::memorandum::{Diagnostic, explain as sentence};
-use std::path::Path;
+use partnership::memorandum::{Clause, Diagnostic, Header, explain as sentence};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
-/// Reads a memorandum and says what it holds.
-///
-/// Errors: every fault found, each with file, line, column and what to do.
-pub(crate) fn check(file: &Path) -> Result<String, Report> {
-    let terms = read(file)?;
+/// The memorandum.
+#[derive(Debug, Args)]
+pub(crate) struct Memo {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Reads a memorandum and shows everything that is wrong with it, with its place.
+    Check {
+        /// The document.
+        file: PathBuf,
+    },
+    /// Prints one plain sentence for each clause, from its block alone.
+    Explain {
+        /// The document.
+        file: PathBuf,
+    },
+    /// Signs a memorandum for a party: the one that a folder begins with, or an amendment.
+    Sign {
+        /// The document.
+        file: PathBuf,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Shows which version is in force, what waits for signatures, and how each clause fared.
+    Status,
+}
+
+/// Runs one verb.
+pub(crate) fn run(memo: Memo) -> anyhow::Result<Said> {
+    let place = &memo.place;
+    match memo.verb {
+        Verb::Check { file } => Ok(check(place, &file)),
+        Verb::Explain { file } => Ok(explain(place, &file)),
+        Verb::Sign { file, signing } => sign::sign(place, &file, &signing),
+        Verb::Status => status::status(place),
+    }
+}
+
+/// Reads a memorandum and says what it holds, or every fault with file, line, column and what to do.
+fn check(place: &Place, file: &Path) -> Said {
+    let terms = match read(place, file) {
+        Ok(terms) => terms,
+        Err(said) => return said,
+    };
     let memorandum = terms.memorandum();
-    Ok(format!(
-        "{}: version {} of \"{}\" is sound: {} clauses, sha256 {}",
-        file.display(),
-        memorandum.header.version,
-        memorandum.header.title,
-        memorandum.clauses.len(),
-        terms.digest().hex()
-    ))
+    let (version, clauses) = (memorandum.header.version, memorandum.clauses.len());
+    let (title, digest) = (&memorandum.header.title, terms.digest().hex());
+    Said::Done(if place.json {
+        json!({ "sound": true, "title": title, "version": version, "clauses": clauses, "digest": digest })
+            .to_string()
+    } else {
+        let file = file.display();
+        format!("{file}: version {version} of \"{title}\" is sound: {clauses} clauses, sha256 {digest}")
+    })
 }
 
 /// One plain sentence for each clause.
-///
-/// Errors: as [`check`].
-pub(crate) fn explain(file: &Path) -> Result<String, Report> {
-    let terms = read(file)?;
-    let memorandum = terms.memorandum();
-    let lines = memorandum.clauses.iter().map(|clause| {
-        format!(
-            "{} ({}, {}): {}",
-            clause.id,
-            clause.force.as_str(),
-            clause.source.as_str(),
-            sentence(&memorandum.header, clause)
-        )
-    });
-    Ok(lines.collect::<Vec<_>>().join("\n"))
+fn explain(place: &Place, file: &Path) -> Said {
+    let terms = match read(place, file) {
+        Ok(terms) => terms,
+        Err(said) => return said,
+    };
+    let header = &terms.memorandum().header;
+    let clauses = terms.memorandum().clauses.iter();
+    Said::Done(if place.json {
+        Value::Array(clauses.map(|clause| explained(header, clause)).collect()).to_string()
+    } else {
+        let line = |clause: &Clause| {
+            let (force, source) = (clause.force.as_str(), clause.source.as_str());
+            format!("{} ({force}, {source}): {}", clause.id, sentence(header, clause))
+        };
+        clauses.map(line).collect::<Vec<_>>().join("\n")
+    })
 }
 
-fn read(file: &Path) -> Result<Terms, Report> {
+fn explained(header: &Header, clause: &Clause) -> Value {
+    json!({
+        "id": clause.id.as_str(),
+        "kind": clause.kind.name(),
+        "force": clause.force.as_str(),
+        "source": clause.source.as_str(),
+        "sentence": sentence(header, clause),
+    })
+}
+
+/// Reads a memorandum, or says what is wrong with it.
+fn read(place: &Place, file: &Path) -> Result<Terms, Said> {
     let text = std::fs::read_to_string(file)
-        .map_err(|error| miette::miette!("`{}` cannot be read: {error}", file.display()))?;
-    Terms::read(&text).map_err(|faults| report(file, &text, &faults))
+        .map_err(|error| Said::Refused(format!("`{}` cannot be read: {error}", file.display())))?;
+    Terms::read(&text).map_err(|faults| {
+        if place.json {
+            let faults: Vec<Value> = faults.iter().map(|fault| as_json(&text, fault)).collect();
+            Said::RefusedAsJson(json!({ "sound": false, "faults": faults }).to_string())
+        } else {
+            Said::Refused(drawn(file, &text, &faults))
+        }
+    })
 }
 
-/// All faults as one report, each drawn at its place.
-fn report(file: &Path, text: &str, faults: &[Diagnostic]) -> Report {
-    let drawn: Vec<String> = faults.iter().map(|fault| format!("{:?}", of(file, text, fault))).collect();
-    let summary = MietteDiagnostic::new(format!(
-        "{} is not sound: {} found\n\n{}",
-        file.display(),
-        drawn.len(),
-        drawn.join("\n")
-    ));
-    debug_assert!(summary.labels().is_none(), "places stand with the faults");
-    Report::new(summary)
+fn as_json(text: &str, fault: &Diagnostic) -> Value {
+    let before = text.get(..fault.span.start).unwrap_or_default();
+    let line = before.matches('\n').count().saturating_add(1);
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count().saturating_add(1);
+    json!({ "code": fault.code, "message": fault.message, "help": fault.help, "line": line, "column": column })
 }
 
-fn of(file: &Path, text: &str, fault: &Diagnostic) -> Report {
+/// All faults, each drawn at its place.
+fn drawn(file: &Path, text: &str, faults: &[Diagnostic]) -> String {
+    let each: Vec<String> = faults.iter().map(|fault| format!("{:?}", report(file, text, fault))).collect();
+    format!("{} is not sound: {} found\n\n{}", file.display(), each.len(), each.join("\n"))
+}
+
+fn report(file: &Path, text: &str, fault: &Diagnostic) -> Report {
     let label = LabeledSpan::new(Some(fault.label.clone()), fault.span.start, fault.span.len());
     let mut diagnostic =
         MietteDiagnostic::new(fault.message.clone()).with_code(fault.code.clone()).with_label(label);

@@ -1,9 +1,21 @@
-//! The command line: a noun, then a verb. Exit 0 done, 1 refused or found wrong, 2 bad usage.
+//! The command line: a noun, then a verb. Exit 0 done, 1 refused or found wrong, 2 bad usage, 3 the record cannot be written.
 
+mod act;
+mod app;
+mod balance;
+mod client;
+mod fund;
+mod init;
+mod key;
 mod memo;
+mod model;
+mod receipt;
+mod said;
+mod up;
+mod verify;
 
 use clap::{Parser, Subcommand};
-use std::io::Write as _;
+use said::Said;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -17,44 +29,73 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Noun {
+    /// Runs a partnership; makes it from a built-in example where it is missing.
+    Up(up::Up),
+    /// Writes a new partnership from a built-in example, without running it.
+    Init(Init),
     /// The memorandum: what was agreed.
-    #[command(subcommand)]
-    Memo(Memo),
+    Memo(memo::Memo),
+    /// Applications that may call models.
+    App(app::App),
+    /// API keys of applications.
+    Key(key::Key),
+    /// Models served under the memorandum.
+    Model(model::Model),
+    /// Commitments of money and credits.
+    Fund(fund::Fund),
+    /// Acts, and approving those that wait.
+    Act(act::Act),
+    /// Accounts and what is in them.
+    Balance(balance::Balance),
+    /// Replays a record from nothing, and says what was checked and whether it holds.
+    Verify(verify::Verify),
+    /// Proofs that acts are on the record.
+    Receipt(receipt::Receipt),
 }
 
-#[derive(Debug, Subcommand)]
-enum Memo {
-    /// Reads a memorandum and shows everything that is wrong with it, with its place.
-    Check {
-        /// The document.
-        file: PathBuf,
-    },
-    /// Prints one plain sentence for each clause, from its block alone.
-    Explain {
-        /// The document.
-        file: PathBuf,
-    },
+#[derive(Debug, clap::Args)]
+struct Init {
+    /// The folder to make.
+    #[arg(default_value = "partnership")]
+    dir: PathBuf,
+    /// The example to begin from.
+    #[arg(long, value_enum, default_value_t)]
+    example: init::Example,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs one command.
 pub(crate) fn run(cli: Cli) -> ExitCode {
-    let done = match cli.noun {
-        Noun::Memo(Memo::Check { file }) => memo::check(&file),
-        Noun::Memo(Memo::Explain { file }) => memo::explain(&file),
+    let said = match cli.noun {
+        Noun::Up(up) => return up::run(&up),
+        Noun::Init(asked) => asked.run(),
+        Noun::Memo(memo) => memo::run(memo),
+        Noun::App(app) => app::run(app),
+        Noun::Key(key) => key::run(key),
+        Noun::Model(model) => model::run(model),
+        Noun::Fund(fund) => fund::run(fund),
+        Noun::Act(act) => act::run(act),
+        Noun::Balance(balance) => balance::run(&balance),
+        Noun::Verify(asked) => verify::run(&asked),
+        Noun::Receipt(receipt) => receipt::run(receipt),
     };
-    match done {
-        Ok(text) => say(&text, ExitCode::SUCCESS),
-        Err(report) => {
-            let shown = writeln!(std::io::stderr(), "{report:?}");
-            if shown.is_ok() { ExitCode::from(1) } else { ExitCode::from(2) }
-        }
-    }
+    said.unwrap_or_else(|error| Said::Refused(format!("{error:#}"))).print()
 }
 
-/// Prints to stdout; a closed pipe is an ordinary end.
-fn say(text: &str, code: ExitCode) -> ExitCode {
-    match writeln!(std::io::stdout(), "{text}") {
-        Ok(()) => code,
-        Err(_) => ExitCode::from(1),
+impl Init {
+    fn run(&self) -> anyhow::Result<Said> {
+        let clock = crate::clock::Clock;
+        init::create(&self.dir, self.example, &mut || clock.random(), clock.now())?;
+        let dir = self.dir.display();
+        Ok(Said::Done(if self.json {
+            serde_json::json!({ "dir": self.dir, "example": self.example.name() }).to_string()
+        } else {
+            format!(
+                "`{dir}` holds the example `{}`, signed with demonstration keys of all its parties\nchange {dir}/memorandum.md and sign it again with `countersign memo sign {dir}/memorandum.md --party PARTY --dir {dir}`, then run it with `countersign up {dir}`",
+                self.example.name()
+            )
+        }))
     }
 }

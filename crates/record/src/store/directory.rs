@@ -129,10 +129,12 @@ impl Directory {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             let path = if directory.is_empty() { name.into_owned() } else { format!("{directory}/{name}") };
-            if entry.file_type()?.is_dir() {
-                self.walk(&path, paths)?;
-            } else {
-                paths.push(path);
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => self.walk(&path, paths)?,
+                Ok(_) => paths.push(path),
+                // A writer took it away while this one looked; some file systems say so only here.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())

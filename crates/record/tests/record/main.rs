@@ -9,5 +9,8 @@
 
 mod crash;
 mod damage;
+mod frozen;
+mod interleaved;
 mod journey;
+mod steps;
 mod support;

@@ -1,0 +1,180 @@
+//! The thread that decides: one turn after the other, each over all that has come since the last.
+//!
+//! Not here: any disk. What a turn leaves is handed on, with those who wait for it.
+
+use super::{Batch, Order, Release, Standing, bytes_of};
+use crate::clock::Clock;
+use crate::office::Desk;
+use crate::telemetry::{Metrics, count};
+use arc_swap::ArcSwap;
+use partnership::decision::Decision;
+use partnership::ids::Timestamp;
+use partnership::{Answer, Command, Entropy, Fatal, Partnership};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// A step back of the machine's clock beyond this is put on the record. Units: milliseconds.
+const STEP_MS: i64 = 2_000;
+/// How long the thread sleeps at most: what falls due is looked at each second.
+const TICK: Duration = Duration::from_secs(1);
+
+pub(super) struct Decides {
+    partnership: Partnership,
+    order: Receiver<Order>,
+    batches: Sender<Batch>,
+    desk: Arc<ArcSwap<Desk>>,
+    standing: Arc<Standing>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    /// What the clock said at the last turn.
+    was: Timestamp,
+    /// The epoch of what was last published to the desk.
+    epoch: u64,
+}
+
+/// Who waits for the answer to a command.
+enum Waits {
+    Decision(oneshot::Sender<Decision>),
+    Answer(oneshot::Sender<Answer>),
+    Nothing(oneshot::Sender<()>),
+    Nobody,
+}
+
+/// One turn's work: each command with who waits for it, and the questions to answer after it.
+#[derive(Default)]
+struct Round {
+    commands: Vec<Command>,
+    waits: Vec<Option<Waits>>,
+    questions: Vec<super::Question>,
+    proposals: usize,
+    ends: bool,
+}
+
+impl Decides {
+    pub(super) fn new(
+        partnership: Partnership,
+        order: Receiver<Order>,
+        batches: Sender<Batch>,
+        desk: Arc<ArcSwap<Desk>>,
+        standing: Arc<Standing>,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+    ) -> Self {
+        let epoch = partnership.state().epoch();
+        Self { partnership, order, batches, desk, standing, metrics, clock, was: clock.now(), epoch }
+    }
+
+    /// Decides until told to stop.
+    ///
+    /// Errors: why it cannot go on. What the last turn appended is then never sealed, since memory may be ahead of it.
+    pub(super) fn run(mut self) -> Result<(), String> {
+        loop {
+            let first = match self.order.recv_timeout(TICK) {
+                Ok(order) => Some(order),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            if self.turn(first).map_err(|error| error.to_string())? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One turn over all that has come; true where it was the last.
+    fn turn(&mut self, first: Option<Order>) -> Result<bool, Fatal> {
+        let now = self.clock.now();
+        let mut round = Round::default();
+        self.clock_commands(now).into_iter().for_each(|command| round.add(command, Waits::Nobody));
+        first.into_iter().chain(self.order.try_iter()).for_each(|order| round.take(order));
+        self.standing.proposals.fetch_sub(round.proposals, Ordering::Relaxed);
+        let mut entropy = Entropy::new(self.clock.random());
+        let mut releases = Vec::with_capacity(round.waits.len());
+        for reply in self.partnership.turn(now, &mut entropy, round.commands)? {
+            self.count(&reply.answer);
+            let waits = round.waits.get_mut(reply.command).and_then(Option::take);
+            releases.extend(waits.and_then(|waits| waits.release(reply.answer)));
+        }
+        releases.extend(round.questions.into_iter().map(|question| question(self.partnership.state())));
+        self.hand_on(releases);
+        Ok(round.ends)
+    }
+
+    /// What the clock asks for: to note a step back, and to do what is due when a second has passed.
+    fn clock_commands(&mut self, now: Timestamp) -> Vec<Command> {
+        let was = std::mem::replace(&mut self.was, now);
+        let mut commands = Vec::new();
+        if now.as_millis().saturating_sub(was.as_millis()) < STEP_MS.saturating_neg() {
+            commands.push(Command::Clock { was, now });
+        }
+        let second = |at: Timestamp| at.as_millis().div_euclid(1000);
+        if second(now) != second(was) {
+            commands.push(Command::Tick);
+        }
+        commands
+    }
+
+    fn count(&self, answer: &Answer) {
+        match answer {
+            Answer::Decided(Decision::Allow(_) | Decision::Done(_)) => count(&self.metrics.allowed),
+            Answer::Decided(Decision::Deny(_)) => count(&self.metrics.refused),
+            Answer::Decided(Decision::Escalate(_)) => count(&self.metrics.waiting),
+            Answer::Settled(_) => count(&self.metrics.settled),
+            Answer::Late(_) | Answer::Noted => {}
+        }
+    }
+
+    /// Hands the turn's entries to the journal, with those who wait. What every request reads changes first among them, so
+    /// that nobody is told of a change that the next request does not see.
+    fn hand_on(&mut self, mut releases: Vec<Release>) {
+        let state = self.partnership.state();
+        if let Some(desk) = Desk::of(state).filter(|_| state.epoch() != self.epoch) {
+            self.epoch = state.epoch();
+            let (desk, published) = (Arc::new(desk), Arc::clone(&self.desk));
+            releases.insert(0, Box::new(move || published.store(desk)));
+        }
+        let group = self.partnership.log().seal();
+        if group.is_some() || !releases.is_empty() {
+            let bytes = group.as_ref().map_or(0, bytes_of);
+            self.standing.undurable.fetch_add(bytes, Ordering::Relaxed);
+            drop(self.batches.send(Batch { group, releases }));
+        }
+    }
+}
+
+impl Round {
+    fn add(&mut self, command: Command, waits: Waits) {
+        self.commands.push(command);
+        self.waits.push(Some(waits));
+    }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::Propose(act, assessed, answer) => {
+                self.proposals = self.proposals.saturating_add(1);
+                self.add(Command::Propose(act, assessed), Waits::Decision(answer));
+            }
+            Order::Settle(warrant, outcome, answer) => {
+                self.add(Command::Settle(warrant, outcome), Waits::Answer(answer));
+            }
+            Order::Tell(command, answer) => self.add(command, Waits::Nothing(answer)),
+            Order::Ask(question) => self.questions.push(question),
+            Order::Stop => self.ends = true,
+        }
+    }
+}
+
+impl Waits {
+    fn release(self, answer: Answer) -> Option<Release> {
+        match (self, answer) {
+            (Self::Decision(caller), Answer::Decided(decision)) => {
+                Some(Box::new(move || drop(caller.send(decision))))
+            }
+            (Self::Answer(caller), answer) => Some(Box::new(move || drop(caller.send(answer)))),
+            (Self::Nothing(caller), _) => Some(Box::new(move || caller.send(()).unwrap_or_default())),
+            (Self::Nobody | Self::Decision(_), _) => None,
+        }
+    }
+}

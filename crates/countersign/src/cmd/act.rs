@@ -1,0 +1,121 @@
+//! `countersign act`: what was done lately, and approving what waits.
+
+use super::client::{self, Client, Place, Signing};
+use super::said::{Said, cell, table_of};
+use super::verify::digest_of_change;
+use anyhow::{Context as _, bail, ensure};
+use clap::{Args, Subcommand};
+use partnership::act::{Digest, approval_bytes};
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+/// Acts.
+#[derive(Debug, Args)]
+pub(crate) struct Act {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Lists the last acts, newest first.
+    List,
+    /// Approves an act that waits, by a signature over exactly what it would change.
+    Approve {
+        /// The act's id.
+        id: String,
+        #[command(flatten)]
+        signing: Signing,
+    },
+}
+
+/// Runs one verb.
+pub(crate) fn run(act: Act) -> anyhow::Result<Said> {
+    let place = &act.place;
+    match act.verb {
+        Verb::List => client::list(place, "/api/acts", |list| {
+            let columns = ["at", "act", "kind", "who", "about", "state", "charged"].map(|name| (name, name));
+            table_of(list, &columns)
+        }),
+        Verb::Approve { id, signing } => approve(place, &id, &signing),
+    }
+}
+
+fn approve(place: &Place, id: &str, signing: &Signing) -> anyhow::Result<Said> {
+    let signer = signing.signer(place)?;
+    let (answer, what) = client::with(place, async |client| {
+        let waits = Waits::find(client, id).await?;
+        let digest = waits.checked()?;
+        let act = json!({
+            "kind": "approve", "act": id, "digest": waits.digest, "party": signing.party,
+            "signature": record::hash::base64(&signer.sign_bytes(&approval_bytes(&digest))),
+        });
+        Ok((client.propose(Some(&signing.party), &act).await?, waits.shown()))
+    })?;
+    Ok(client::outcome(place, &answer, |answer| {
+        format!("approved for {}: {what}, entry {}", signing.party, cell(answer, "index"))
+    }))
+}
+
+/// The waiting act as the server tells it.
+#[derive(Debug, Deserialize)]
+struct Waits {
+    act: String,
+    kind: String,
+    digest: String,
+    what: Option<Box<RawValue>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Status {
+    waiting: Vec<Waits>,
+}
+
+impl Waits {
+    async fn find(client: &Client, id: &str) -> anyhow::Result<Self> {
+        let answer = client.get("/api/status").await?;
+        answer.json()?;
+        let status: Status = serde_json::from_slice(&answer.body)?;
+        let found = status.waiting.into_iter().find(|waits| waits.act == id);
+        found.with_context(|| format!("no act `{id}` waits for approval"))
+    }
+
+    /// The digest to sign, computed here from the change itself: nobody signs a digest that is only told.
+    fn checked(&self) -> anyhow::Result<Digest> {
+        let Some(what) = &self.what else {
+            bail!("what waits is a document; read it and sign it with `countersign memo sign FILE`");
+        };
+        let digest = digest_of_change(&self.kind, what.get().as_bytes());
+        ensure!(
+            digest.to_string() == self.digest,
+            "the server's digest is not that of the change it shows; do not sign"
+        );
+        Ok(digest)
+    }
+
+    fn shown(&self) -> String {
+        format!("{} {}", self.kind, self.what.as_ref().map(|what| what.get()).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits(what: Option<&str>, digest: &str) -> Waits {
+        let what = what.map(|what| RawValue::from_string(what.to_owned()).unwrap());
+        Waits { act: "a".to_owned(), kind: "key-revoke".to_owned(), digest: digest.to_owned(), what }
+    }
+
+    #[test]
+    fn only_the_digest_of_the_change_shown_is_signed() {
+        let what = r#"{"do":"key-revoke","id":"k1"}"#;
+        let digest = digest_of_change("key-revoke", what.as_bytes());
+        assert_eq!(waits(Some(what), &digest.to_string()).checked().unwrap(), digest);
+        assert!(waits(Some(r#"{"do":"key-revoke","id":"k2"}"#), &digest.to_string()).checked().is_err());
+        assert!(waits(None, &digest.to_string()).checked().is_err());
+    }
+}

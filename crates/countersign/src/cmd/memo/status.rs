@@ -1,0 +1,33 @@
+//! `countersign memo status`: which version is in force, what waits for signatures, and how each clause fared.
+
+use crate::cmd::client::{self, Place};
+use crate::cmd::said::{Said, cell, table_of};
+use serde_json::Value;
+
+/// Shows the memorandum's state.
+pub(crate) fn status(place: &Place) -> anyhow::Result<Said> {
+    client::list(place, "/api/status", shown)
+}
+
+fn shown(status: &Value) -> String {
+    let field = |name: &str| cell(status, name);
+    let mut text = format!(
+        "{}\nversion {} in force since {}, sha256 {}\n",
+        field("title"),
+        field("version"),
+        field("in_force_since"),
+        field("digest")
+    );
+    for wait in status.get("waiting").and_then(Value::as_array).into_iter().flatten() {
+        let line = format!(
+            "waits: {} {}, missing {}\n",
+            cell(wait, "kind"),
+            cell(wait, "act"),
+            cell(wait, "missing")
+        );
+        text.push_str(&line);
+    }
+    let columns = ["id", "kind", "force", "state", "allowed", "refused", "deviated"].map(|name| (name, name));
+    let clauses = status.get("clauses").unwrap_or(&Value::Null);
+    format!("{text}\n{}", table_of(clauses, &columns))
+}

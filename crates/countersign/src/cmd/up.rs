@@ -1,0 +1,296 @@
+//! `countersign up`: runs a partnership until it is told to stop.
+//!
+//! The life of the process: make the folder where it is missing, read everything, fetch the model, open the record, listen, say
+//! so, wait for a signal, drain, settle, publish.
+
+mod greeting;
+
+use super::init::{self, Example};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::fetch::{self, ModelSource};
+use crate::files::Keys;
+use crate::http::{self, api::acts};
+use crate::office::Office;
+use crate::{road, telemetry};
+use anyhow::{Context as _, bail};
+use clap::Args;
+use cloud::Gateway;
+use cloud::gateway::{Kind, UpstreamConfig};
+use greeting::Greeting;
+use model::{Engine, Model};
+use partnership::act::{Administer, Application, Approve, Deed, Principal, approval_bytes};
+use partnership::decision::{Decision, Ticket};
+use partnership::ids::PartyId;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// How often rate-limited requests are counted on the record.
+const TALLY: Duration = Duration::from_secs(60);
+/// How long those who wait have to hear that the record cannot be written, before the process ends.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// The exit code of a server whose record cannot be written.
+const RECORD_FAILED: u8 = 3;
+
+/// Runs a partnership.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// The partnership's folder; made from the example where it is missing.
+    #[arg(default_value = "partnership")]
+    dir: PathBuf,
+    /// Address and port, in place of those of countersign.toml; port 0 takes a free one.
+    #[arg(long)]
+    listen: Option<String>,
+    /// The example to make the folder from.
+    #[arg(long, value_enum)]
+    example: Option<Example>,
+    /// Make and print another API key.
+    #[arg(long)]
+    new_key: bool,
+    /// When ready, print one line of JSON and nothing else.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs until stopped. Exit 0 after a graceful stop, 1 where it cannot start, 3 where the record cannot be written any more.
+pub(crate) fn run(up: &Up) -> ExitCode {
+    telemetry::start();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&anyhow::Error::new(error).context("the runtime does not start")),
+    };
+    let ended = prepare(up).and_then(|prepared| runtime.block_on(prepared.run()));
+    runtime.shutdown_timeout(LAST_WORDS);
+    ended.unwrap_or_else(|error| failed(&error))
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let shown = writeln!(std::io::stderr(), "{error:#}");
+    ExitCode::from(if shown.is_ok() { 1 } else { 2 })
+}
+
+/// Everything that is read before a port is bound.
+struct Prepared<'a> {
+    up: &'a Up,
+    office: Arc<Office>,
+    engine: Option<Arc<Engine>>,
+    /// The example, where this process has made the folder.
+    made: Option<Example>,
+}
+
+fn prepare(up: &Up) -> anyhow::Result<Prepared<'_>> {
+    let made = make(up)?;
+    let mut config = Config::read(&up.dir)?;
+    if let Some(listen) = &up.listen {
+        config.listen.clone_from(listen);
+    }
+    let upstreams = config.upstreams()?;
+    let engine = engine(&up.dir, &config);
+    let office = Office::open(&up.dir, config)?;
+    office.gateway.store(Arc::new(gateway(upstreams, engine.clone())?));
+    Ok(Prepared { up, office, engine, made })
+}
+
+/// Makes the folder where it is missing.
+fn make(up: &Up) -> anyhow::Result<Option<Example>> {
+    let dir = &up.dir;
+    if dir.join("countersign.toml").exists() {
+        if let Some(example) = up.example {
+            let origin = Config::read(dir)?.origin;
+            if origin != example.origin() {
+                bail!(
+                    "`{}` is the partnership of `{origin}`; name another folder: `countersign up {name} --example {name}`",
+                    dir.display(),
+                    name = example.name()
+                );
+            }
+        }
+        return Ok(None);
+    }
+    let example = up.example.unwrap_or_default();
+    init::create(dir, example, &mut || Clock.random(), Clock.now())?;
+    tracing::info!(dir = %dir.display(), example = example.name(), "a new partnership, with demonstration keys of all its parties");
+    Ok(Some(example))
+}
+
+/// The built-in model, where it is asked for and can be had. The server works without it.
+fn engine(dir: &Path, config: &Config) -> Option<Arc<Engine>> {
+    let wanted = config.model.as_ref()?;
+    let loaded =
+        fetch::model(&dir.join("cache/models"), &ModelSource::from(wanted.source.as_str()), &fetch::bar())
+            .and_then(|path| Model::open(&path).with_context(|| format!("`{}` is no model", path.display())));
+    match loaded {
+        Ok(model) => Some(Arc::new(Engine::start(model, wanted.workers, wanted.queue))),
+        Err(error) => {
+            tracing::error!(
+                "the built-in model `{}` is not there, and the server goes on without it: {error:#}",
+                wanted.id
+            );
+            None
+        }
+    }
+}
+
+/// The gateway over all upstreams; without those of the built-in model where it is not there.
+fn gateway(mut upstreams: Vec<UpstreamConfig>, engine: Option<Arc<Engine>>) -> anyhow::Result<Gateway> {
+    if engine.is_none() {
+        upstreams.retain(|upstream| upstream.kind != Kind::Builtin);
+    }
+    Ok(Gateway::new(upstreams, engine, None)?)
+}
+
+impl Prepared<'_> {
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        let office = Arc::clone(&self.office);
+        let ended = self.serve().await;
+        office.close().await;
+        drop(std::fs::remove_file(office.dir.join("socket")));
+        ended
+    }
+
+    /// Listens, says so, and serves until a signal comes or the record fails.
+    async fn serve(self) -> anyhow::Result<ExitCode> {
+        let office = &self.office;
+        let key = self.first_key().await?;
+        let listen = &office.config.listen;
+        let port = TcpListener::bind(listen).await.with_context(|| {
+            format!("`{listen}` cannot be listened on; name another address with `--listen`, port 0 for a free one")
+        })?;
+        let socket = socket(&office.dir)?;
+        let (stops, stop) = watch::channel(false);
+        let address = port.local_addr()?;
+        let serving = tokio::spawn({
+            let office = Arc::clone(office);
+            async move { http::serve(&office, port, socket, stop).await }
+        });
+        let greeting = Greeting::of(office, address, key).await?;
+        greeting.print(self.up.json)?;
+        let code = self.until_stopped().await?;
+        stops.send_replace(true);
+        if code == ExitCode::SUCCESS {
+            serving.await.context("the server stopped badly")?;
+        } else {
+            drop(tokio::time::timeout(LAST_WORDS, serving).await);
+        }
+        Ok(code)
+    }
+
+    /// Waits for a signal or for the record to fail; meanwhile keeps the tally, and reads upstreams again on a hangup.
+    async fn until_stopped(&self) -> anyhow::Result<ExitCode> {
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut minute = tokio::time::interval(TALLY);
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => self.read_again(),
+                _ = minute.tick() => drop(self.office.tally().await),
+                reason = self.office.failed() => {
+                    tracing::error!("{reason}; the server stops. Mend the disk, then start it again: nothing that was told is lost");
+                    return Ok(ExitCode::from(RECORD_FAILED));
+                }
+            }
+        }
+        tracing::info!("stopping: no new requests; those under way are answered and settled");
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Reads the upstreams of countersign.toml again; where they are not right, those in use stay.
+    fn read_again(&self) {
+        let read = Config::read(&self.office.dir)
+            .and_then(|config| gateway(config.upstreams()?, self.engine.clone()));
+        match read {
+            Ok(gateway) => {
+                tracing::info!(models = ?gateway.models(), "upstreams were read again");
+                self.office.gateway.store(Arc::new(gateway));
+            }
+            Err(error) => tracing::error!("countersign.toml was not read again: {error:#}"),
+        }
+    }
+
+    /// The key to print: of the first application, where the folder is new or a key was asked for.
+    async fn first_key(&self) -> anyhow::Result<Option<(String, String)>> {
+        let office = &self.office;
+        let operator = by(office.desk.load().terms.operator());
+        if let Some(example) = self.made {
+            for application in example.applications() {
+                register(office, &operator, application).await?;
+            }
+        }
+        if self.made.is_none() && !self.up.new_key {
+            return Ok(None);
+        }
+        let desk = office.desk.load_full();
+        let name = desk.registry.applications().next().map(|application| application.name.to_string());
+        let name = name.context("no application is registered, so there is nobody to make a key for; `countersign app add` registers one")?;
+        let key = acts::first_key(office, operator, &name).await?;
+        Ok(Some((name, key)))
+    }
+}
+
+fn by(party: &PartyId) -> Principal {
+    Principal::Party { party: party.clone(), person: "up".to_owned() }
+}
+
+/// Registers an application of the example; where the memorandum asks for approvals, each party's demonstration key gives its.
+async fn register(office: &Office, operator: &Principal, application: [&str; 5]) -> anyhow::Result<()> {
+    let [name, party, audience, purpose, market] = application;
+    let application = Application {
+        name: name.into(),
+        party: party.into(),
+        audience: audience.to_owned(),
+        purpose: purpose.to_owned(),
+        market: market.to_owned(),
+    };
+    let deed = Deed::Administer(Administer::ApplicationAdd(application));
+    match road::decide(office, operator.clone(), deed).await? {
+        Decision::Done(_) => Ok(()),
+        Decision::Escalate(ticket) => approve(office, &ticket).await,
+        Decision::Deny(refusal) => bail!("the example's application `{name}` was refused: {refusal}"),
+        Decision::Allow(_) => unreachable!("nothing is performed for a change of the register"),
+    }
+}
+
+async fn approve(office: &Office, ticket: &Ticket) -> anyhow::Result<()> {
+    let keys = Keys::new(office.dir.join("keys"));
+    for party in &ticket.missing {
+        let signature = keys.signer(party.as_str())?.sign_bytes(&approval_bytes(&ticket.digest));
+        let approve = Approve {
+            act: ticket.act.to_string(),
+            digest: ticket.digest,
+            party: party.clone(),
+            signature: record::hash::base64(&signature),
+        };
+        if let Decision::Deny(refusal) = road::decide(office, by(party), Deed::Approve(approve)).await? {
+            bail!("the approval of `{party}` was refused: {refusal}");
+        }
+    }
+    Ok(())
+}
+
+/// The folder's socket, for commands on this machine. Whoever may enter the folder may use it.
+fn socket(dir: &Path) -> anyhow::Result<UnixListener> {
+    let path = dir.join("socket");
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("`{}` is in the way", path.display()));
+        }
+        _ => {}
+    }
+    let socket = UnixListener::bind(&path).with_context(|| {
+        format!(
+            "the socket `{}` cannot be made; a path of more than 100 bytes is too long for one",
+            path.display()
+        )
+    })?;
+    crate::files::owner_only(&path)?;
+    Ok(socket)
+}

@@ -1,0 +1,161 @@
+//! `countersign verify DIR`: replays a record from nothing, accounts for every byte, and adds every balance up again.
+//!
+//! Not here: policies and prices. What a clause decided is taken from the entry; that it reserved, moved and settled within the
+//! books, and with the signatures that its kind of act needs, is checked. Nothing is written.
+
+mod gates;
+mod shown;
+#[cfg(test)]
+mod tests;
+
+use super::said::Said;
+use crate::office;
+use anyhow::{Context as _, bail, ensure};
+use clap::Args;
+use gates::Gates;
+pub(crate) use gates::digest_of_change;
+use partnership::State;
+use partnership::entry::{Body, Entry, Verdict};
+use record::note::Verifier;
+use record::store::directory::Directory;
+use record::{Audited, Fault, Store as _};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Verifies a record.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The partnership's folder, or the folder of a record alone.
+    #[arg(default_value = "partnership")]
+    dir: PathBuf,
+    /// The public keys to trust: a file with one key a line, the log's first.
+    #[arg(long)]
+    vkeys: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Verifies, and says what was checked or what does not hold.
+pub(crate) fn run(asked: &Verify) -> anyhow::Result<Said> {
+    let verified = verify(&asked.dir, asked.vkeys.as_deref());
+    Ok(match verified {
+        Ok(verified) if asked.json => Said::Done(verified.json().to_string()),
+        Ok(verified) => Said::Done(verified.text()),
+        Err(error) if asked.json => {
+            Said::RefusedAsJson(json!({ "holds": false, "fault": format!("{error:#}") }).to_string())
+        }
+        Err(error) => Said::Refused(format!("does not hold: {error:#}")),
+    })
+}
+
+/// A record in which everything held.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    origin: String,
+    audited: Audited,
+    state: State,
+    counts: Counts,
+    keys_given: bool,
+}
+
+/// What the entries said, counted.
+#[derive(Debug, Default)]
+struct Counts {
+    allowed: u64,
+    refused: u64,
+    waited: u64,
+    /// Settlements by how they ended.
+    ended: BTreeMap<&'static str, u64>,
+}
+
+/// Verifies the record of the partnership in `dir`, or the record that `dir` itself is. `vkeys` are the keys to trust; without
+/// them those that the record serves are used, and the answer says so.
+///
+/// Errors: the first thing that does not hold, with its place.
+pub(crate) fn verify(dir: &Path, vkeys: Option<&Path>) -> anyhow::Result<Verified> {
+    let inner = dir.join("record");
+    let folder = if inner.is_dir() { inner } else { dir.to_owned() };
+    ensure!(folder.is_dir(), "`{}` is not a folder; name a partnership or its record", dir.display());
+    let store = Directory::new(folder);
+    let log = trusted(&store, vkeys)?;
+    let origin = log.name().to_owned();
+    let mut pass = Pass { state: State::new(office::library(&store)?), counts: Counts::default() };
+    let visit = |index: u64, envelope: &[u8], parties: &[u8]| pass.entry(index, envelope, parties);
+    let audited = record::audit(&store, &origin, &log, visit)?;
+    let Pass { state, counts } = pass;
+    let verified = Verified { origin, audited, state, counts, keys_given: vkeys.is_some() };
+    verified.agrees()?;
+    Ok(verified)
+}
+
+/// The fold, with every gate looked at before an entry is let in.
+struct Pass {
+    state: State,
+    counts: Counts,
+}
+
+impl Pass {
+    fn entry(&mut self, index: u64, envelope: &[u8], parties: &[u8]) -> Result<(), String> {
+        let entry = Entry::decode(envelope, parties).map_err(|error| error.to_string())?;
+        Gates::of(&self.state).check(&entry).map_err(|error| error.to_string())?;
+        self.state.apply(&entry, index).map_err(|error| error.to_string())?;
+        self.counts.add(&entry.body);
+        Ok(())
+    }
+}
+
+impl Counts {
+    fn add(&mut self, body: &Body) {
+        let one_more = |count: &mut u64| *count = count.saturating_add(1);
+        match body {
+            Body::Decided(decided) => one_more(match decided.verdict {
+                Verdict::Allow => &mut self.allowed,
+                Verdict::Deny { .. } => &mut self.refused,
+                Verdict::Escalate { .. } => &mut self.waited,
+            }),
+            Body::Settled(settled) => one_more(self.ended.entry(settled.ended.name()).or_default()),
+            _ => {}
+        }
+    }
+}
+
+impl Verified {
+    /// What can only be seen at the end: that the books add up, and that the keys served are the keys signed.
+    fn agrees(&self) -> anyhow::Result<()> {
+        ensure!(self.state.origin() == self.origin || self.audited.entries == 0, "entry 0: another origin");
+        for (asset, row) in ledger::trial_balance(self.state.book()) {
+            ensure!(row.agrees(), "balances: the debits and credits of `{asset}` differ");
+        }
+        let served: BTreeSet<String> = self.audited.parties.iter().map(Verifier::vkey).collect();
+        let signed: BTreeSet<String> = self.state.vkeys().map(|(_, vkey)| vkey.vkey()).collect();
+        ensure!(served == signed || self.audited.entries == 0, "vkeys: not the parties' keys of entry 0");
+        Ok(())
+    }
+}
+
+/// The log's key, from the file that the caller trusts or else from the record.
+fn trusted(store: &Directory, vkeys: Option<&Path>) -> anyhow::Result<Verifier> {
+    let served = store
+        .read("vkeys")?
+        .with_context(|| format!("`{}` holds no record: it has no file `vkeys`", store.root().display()))?;
+    let served = String::from_utf8(served).map_err(|_| fault("vkeys", "it is not utf-8"))?;
+    if let Some(path) = vkeys {
+        let given = std::fs::read_to_string(path)
+            .with_context(|| format!("the keys in `{}` cannot be read", path.display()))?;
+        if lines(&given) != lines(&served) || given.lines().next() != served.lines().next() {
+            bail!(fault("vkeys", &format!("it does not hold exactly the keys of `{}`", path.display())));
+        }
+    }
+    let first = served.lines().next().unwrap_or_default();
+    Verifier::parse(first).map_err(|error| fault("vkeys", &error.to_string()).into())
+}
+
+fn lines(text: &str) -> BTreeSet<&str> {
+    text.lines().collect()
+}
+
+fn fault(place: &str, what: &str) -> Fault {
+    Fault { place: place.to_owned(), what: what.to_owned() }
+}

@@ -1,0 +1,183 @@
+//! The operator's configuration, `countersign.toml`, and what the environment adds to it. Read whole before a port is bound.
+//!
+//! Not here: anything the parties agreed; that stands in the memorandum.
+
+use anyhow::{Context as _, bail};
+use cloud::gateway::{Kind, UpstreamConfig};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Everything that the operator decides.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The record's origin: the name that its checkpoints are signed under.
+    pub(crate) origin: String,
+    /// Where to listen: address and port; port 0 takes a free one.
+    #[serde(default = "default_listen")]
+    pub(crate) listen: String,
+    /// The built-in model; none to serve without it.
+    pub(crate) model: Option<ModelConfig>,
+    /// How the record is shown.
+    #[serde(default)]
+    pub(crate) record: RecordConfig,
+    /// Where models are served, tried in this order.
+    #[serde(default, rename = "upstream")]
+    pub(crate) upstreams: Vec<UpstreamText>,
+    /// The operator's token for HTTP, from the environment.
+    #[serde(skip)]
+    pub(crate) token: Option<String>,
+}
+
+/// The built-in model.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelConfig {
+    /// Its public id.
+    pub(crate) id: String,
+    /// `pip`, `hub`, or a path to a GGUF file.
+    #[serde(default = "default_source")]
+    pub(crate) source: String,
+    /// How many requests it answers side by side.
+    #[serde(default = "default_workers")]
+    pub(crate) workers: usize,
+    /// How many more may wait.
+    #[serde(default = "default_queue")]
+    pub(crate) queue: usize,
+}
+
+/// How the record is shown.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RecordConfig {
+    /// What strangers may read beyond checkpoints.
+    #[serde(default = "default_public")]
+    pub(crate) public: Public,
+    /// Size of the journal's segments. Units: bytes.
+    #[serde(default = "default_segment")]
+    pub(crate) segment_bytes: u32,
+}
+
+impl Default for RecordConfig {
+    fn default() -> Self {
+        Self { public: default_public(), segment_bytes: default_segment() }
+    }
+}
+
+/// What strangers may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Public {
+    /// Checkpoints and hash tiles.
+    Checkpoints,
+    /// The public envelopes too.
+    Envelopes,
+}
+
+/// One upstream as the file writes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpstreamText {
+    name: String,
+    kind: String,
+    url: Option<String>,
+    key_env: Option<String>,
+    #[serde(default)]
+    models: BTreeMap<String, String>,
+    timeout_ms: Option<u64>,
+    connect_timeout_ms: Option<u64>,
+}
+
+impl Config {
+    /// Reads `countersign.toml` of a partnership's folder and the environment.
+    ///
+    /// Errors: what is wrong, in which line, and what to do.
+    pub(crate) fn read(dir: &Path) -> anyhow::Result<Self> {
+        let path = dir.join("countersign.toml");
+        let text = std::fs::read_to_string(&path).with_context(|| {
+            format!("`{}` cannot be read; `countersign init DIR` makes a new partnership", path.display())
+        })?;
+        let mut config: Self =
+            toml::from_str(&text).with_context(|| format!("`{}` does not parse", path.display()))?;
+        config.token = variable("COUNTERSIGN_TOKEN");
+        if let (Some(path), Some(model)) = (variable("COUNTERSIGN_MODEL"), config.model.as_mut()) {
+            model.source = path;
+        }
+        config.upstreams()?;
+        Ok(config)
+    }
+
+    /// The upstreams with their secrets.
+    ///
+    /// Errors: an unknown kind, a missing address, or a secret's variable that is not set.
+    pub(crate) fn upstreams(&self) -> anyhow::Result<Vec<UpstreamConfig>> {
+        self.upstreams.iter().map(UpstreamText::resolve).collect()
+    }
+}
+
+impl UpstreamText {
+    fn resolve(&self) -> anyhow::Result<UpstreamConfig> {
+        let kind = match self.kind.as_str() {
+            "openai" => Kind::OpenAi,
+            "builtin" => Kind::Builtin,
+            other => {
+                bail!("upstream `{}` is of kind `{other}`; the kinds are `openai` and `builtin`", self.name)
+            }
+        };
+        if kind == Kind::OpenAi && self.url.is_none() {
+            bail!("upstream `{}` has no `url`", self.name);
+        }
+        let key = self
+            .key_env
+            .as_ref()
+            .map(|name| {
+                variable(name).with_context(|| {
+                    format!(
+                        "upstream `{}` takes its key from the variable `{name}`, which is not set",
+                        self.name
+                    )
+                })
+            })
+            .transpose()?;
+        Ok(UpstreamConfig {
+            name: self.name.clone(),
+            kind,
+            url: self.url.clone(),
+            key,
+            models: self.models.clone(),
+            timeout_ms: self.timeout_ms.unwrap_or(600_000),
+            connect_timeout_ms: self.connect_timeout_ms.unwrap_or(5_000),
+        })
+    }
+}
+
+/// A variable of the environment; none where it is unset or empty.
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn default_listen() -> String {
+    "127.0.0.1:7410".to_owned()
+}
+
+fn default_source() -> String {
+    "pip".to_owned()
+}
+
+fn default_workers() -> usize {
+    2
+}
+
+fn default_queue() -> usize {
+    16
+}
+
+fn default_public() -> Public {
+    Public::Envelopes
+}
+
+fn default_segment() -> u32 {
+    16 << 20
+}

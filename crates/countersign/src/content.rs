@@ -1,0 +1,68 @@
+//! Commitments to content: what was asked and answered, provable while its key is kept, and nothing once it is destroyed.
+//!
+//! Not here: the content itself, which is not kept.
+
+use crate::clock::Clock;
+use crate::files;
+use partnership::act::Digest;
+use partnership::ids::{ActId, ApplicationId, Timestamp};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+/// The content keys of a partnership: one for each application and month, under `vault/`.
+#[derive(Debug)]
+pub(crate) struct Content {
+    vault: PathBuf,
+    clock: Clock,
+    keys: Mutex<BTreeMap<(ApplicationId, String), [u8; 32]>>,
+}
+
+impl Content {
+    /// The content keys that lie under `vault`.
+    pub(crate) fn new(vault: PathBuf, clock: Clock) -> Self {
+        Self { vault, clock, keys: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The key of an application for the month of `at`; made, and durable, when it is first needed.
+    ///
+    /// Errors: where the key cannot be read or written.
+    pub(crate) fn key(&self, application: &ApplicationId, at: Timestamp) -> std::io::Result<[u8; 32]> {
+        let date = at.date();
+        let month = format!("{:04}-{:02}", date.year(), date.month());
+        let name = (application.clone(), month);
+        let mut keys = self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(key) = keys.get(&name) {
+            return Ok(*key);
+        }
+        let folder = self.vault.join(application.as_str());
+        let path = folder.join(format!("{}.key", name.1));
+        let key = match std::fs::read(&path) {
+            Ok(bytes) => bytes.try_into().map_err(|_| {
+                std::io::Error::other(format!("`{}` is not a key of 32 bytes", path.display()))
+            })?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let key = self.clock.random();
+                std::fs::create_dir_all(&folder)?;
+                files::write_new(&path, &key, 0o600)?;
+                key
+            }
+            Err(error) => return Err(error),
+        };
+        keys.insert(name, key);
+        Ok(key)
+    }
+}
+
+/// The commitment to content whose SHA-256 is `content`, under a content key.
+pub(crate) fn commitment(key: &[u8; 32], what: &str, nonce: &[u8; 32], content: &[u8; 32]) -> Digest {
+    let salt = record::hash::sha256(&[b"countersign/content-salt/v1\n".as_slice(), key, nonce].concat());
+    Digest(record::hash::sha256(
+        &[b"countersign/content/v1\n".as_slice(), &salt, what.as_bytes(), b"\n", content].concat(),
+    ))
+}
+
+/// The nonce of an act's content: its id.
+pub(crate) fn nonce(act: ActId) -> [u8; 32] {
+    record::hash::sha256(&act.as_u128().to_be_bytes())
+}

@@ -1,0 +1,285 @@
+//! The doors: one port and one socket, behind which stand the model APIs, `/api`, `/record`, the page and the health checks.
+//!
+//! Not here: any decision. A door finds out who is calling, reads what is asked, and hands it to the road.
+
+pub(crate) mod api;
+mod limits;
+mod openai;
+mod page;
+mod record;
+pub(crate) mod report;
+
+pub(crate) use limits::Limits;
+
+use crate::config::Config;
+use crate::office::Office;
+use ::record::hash::hex;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Extension, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use partnership::ids::PartyId;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower_service::Service as _;
+
+/// How long a caller may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long requests under way have to end after a stop was asked for.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Who is calling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// The operator: over the folder's socket, or with the operator's token.
+    Operator {
+        /// The party acted for, where it is known.
+        party: Option<PartyId>,
+        /// The person's name.
+        person: String,
+    },
+    /// Somebody on this machine, where the server listens to nobody else: may look at everything.
+    Reader,
+    /// Anybody.
+    Stranger,
+}
+
+impl Caller {
+    /// Who sends a request with these headers over the port.
+    fn of(headers: &HeaderMap, config: &Config) -> Self {
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let token = text(AUTHORIZATION).and_then(bearer);
+        match (token, &config.token) {
+            (Some(given), Some(token)) if is_same(given, token) => {
+                Self::Operator { party: None, person: "operator".to_owned() }
+            }
+            // A page of another site may be made to name this machine, but not to send this machine's name as its own.
+            _ if is_loopback(&config.listen) && text(HOST).is_some_and(is_loopback) => Self::Reader,
+            _ => Self::Stranger,
+        }
+    }
+}
+
+/// Everything that stands behind the doors, but for the model APIs.
+pub(crate) fn router(office: Arc<Office>) -> Router {
+    Router::new()
+        .merge(api::router())
+        .merge(record::router())
+        .merge(page::router())
+        .route("/health/live", get(|| async { "live\n" }))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .fallback(|| async { api::Problem::not_found("nothing is served at this address") })
+        .with_state(office)
+}
+
+/// Serves both doors until `stop` says so, then lets what is under way end.
+pub(crate) async fn serve(
+    office: &Arc<Office>,
+    port: TcpListener,
+    socket: UnixListener,
+    mut stop: watch::Receiver<bool>,
+) {
+    let door = Arc::new(Door { router: router(Arc::clone(office)), office: Arc::clone(office) });
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = asked(&mut stop) => break,
+            accepted = port.accept() => match accepted {
+                Ok((stream, _)) => {
+                    drop(stream.set_nodelay(true));
+                    connections.spawn(Arc::clone(&door).connection(stream, Way::Port, stop.clone()));
+                }
+                Err(error) => refused(&error).await,
+            },
+            accepted = socket.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(Arc::clone(&door).connection(stream, Way::Socket, stop.clone()));
+                }
+                Err(error) => refused(&error).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN, drained).await.is_err() {
+        tracing::warn!("requests that did not end in time are cut off");
+    }
+    connections.shutdown().await;
+}
+
+/// Resolves when a stop was asked for, or whoever could ask has gone.
+async fn asked(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+/// A connection that could not be taken, for want of handles perhaps: others may end meanwhile.
+async fn refused(error: &std::io::Error) {
+    tracing::warn!(%error, "a connection could not be taken");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+/// The way a request comes in.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Port,
+    Socket,
+}
+
+struct Door {
+    office: Arc<Office>,
+    router: Router,
+}
+
+impl Door {
+    async fn connection(
+        self: Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        way: Way,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let service = service_fn(move |request| {
+            let door = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(door.answer(request, way).await) }
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = asked(&mut stop) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>, way: Way) -> Response<Body> {
+        let path = request.uri().path();
+        let mut response = if path == "/v1" || path.starts_with("/v1/") {
+            openai::answer(&self.office, request).await
+        } else {
+            self.route(request, way).await
+        };
+        if !response.headers().contains_key(REQUEST_ID) {
+            let id = self.office.clock.random();
+            let (id, _) = id.split_at(16);
+            if let Ok(id) = HeaderValue::from_str(&hex(id)) {
+                response.headers_mut().insert(REQUEST_ID, id);
+            }
+        }
+        response
+    }
+
+    async fn route(&self, request: Request<Incoming>, way: Way) -> Response<Body> {
+        let caller = match way {
+            Way::Port => Caller::of(request.headers(), &self.office.config),
+            Way::Socket => Caller::Operator { party: None, person: "operator".to_owned() },
+        };
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(caller);
+        let Ok(response) = self.router.clone().call(request).await;
+        response
+    }
+}
+
+/// The header that names a request for whoever searches for it; an act's id where the request was one.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+async fn ready(State(office): State<Arc<Office>>) -> impl IntoResponse {
+    if office.clerk.is_ready() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the record takes no new acts\n")
+    }
+}
+
+async fn metrics(
+    State(office): State<Arc<Office>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<impl IntoResponse, api::Problem> {
+    api::may_read(&caller)?;
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], office.metrics.text()))
+}
+
+/// The token of `Bearer TOKEN`, in whatever case the scheme is written.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whether two secrets are the same; takes as long whatever they hold.
+fn is_same(given: &str, secret: &str) -> bool {
+    let [given, secret] = [given, secret].map(|text| ::record::hash::sha256(text.as_bytes()));
+    given.iter().zip(&secret).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
+}
+
+/// Whether an address, with or without a port, is of this machine alone.
+fn is_loopback(address: &str) -> bool {
+    if let Ok(address) = address.parse::<SocketAddr>() {
+        return address.ip().is_loopback();
+    }
+    let host = address.rsplit_once(':').map_or(address, |(host, port)| {
+        if port.bytes().all(|byte| byte.is_ascii_digit()) { host } else { address }
+    });
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.parse::<IpAddr>().map_or_else(|_| host == "localhost", |ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_address_of_this_machine_is_open_to_all_readers() {
+        for (address, open) in [
+            ("127.0.0.1:7410", true),
+            ("127.0.0.1:0", true),
+            ("127.0.0.1", true),
+            ("[::1]:7410", true),
+            ("[::1]", true),
+            ("localhost:7410", true),
+            ("localhost", true),
+            ("0.0.0.0:7410", false),
+            ("[::]:7410", false),
+            ("192.168.1.4:7410", false),
+            ("localhost.example:7410", false),
+            ("rebound.example", false),
+            ("", false),
+        ] {
+            assert_eq!(is_loopback(address), open, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_read_whatever_the_case_of_its_scheme() {
+        for (value, token) in [
+            ("Bearer abc", Some("abc")),
+            ("bearer abc", Some("abc")),
+            ("BEARER  abc ", Some("abc")),
+            ("Basic abc", None),
+            ("abc", None),
+        ] {
+            assert_eq!(bearer(value), token, "{value}");
+        }
+        assert!(is_same("abc", "abc") && !is_same("abc", "abd") && !is_same("", "abc"));
+    }
+}

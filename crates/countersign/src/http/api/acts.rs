@@ -1,0 +1,332 @@
+//! `POST /api/acts`: a person of a party proposes an act.
+//!
+//! Not here: calls of models, which come in through the model APIs with an application's key.
+
+use super::{Problem, blocking};
+use crate::clock::Clock;
+use crate::http::Caller;
+use crate::office::Office;
+use crate::road;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use partnership::act::{
+    Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Key, Principal,
+};
+use partnership::decision::Decision;
+use partnership::ids::{ActId, KeyId, PartyId, Timestamp};
+use partnership::{State as Books, Terms};
+use record::Store as _;
+use record::hash::{hex, sha256};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Proposal {
+    party: Option<String>,
+    person: Option<String>,
+    act: Wanted,
+}
+
+/// What can be proposed here.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+enum Wanted {
+    ApplicationAdd {
+        name: String,
+        party: String,
+        audience: String,
+        purpose: String,
+        market: String,
+    },
+    ApplicationRemove {
+        name: String,
+    },
+    KeyNew {
+        application: String,
+        requests_per_minute: Option<u64>,
+        budget: Option<String>,
+        expires: Option<String>,
+    },
+    KeyRevoke {
+        id: String,
+    },
+    ModelResume {
+        model: String,
+    },
+    Attest {
+        clause: String,
+        evidence: String,
+        party: String,
+        signature: String,
+    },
+    Approve {
+        act: String,
+        digest: String,
+        party: String,
+        signature: String,
+    },
+    Amend {
+        text: String,
+        party: String,
+        signature: String,
+    },
+}
+
+/// The answer to an act that is done or waits.
+#[derive(Debug, Default, Serialize)]
+struct Answer {
+    act: String,
+    decision: &'static str,
+    index: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clause: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    /// The whole key, told once and kept nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+/// Proposes an act. 200 done, 202 waits for approvals, 403 refused by a clause, 422 does not fit.
+pub(super) async fn propose(
+    State(office): State<Arc<Office>>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let Caller::Operator { party, person } = caller else { return Err(Problem::unauthorised()) };
+    let proposal: Proposal = serde_json::from_slice(&body)
+        .map_err(|error| Problem::unreadable(format!("the proposal does not parse: {error}")))?;
+    let by = Principal::Party {
+        party: proposal
+            .party
+            .map(PartyId::from)
+            .or(party)
+            .unwrap_or_else(|| office.desk.load().terms.operator().clone()),
+        person: proposal.person.unwrap_or(person),
+    };
+    let answer = match proposal.act {
+        Wanted::Amend { text, party, signature } => amend(&office, by, text, &party, signature).await?,
+        Wanted::KeyNew { application, requests_per_minute, budget, expires } => {
+            let limits = (requests_per_minute, budget.as_deref(), expires.as_deref());
+            key_new(&office, by, &application, limits).await?
+        }
+        other => decide(&office, by, other.deed()?).await?,
+    };
+    let status = if answer.decision == "waiting" { StatusCode::ACCEPTED } else { StatusCode::OK };
+    Ok((status, Json(answer)).into_response())
+}
+
+impl Wanted {
+    fn deed(self) -> Result<Deed, Problem> {
+        Ok(match self {
+            Self::ApplicationAdd { name, party, audience, purpose, market } => {
+                Deed::Administer(Administer::ApplicationAdd(Application {
+                    name: name.into(),
+                    party: party.into(),
+                    audience,
+                    purpose,
+                    market,
+                }))
+            }
+            Self::ApplicationRemove { name } => {
+                Deed::Administer(Administer::ApplicationRemove { name: name.into() })
+            }
+            Self::KeyRevoke { id } => Deed::Administer(Administer::KeyRevoke { id: id.into() }),
+            Self::ModelResume { model } => Deed::Administer(Administer::ModelResume { model: model.into() }),
+            Self::Attest { clause, evidence, party, signature } => Deed::Attest(Attest {
+                clause: clause.into(),
+                evidence: digest("evidence", &evidence)?,
+                party: party.into(),
+                signature,
+            }),
+            Self::Approve { act, digest: over, party, signature } => Deed::Approve(Approve {
+                act,
+                digest: digest("digest", &over)?,
+                party: party.into(),
+                signature,
+            }),
+            Self::KeyNew { .. } | Self::Amend { .. } => {
+                unreachable!("keys and amendments have ways of their own")
+            }
+        })
+    }
+}
+
+fn digest(field: &str, text: &str) -> Result<Digest, Problem> {
+    text.parse().map_err(|error| Problem::unreadable(format!("`{field}`: {error}")))
+}
+
+async fn decide(office: &Office, by: Principal, deed: Deed) -> Result<Answer, Problem> {
+    match road::decide(office, by, deed).await? {
+        Decision::Done(settlement) => Ok(Answer {
+            act: settlement.act.to_string(),
+            decision: "done",
+            index: settlement.decided,
+            ..Answer::default()
+        }),
+        Decision::Escalate(ticket) => Ok(Answer {
+            act: ticket.act.to_string(),
+            decision: "waiting",
+            index: ticket.index,
+            clause: Some(ticket.clause.to_string()),
+            digest: Some(ticket.digest.to_string()),
+            missing: ticket.missing.iter().map(ToString::to_string).collect(),
+            ..Answer::default()
+        }),
+        Decision::Deny(refusal) => Err(Problem::refused(refusal)),
+        Decision::Allow(_) => unreachable!("only a call of a model is performed"),
+    }
+}
+
+/// Makes a key without limits for an application, and gives it.
+///
+/// Errors: where it is refused, or waits for approvals.
+pub(crate) async fn first_key(office: &Office, by: Principal, application: &str) -> anyhow::Result<String> {
+    let answer = key_new(office, by, application, (None, None, None)).await;
+    let answer = answer.map_err(|problem| anyhow::anyhow!("no key was made: {}", problem.detail()))?;
+    anyhow::ensure!(answer.decision == "done", "the key waits for {}", answer.missing.join(" and "));
+    answer.key.ok_or_else(|| anyhow::anyhow!("no key was made"))
+}
+
+/// Makes a key; only the digest of its secret half is proposed.
+async fn key_new(
+    office: &Office,
+    by: Principal,
+    application: &str,
+    (requests_per_minute, budget, expires): (Option<u64>, Option<&str>, Option<&str>),
+) -> Result<Answer, Problem> {
+    let (id, secret) = fresh_key(office.clock);
+    let key = Key {
+        id: KeyId::from(id.as_str()),
+        application: application.into(),
+        secret: Digest(sha256(secret.as_bytes())),
+        requests_per_minute,
+        budget: budget.map(|text| budget_of(&office.desk.load().terms, text)).transpose()?,
+        expires: expires.map(moment).transpose()?,
+    };
+    let answer = decide(office, by, Deed::Administer(Administer::KeyNew(key))).await?;
+    let key = format!("cs_live_{id}_{secret}");
+    Ok(Answer { id: Some(id), key: Some(key), ..answer })
+}
+
+/// The public and the secret half of a new key, in lower-case hexadecimal.
+fn fresh_key(clock: Clock) -> (String, String) {
+    let (id, secret) = (clock.random(), clock.random());
+    let (id, _) = id.split_at(8);
+    (hex(id), hex(&secret))
+}
+
+/// Reads `1.00 CREDIT` at the asset's scale.
+fn budget_of(terms: &Terms, text: &str) -> Result<Budget, Problem> {
+    let wrong =
+        |why: String| Problem::unreadable(format!("budget `{text}`: {why}; write it as `1.00 CREDIT`"));
+    let (amount, asset) = text.split_once(' ').ok_or_else(|| wrong("it has no asset".to_owned()))?;
+    let scale = terms.memorandum().header.scale(&asset.into());
+    let scale = scale.ok_or_else(|| wrong(format!("asset `{asset}` is not in the memorandum")))?;
+    let amount = ledger::Amount::parse(amount, scale).map_err(|error| wrong(error.to_string()))?;
+    if amount.minor() <= 0 {
+        return Err(wrong("it is not more than nothing".to_owned()));
+    }
+    Ok(Budget { asset: asset.to_owned(), amount: amount.minor() })
+}
+
+/// Reads a day, whose first moment is meant, or a moment.
+fn moment(text: &str) -> Result<Timestamp, Problem> {
+    let day = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == 10).map(Timestamp::start_of);
+    day.or_else(|| text.parse().ok())
+        .ok_or_else(|| Problem::unreadable(format!("`{text}` is no day such as `2027-01-31`, and no moment")))
+}
+
+/// Keeps a proposed version of the memorandum, proposes it unless it waits already, and approves it with the signature sent.
+async fn amend(
+    office: &Office,
+    by: Principal,
+    text: String,
+    party: &str,
+    signature: String,
+) -> Result<Answer, Problem> {
+    let terms = Terms::read(&text).map_err(|faults| {
+        let first = faults.first().map(|fault| fault.message.clone()).unwrap_or_default();
+        Problem::unreadable(format!(
+            "the memorandum is not sound: {first}; `countersign memo check` shows every fault"
+        ))
+    })?;
+    let (version, digest) = (terms.version(), terms.digest());
+    let store = Arc::clone(&office.store);
+    let path = format!("memorandum/{}", digest.hex());
+    blocking(move || store.create(&path, text.as_bytes())).await??;
+    office.clerk.know(terms).await?;
+    let waiting = office.clerk.ask(move |state| waits_over(state, &digest)).await?;
+    let act = match waiting {
+        Some(act) => act.to_string(),
+        None => decide(office, by.clone(), Deed::Amend(Amend { version, digest })).await?.act,
+    };
+    decide(office, by, Deed::Approve(Approve { act, digest, party: party.into(), signature })).await
+}
+
+fn waits_over(state: &Books, digest: &Digest) -> Option<ActId> {
+    state.waiting().find(|(_, waiting)| waiting.digest == *digest).map(|(id, _)| *id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEMORANDUM: &str = include_str!("../../../../../examples/northwind-halcyon/memorandum.md");
+
+    #[test]
+    fn a_budget_is_read_at_the_scale_of_its_asset() {
+        let terms = Terms::read(MEMORANDUM).unwrap();
+        let read = |text: &str| budget_of(&terms, text).ok().map(|budget| budget.amount);
+        for (text, minor) in [
+            ("1.00 CREDIT", Some(1_000_000_000)),
+            ("0.000000001 CREDIT", Some(1)),
+            ("12.50 USD", Some(1250)),
+            ("12.505 USD", None),
+            ("0.00 USD", None),
+            ("-1.00 USD", None),
+            ("1.00", None),
+            ("1.00 DUCATS", None),
+            (" CREDIT", None),
+        ] {
+            assert_eq!(read(text), minor, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_means_its_first_moment() {
+        let read = |text: &str| moment(text).ok().map(|at| at.to_string());
+        assert_eq!(read("2027-01-31").as_deref(), Some("2027-01-31T00:00:00.000Z"));
+        assert_eq!(read("2027-01-31T12:00:00Z").as_deref(), Some("2027-01-31T12:00:00.000Z"));
+        assert_eq!(read("tomorrow"), None);
+        assert_eq!(read("2027-02-30"), None);
+    }
+
+    #[test]
+    fn an_unknown_field_or_kind_is_no_proposal() {
+        let read = |text: &str| serde_json::from_str::<Proposal>(text).is_ok();
+        assert!(read(r#"{"act":{"kind":"key-revoke","id":"k"}}"#));
+        assert!(!read(r#"{"act":{"kind":"key-revoke","id":"k","force":true}}"#));
+        assert!(
+            !read(r#"{"act":{"kind":"draw","clause":"first-tranche"}}"#),
+            "a draw is the clerk's own act"
+        );
+        assert!(!read(r#"{"act":{"kind":"key-revoke","id":"k"},"sudo":true}"#));
+    }
+
+    #[test]
+    fn no_two_keys_are_alike_and_no_half_has_the_separator() {
+        let ((id, secret), (other, _)) = (fresh_key(Clock), fresh_key(Clock));
+        assert_ne!(id, other);
+        assert_eq!((id.len(), secret.len()), (16, 64));
+        assert!(!format!("{id}{secret}").contains('_'));
+    }
+}

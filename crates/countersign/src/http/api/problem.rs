@@ -1,0 +1,123 @@
+//! Why a request to `/api` was not done, as problem+json (RFC 9457).
+//!
+//! Not here: the errors of the model APIs, which keep those APIs' own shape.
+
+use crate::clerk::Unavailable;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use partnership::decision::{Refusal, RefusalCode};
+use serde::Serialize;
+
+/// A refusal, or a request that could not be read.
+#[derive(Debug, Serialize)]
+pub(crate) struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clause: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u64>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: "about:blank",
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            code: None,
+            clause: None,
+            remedy: None,
+            act: None,
+            decision: None,
+            index: None,
+        }
+    }
+
+    /// What is wrong and what to do.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The caller has not shown who it is.
+    pub(crate) fn unauthorised() -> Self {
+        let detail = "send the operator's token as `Authorization: Bearer …`, or use the socket in the partnership's folder";
+        Self::new(StatusCode::UNAUTHORIZED, "Unauthorised", detail)
+    }
+
+    /// There is no such thing.
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "Not found", detail)
+    }
+
+    /// The request cannot be read as one of those that exist.
+    pub(crate) fn unreadable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Unreadable", detail)
+    }
+
+    /// Nothing was decided; trying again may help.
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Unavailable", detail)
+    }
+
+    /// An act was refused, and the refusal is on the record: 403 by a clause, 422 where the act does not fit.
+    pub(crate) fn refused(refusal: Refusal) -> Self {
+        let (status, title) = match refusal.code {
+            RefusalCode::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "Does not fit"),
+            _ => (StatusCode::FORBIDDEN, "Refused"),
+        };
+        Self {
+            code: Some(refusal.code.name()),
+            clause: refusal.clause.map(|clause| clause.to_string()),
+            remedy: Some(refusal.remedy),
+            act: Some(refusal.act.to_string()),
+            decision: Some("denied"),
+            index: Some(refusal.index),
+            ..Self::new(status, title, refusal.message)
+        }
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(error: Unavailable) -> Self {
+        Self::unavailable(error.to_string())
+    }
+}
+
+impl From<record::StoreError> for Problem {
+    fn from(error: record::StoreError) -> Self {
+        tracing::error!(%error, "the record cannot be read");
+        Self::unavailable("the record cannot be read; the server's log says why")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self)
+            .unwrap_or_else(|error| unreachable!("a problem is plain text: {error}"));
+        let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response();
+        let header = match status {
+            StatusCode::UNAUTHORIZED => Some((WWW_AUTHENTICATE, "Bearer")),
+            StatusCode::SERVICE_UNAVAILABLE => Some((RETRY_AFTER, "1")),
+            _ => None,
+        };
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}

@@ -1,0 +1,145 @@
+//! `GET /api/receipts/{act}`: the proof that an act's decision is on the record, or a signed promise until there is one.
+//!
+//! There is no index of acts: an act's id says when it was made, and the record is in order of time. Not here: checking a
+//! receipt, which needs no server (`countersign receipt verify`).
+
+mod extra;
+
+pub(crate) use extra::Extra;
+
+use super::{Problem, blocking, may_read};
+use crate::http::Caller;
+use crate::office::Office;
+use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+use partnership::State as Books;
+use partnership::entry::{Body, Entry};
+use partnership::ids::{ActId, Timestamp};
+use record::bundle::entry_at;
+use record::store::directory::Directory;
+use record::tile::Kind;
+use record::{Checkpoint, Receipt, Store as _};
+use std::sync::Arc;
+
+/// How many entries after the moment of an act's id are searched for it. Its decision follows within a turn; the rest is
+/// room for a clock that was set back.
+const SEARCHED_MAX: u64 = 4_096;
+
+/// The receipt of an act: 200 with a C2SP tlog-proof, or 202 with a signed promise where no checkpoint covers it yet.
+pub(super) async fn receipt(
+    State(office): State<Arc<Office>>,
+    Extension(caller): Extension<Caller>,
+    Path(act): Path<String>,
+) -> Result<Response, Problem> {
+    let id: ActId = act.parse().map_err(|_| Problem::not_found(format!("`{act}` is no act's id")))?;
+    let opens = may_read(&caller).is_ok();
+    let (index, entries) = office.clerk.ask(move |state| (at_hand(state, id), state.entries())).await?;
+    let (store, log) = (Arc::clone(&office.store), office.log.verifier());
+    let found = blocking(move || {
+        let published = Published::read(&store, &log)?;
+        let covered = published.size;
+        let found = published.receipt(id, index, opens)?;
+        Ok::<_, record::StoreError>((found, covered))
+    });
+    match (found.await??, index) {
+        ((Some(receipt), _), _) => {
+            Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], receipt).into_response())
+        }
+        ((None, covered), Some(index)) if index >= covered => Ok(promise(&office, id, index)),
+        ((None, covered), None) if covered < entries => Ok(soon(Vec::new())),
+        _ => Err(Problem::not_found(format!("no act `{id}` is on the record"))),
+    }
+}
+
+/// Where the decision stands, if it is among those that the state still knows.
+fn at_hand(state: &Books, id: ActId) -> Option<u64> {
+    let recent = state.recent().find(|line| line.act == id).map(|line| line.index);
+    recent.or_else(|| state.open_act(&id).map(|open| open.index))
+}
+
+/// A promise, signed by the log, that the entry will stand where it says.
+fn promise(office: &Office, id: ActId, index: u64) -> Response {
+    let text = format!("{}\ncountersign/promise/v1\nact {id}\nindex {index}\n", office.log.name());
+    let signed = office.log.sign(&text);
+    soon(signed.unwrap_or_else(|error| unreachable!("a promise is a note: {error}")).into_bytes())
+}
+
+fn soon(body: Vec<u8>) -> Response {
+    let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (RETRY_AFTER, "1")];
+    (StatusCode::ACCEPTED, headers, body).into_response()
+}
+
+/// The record as far as the last checkpoint.
+struct Published<'a> {
+    store: &'a Directory,
+    checkpoint: Vec<u8>,
+    size: u64,
+}
+
+impl<'a> Published<'a> {
+    fn read(store: &'a Directory, log: &record::note::Verifier) -> Result<Self, record::StoreError> {
+        let checkpoint = store.read("checkpoint")?.unwrap_or_default();
+        let size = Checkpoint::open(&checkpoint, log).map_or(0, |head| head.size);
+        Ok(Self { store, checkpoint, size })
+    }
+
+    fn receipt(
+        &self,
+        id: ActId,
+        at_hand: Option<u64>,
+        opens: bool,
+    ) -> Result<Option<Vec<u8>>, record::StoreError> {
+        let index = match at_hand {
+            Some(index) => index,
+            None => match self.find(id)? {
+                Some(index) => index,
+                None => return Ok(None),
+            },
+        };
+        let Some(mut receipt) = Receipt::of(self.store, index, &self.checkpoint, self.size)? else {
+            return Ok(None);
+        };
+        let Some((envelope, parties)) = self.leaf(index)? else { return Ok(None) };
+        receipt.extra = Some(Extra::of(&envelope, opens.then_some(parties.as_slice())).encode());
+        Ok(Some(receipt.encode()))
+    }
+
+    /// The first decision on an act, by its time.
+    fn find(&self, id: ActId) -> Result<Option<u64>, record::StoreError> {
+        let from = self.first_at(id.made_at())?;
+        for index in from..self.size.min(from.saturating_add(SEARCHED_MAX)) {
+            match self.entry(index)?.map(|entry| entry.body) {
+                Some(Body::Decided(decided)) if decided.act.id == id => return Ok(Some(index)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first entry that is not older than `at`.
+    fn first_at(&self, at: Timestamp) -> Result<u64, record::StoreError> {
+        let (mut low, mut high) = (0, self.size);
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.entry(middle)?.is_some_and(|entry| entry.at < at) {
+                low = middle.saturating_add(1)
+            } else {
+                high = middle
+            }
+        }
+        Ok(low)
+    }
+
+    fn entry(&self, index: u64) -> Result<Option<Entry>, record::StoreError> {
+        Ok(self.leaf(index)?.and_then(|(envelope, parties)| Entry::decode(&envelope, &parties).ok()))
+    }
+
+    /// Envelope and parties' part.
+    fn leaf(&self, index: u64) -> Result<Option<(Vec<u8>, Vec<u8>)>, record::StoreError> {
+        let envelope = entry_at(self.store, Kind::Entries, index, self.size)?;
+        let parties = entry_at(self.store, Kind::Parties, index, self.size)?;
+        Ok(envelope.zip(parties))
+    }
+}

@@ -1,0 +1,144 @@
+//! `POST /v1/chat/completions`: from a body to a bounded act, and onto the road.
+//!
+//! Not here: the answer's bytes, which come back through the ingress when they may leave.
+
+use super::{ACT, Guest, REQUEST_ID, answer, refusal};
+use crate::content::{commitment, nonce};
+use crate::office::{Desk, Office};
+use crate::road::{self, Journey, Stop};
+use axum::body::Body;
+use axum::http::{HeaderValue, Response};
+use bytes::Bytes;
+use cloud::gateway::Call;
+use cloud::{Chat, Problem};
+use partnership::act::{Act, Deed, Infer, Principal};
+use partnership::ids::ModelId;
+use partnership::judge::admit::facts;
+use partnership::memorandum::Service;
+use partnership::partnership::Assessed;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long a call may take in all. Less than its warrant lasts.
+const DEADLINE: Duration = Duration::from_secs(600);
+
+/// What a call may use at most. Units: tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bounds {
+    /// Of input, once.
+    input: u64,
+    /// Of output, for each choice.
+    output: u64,
+}
+
+/// Answers a chat request.
+pub(super) async fn complete(
+    office: &Arc<Office>,
+    desk: &Arc<Desk>,
+    guest: &Guest,
+    body: Bytes,
+) -> Result<Response<Body>, Problem> {
+    let chat = Chat::parse(&body).map_err(|fault| Problem::request(400, fault))?;
+    let party = &guest.application.party;
+    let service = desk.terms.service(party, &chat.model);
+    let (_, service) = service.ok_or_else(|| refusal::unknown_model(&chat.model))?;
+    if office.gateway.load().serves(&chat.model).is_none() {
+        return Err(refusal::unserved(&chat.model));
+    }
+    let bounds = bound(office, service, &chat, &body).await?;
+    let errand = office.errand().map_err(|error| refusal::unavailable(&error))?;
+    let content_key = office.content.key(&guest.application.name, office.clock.now()).map_err(|error| {
+        tracing::error!(%error, "a content key cannot be read or made");
+        Problem::server(503, "vault_unavailable", "the vault cannot be written; nothing was decided")
+    })?;
+    let act = act(office, guest, &chat, &body, bounds, &content_key);
+    let assessed = assess(office, desk, guest, &act);
+    let id = act.id;
+    let call = Call { chat, body, max_tokens: bounds.output, deadline: DEADLINE };
+    let (egress, ingress) = cloud::egress::channel();
+    let (tells, told) = oneshot::channel();
+    let journey = Journey { act, assessed, call, content_key, errand };
+    tokio::spawn(road::travel(Arc::clone(office), journey, egress, tells));
+    let answered = match told.await {
+        Ok(Ok(())) => answer::heard(ingress).await,
+        Ok(Err(Stop::Refused(refused))) => Err(refusal::refused(*refused)),
+        Ok(Err(Stop::Unavailable(error))) => return Err(refusal::unavailable(&error)),
+        Err(_) => {
+            Err(Problem::server(500, "no_answer", "the call ended without an answer; nothing is charged"))
+        }
+    };
+    let mut response = answered.unwrap_or_else(|problem| answer::problem(&problem));
+    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert(ACT, id.clone());
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    Ok(response)
+}
+
+/// What the call may use at most: counted exactly where the upstream lets itself be asked, else a token for each byte.
+async fn bound(
+    office: &Arc<Office>,
+    service: &Service,
+    chat: &Chat,
+    body: &Bytes,
+) -> Result<Bounds, Problem> {
+    let gateway = office.gateway.load_full();
+    let agreed = u64::from(service.context_tokens);
+    let context = gateway.context_tokens(&chat.model).map_or(agreed, |tokens| tokens.min(agreed));
+    let (model, bytes) = (chat.model.clone(), body.clone());
+    let counted = match gateway.context_tokens(&chat.model) {
+        Some(_) => tokio::task::spawn_blocking(move || gateway.count(&model, &bytes)).await.unwrap_or(None),
+        None => None,
+    };
+    let default = u64::from(service.max_output_tokens);
+    if let Some(input) = counted {
+        let left = context.checked_sub(input).filter(|left| *left > 0);
+        let left = left.ok_or_else(|| refusal::context_exceeded(input, context))?;
+        return Ok(Bounds { input, output: chat.max_tokens.unwrap_or(default.min(left)) });
+    }
+    let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
+    let (each, once) = (u64::from(service.per_message_tokens), u64::from(service.input_overhead_tokens));
+    let images = service.image_tokens.map(u64::from);
+    let input =
+        chat.input_tokens_max(bytes, each, once, images).map_err(|error| refusal::unbounded(&error))?;
+    Ok(Bounds { input, output: chat.max_tokens.unwrap_or(default) })
+}
+
+fn act(
+    office: &Office,
+    guest: &Guest,
+    chat: &Chat,
+    body: &Bytes,
+    bounds: Bounds,
+    content_key: &[u8; 32],
+) -> Act {
+    let content = ::record::hash::sha256(body);
+    let principal = Principal::Application {
+        party: guest.application.party.clone(),
+        application: guest.application.name.clone(),
+        key: guest.key.id.clone(),
+    };
+    office.clerk.act(principal, |id| {
+        Deed::Infer(Infer {
+            model: ModelId::from(chat.model.as_str()),
+            surface: "chat".to_owned(),
+            stream: chat.stream,
+            input_bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
+            input_tokens_max: bounds.input,
+            output_tokens_max: bounds.output.saturating_mul(chat.choices),
+            tools: chat.tools,
+            images: chat.images,
+            end_user: chat.end_user,
+            input: commitment(content_key, "input", &nonce(id), &content),
+        })
+    })
+}
+
+/// What the policies say, found here and not in the clerk's thread. The clerk asks them again if the terms have changed.
+fn assess(office: &Office, desk: &Desk, guest: &Guest, act: &Act) -> Option<Assessed> {
+    let Deed::Infer(infer) = &act.deed else { return None };
+    let facts = facts(&desk.registry, &guest.application.name, infer, office.clock.now())?;
+    let assessment = desk.terms.policies().assess(&facts);
+    Some(Assessed { digest: desk.terms.digest(), assessment })
+}

@@ -1,0 +1,217 @@
+//! The sections of the page, top to bottom.
+//!
+//! Not here: what they say (the report's), or how they look (`style.css`).
+
+use crate::http::report::{Account, Area, Clause, Deed, Report, Wait};
+use maud::{Markup, html};
+
+/// Title, parties, and which version is in force.
+pub(super) fn top(report: &Report) -> Markup {
+    html! {
+        header.top {
+            p.brand { "Countersign" }
+            h1 { (report.title) }
+            ul.parties aria-label="Parties" {
+                @for party in &report.parties { li { strong { (party.name) } " " span.quiet { (party.role) } } }
+            }
+            p.quiet {
+                "Version " (report.version) " in force since " time datetime=(report.in_force_since) { (day(&report.in_force_since)) }
+                " · " @if report.binding { "binding clauses are enforced" } @else { "non-binding: intentions, followed and not enforced" }
+            }
+        }
+    }
+}
+
+/// The three areas side by side.
+pub(super) fn areas(report: &Report) -> Markup {
+    html! {
+        section.areas aria-label="The three areas" {
+            @for area in &report.areas { (area_card(area)) }
+        }
+    }
+}
+
+fn area_card(area: &Area) -> Markup {
+    html! {
+        article.card {
+            h2 { (capital(area.area)) }
+            p.quiet { (area.clauses) " clauses, " (area.binding) " binding" }
+            @if area.summary.is_empty() { p { "Nothing is agreed here." } }
+            ul { @for line in &area.summary { li { (line) } } }
+        }
+    }
+}
+
+/// What waits for a person.
+pub(super) fn waiting(report: &Report) -> Markup {
+    html! {
+        section aria-labelledby="waiting" {
+            h2 id="waiting" { "Waits for a person" }
+            @if report.waiting.is_empty() && report.attestations.is_empty() && report.suspended.is_empty() {
+                p.quiet { "Nothing waits." }
+            }
+            ul.waits {
+                @for wait in &report.waiting { (wait_item(wait)) }
+                @for one in report.attestations.iter().filter(|one| !one.missing.is_empty()) {
+                    li { strong { (one.clause) } " attested by " (one.given.join(", ")) "; still to attest: " strong { (one.missing.join(", ")) } }
+                }
+                @for model in &report.suspended { li { "Model " strong { (model) } " is out of service until it is resumed" } }
+            }
+        }
+    }
+}
+
+fn wait_item(wait: &Wait) -> Markup {
+    html! {
+        li {
+            strong { (wait.kind) } @if let Some(clause) = &wait.clause { " under " (clause) }
+            " · still to approve: " strong { (wait.missing.join(", ")) }
+            div.quiet { code { (wait.act) } " since " (moment(&wait.since)) }
+        }
+    }
+}
+
+/// Intentions against what happened.
+pub(super) fn intentions(report: &Report) -> Markup {
+    let spoken = |clause: &&Clause| clause.force == "non-binding" && clause.kind == "policy";
+    let intentions: Vec<&Clause> = report.clauses.iter().filter(spoken).collect();
+    html! {
+        @if !intentions.is_empty() {
+            section aria-labelledby="intentions" {
+                h2 id="intentions" { "Intentions and what happened" }
+                p.quiet { "These clauses refuse nothing. Each act that they speak against is counted." }
+                div.scroll tabindex="0" role="region" aria-labelledby="intentions" {
+                    table {
+                        thead { tr { th scope="col" { "Intention" } th.number scope="col" { "Spoken against" } } }
+                        tbody { @for clause in intentions {
+                            tr { th scope="row" { (clause.title) } td.number { (clause.deviated) } }
+                        } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Every clause with its badges.
+pub(super) fn clauses(report: &Report) -> Markup {
+    html! {
+        section aria-labelledby="clauses" {
+            h2 id="clauses" { "Clauses" }
+            ol.clauses { @for clause in &report.clauses { (clause_item(clause)) } }
+        }
+    }
+}
+
+fn clause_item(clause: &Clause) -> Markup {
+    html! {
+        li id={ "clause-" (clause.id) } {
+            h3 { (clause.title) }
+            p.badges {
+                span.badge.(clause.force) { (clause.force) }
+                span.badge { (clause.state) }
+                span.quiet { (clause.kind) " · " (clause.source) }
+            }
+            p { (clause.sentence) }
+            @if clause.allowed > 0 || clause.refused > 0 || clause.deviated > 0 {
+                p.quiet { "allowed " (clause.allowed) " · refused " (clause.refused) " · spoken against " (clause.deviated) }
+            }
+        }
+    }
+}
+
+/// The last acts.
+pub(super) fn acts(report: &Report) -> Markup {
+    html! {
+        section aria-labelledby="acts" {
+            h2 id="acts" { "Last acts" }
+            @if report.acts.is_empty() { p.quiet { "No act yet." } } @else {
+                div.scroll tabindex="0" role="region" aria-labelledby="acts" {
+                    table {
+                        thead { tr {
+                            th scope="col" { "When (UTC)" } th scope="col" { "Act" } th scope="col" { "Who" } th scope="col" { "About" }
+                            th scope="col" { "State" } th.number scope="col" { "Charged" }
+                        } }
+                        tbody { @for deed in report.acts.iter().take(20) { (act_row(deed)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn act_row(deed: &Deed) -> Markup {
+    html! {
+        tr {
+            td { (moment(&deed.at)) }
+            td { (deed.kind) }
+            td { (deed.who) }
+            td.about { (deed.about) }
+            td {
+                span.badge.(deed.state) { (deed.state) }
+                @if deed.state == "refused" { @for clause in &deed.clauses { " " a href={ "#clause-" (clause) } { (clause) } } }
+                @for clause in &deed.deviations { " against " a href={ "#clause-" (clause) } { (clause) } }
+            }
+            td.number { @if let Some(charged) = &deed.charged { (charged) } }
+        }
+    }
+}
+
+/// The accounts.
+pub(super) fn balances(report: &Report) -> Markup {
+    html! {
+        section aria-labelledby="balances" {
+            h2 id="balances" { "Balances" }
+            div.scroll tabindex="0" role="region" aria-labelledby="balances" {
+                table {
+                    thead { tr {
+                        th scope="col" { "Account" } th.number scope="col" { "In" } th.number scope="col" { "Out" }
+                        th.number scope="col" { "Reserved" } th scope="col" { "Asset" }
+                    } }
+                    tbody { @for account in &report.balances { (account_row(account)) } }
+                }
+            }
+        }
+    }
+}
+
+fn account_row(account: &Account) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (account.name) }
+            td.number { (account.posted_credits.amount) }
+            td.number { (account.posted_debits.amount) }
+            td.number { (account.pending.amount) }
+            td { (account.asset) }
+        }
+    }
+}
+
+/// The record's head, and where to check all this.
+pub(super) fn foot(report: &Report) -> Markup {
+    html! {
+        footer {
+            p { "Record " code { (report.name) } ": " (report.entries) " entries, " (report.checkpoint_size) " under the last checkpoint." }
+            p {
+                a href="/record/checkpoint" { "Checkpoint" } " · " a href="/record/vkeys" { "Public keys" } " · "
+                a href="/api/memorandum" { "Memorandum" } " · " a href="/api/status" { "This page as JSON" }
+            }
+            p.quiet { "Memorandum sha256 " code { (report.digest) } }
+        }
+    }
+}
+
+/// The day of a moment as the record writes it.
+fn day(at: &str) -> &str {
+    at.get(..10).unwrap_or(at)
+}
+
+/// Day and time to the second.
+fn moment(at: &str) -> String {
+    at.get(..19).unwrap_or(at).replace('T', " ")
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

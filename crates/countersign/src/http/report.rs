@@ -1,0 +1,249 @@
+//! What the partnership looks like now: the numbers that the page, `/api/status` and the command line all show.
+//!
+//! Not here: how any of it is drawn, and no arithmetic beyond what the books and the state already say.
+
+mod areas;
+mod money;
+
+pub(crate) use areas::Area;
+pub(crate) use money::{Account, Money};
+
+use partnership::State;
+use partnership::memorandum::{self, Condition, Kind, explain};
+use partnership::state::{Booked, Line, Waiting};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+/// The partnership as it stands between two turns.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Report {
+    /// The record's origin, which names the partnership.
+    pub(crate) name: String,
+    /// The memorandum's title.
+    pub(crate) title: String,
+    /// Its version in force.
+    pub(crate) version: u64,
+    /// SHA-256 of its bytes, in hexadecimal.
+    pub(crate) digest: String,
+    /// Since when that version is in force.
+    pub(crate) in_force_since: String,
+    /// Whether any of its clauses is enforced.
+    pub(crate) binding: bool,
+    /// Who agreed, in the memorandum's order.
+    pub(crate) parties: Vec<Party>,
+    /// Investment, governance and cloud, in this order.
+    pub(crate) areas: Vec<Area>,
+    /// Every clause, in the memorandum's order.
+    pub(crate) clauses: Vec<Clause>,
+    /// The acts that wait for a person, oldest first.
+    pub(crate) waiting: Vec<Wait>,
+    /// The milestones attested by some and not by all.
+    pub(crate) attestations: Vec<Attestation>,
+    /// Every account with its sums.
+    pub(crate) balances: Vec<Account>,
+    /// The last acts, newest first.
+    pub(crate) acts: Vec<Deed>,
+    /// The models out of service.
+    pub(crate) suspended: Vec<String>,
+    /// How many entries the record has.
+    pub(crate) entries: u64,
+    /// How many of them the last checkpoint covers.
+    pub(crate) checkpoint_size: u64,
+    /// The record's time.
+    pub(crate) at: String,
+}
+
+/// One who agreed.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Party {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) role: String,
+}
+
+/// A clause, and what became of it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Clause {
+    pub(crate) id: String,
+    pub(crate) kind: &'static str,
+    pub(crate) area: &'static str,
+    pub(crate) force: &'static str,
+    pub(crate) source: &'static str,
+    /// `active`, `met` or `lapsed`.
+    pub(crate) state: &'static str,
+    pub(crate) title: String,
+    /// What its block says, in one plain sentence.
+    pub(crate) sentence: String,
+    pub(crate) allowed: u64,
+    pub(crate) refused: u64,
+    pub(crate) deviated: u64,
+}
+
+/// An act that waits for approvals.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Wait {
+    pub(crate) act: String,
+    pub(crate) kind: &'static str,
+    /// What an approval is signed over, in base64.
+    pub(crate) digest: String,
+    /// The exact change, as the digest covers it; none for an amendment, whose document says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) what: Option<Box<RawValue>>,
+    pub(crate) clause: Option<String>,
+    pub(crate) given: Vec<String>,
+    pub(crate) missing: Vec<String>,
+    pub(crate) since: String,
+}
+
+/// Evidence that some have attested, and others not yet.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Attestation {
+    pub(crate) clause: String,
+    pub(crate) evidence: String,
+    pub(crate) given: Vec<String>,
+    pub(crate) missing: Vec<String>,
+}
+
+/// One act as a line.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Deed {
+    pub(crate) act: String,
+    pub(crate) at: String,
+    pub(crate) index: u64,
+    pub(crate) kind: &'static str,
+    pub(crate) who: String,
+    pub(crate) about: String,
+    pub(crate) state: &'static str,
+    pub(crate) clauses: Vec<String>,
+    pub(crate) deviations: Vec<String>,
+    pub(crate) charged: Option<Money>,
+}
+
+impl Report {
+    /// The report of a state whose first `checkpoint_size` entries are published; none before the first entry.
+    pub(crate) fn of(state: &State, checkpoint_size: u64) -> Option<Self> {
+        let memorandum = state.terms()?.memorandum();
+        let header = &memorandum.header;
+        let clauses: Vec<Clause> = memorandum.clauses.iter().map(|clause| of_clause(state, clause)).collect();
+        Some(Self {
+            name: state.origin().to_owned(),
+            title: header.title.clone(),
+            version: header.version,
+            digest: memorandum.digest_hex(),
+            in_force_since: state
+                .versions()
+                .last()
+                .map(|version| version.since.to_string())
+                .unwrap_or_default(),
+            binding: memorandum.clauses.iter().any(|clause| clause.force.is_binding()),
+            parties: header.parties.iter().map(Party::of).collect(),
+            areas: Area::all(state),
+            clauses,
+            waiting: waiting(state),
+            attestations: attestations(state),
+            balances: Account::all(state),
+            acts: state.recent().map(|line| Deed::of(state, line)).collect(),
+            suspended: texts(state.registry().suspended()),
+            entries: state.entries(),
+            checkpoint_size,
+            at: state.at().to_string(),
+        })
+    }
+}
+
+impl Party {
+    fn of(party: &memorandum::Party) -> Self {
+        Self { id: party.id.to_string(), name: party.name.clone(), role: party.role.clone() }
+    }
+}
+
+impl Deed {
+    fn of(state: &State, line: &Line) -> Self {
+        Self {
+            act: line.act.to_string(),
+            at: line.at.to_string(),
+            index: line.index,
+            kind: line.kind,
+            who: line.who.clone(),
+            about: line.about.clone(),
+            state: line.state,
+            clauses: texts(&line.clauses),
+            deviations: texts(&line.deviations),
+            charged: line.charged.as_ref().map(|(amount, asset)| Money::of(state, *amount, asset)),
+        }
+    }
+}
+
+fn of_clause(state: &State, clause: &memorandum::Clause) -> Clause {
+    let count = state.count(&clause.id);
+    let header = state.terms().map(|terms| &terms.memorandum().header);
+    Clause {
+        id: clause.id.to_string(),
+        kind: clause.kind.name(),
+        area: clause.kind.area().as_str(),
+        force: clause.force.as_str(),
+        source: clause.source.as_str(),
+        state: standing(state, clause),
+        title: clause.title.clone(),
+        sentence: header.map(|header| explain(header, clause)).unwrap_or_default(),
+        allowed: count.allowed,
+        refused: count.refused,
+        deviated: count.deviated,
+    }
+}
+
+fn standing(state: &State, clause: &memorandum::Clause) -> &'static str {
+    let paid_before = matches!(&clause.kind, Kind::CashTranche(tranche) if tranche.already_paid);
+    match state.booked(&clause.id) {
+        Some(Booked::Drawn(_)) => "met",
+        Some(Booked::Expired(_)) => "lapsed",
+        None if paid_before => "met",
+        None => "active",
+    }
+}
+
+/// The acts that wait for approvals, oldest first.
+pub(crate) fn waiting(state: &State) -> Vec<Wait> {
+    let of = |(id, waiting): (&partnership::ids::ActId, &Waiting)| Wait {
+        act: id.to_string(),
+        kind: waiting.act.deed.name(),
+        digest: waiting.digest.to_string(),
+        what: match &waiting.act.deed {
+            partnership::act::Deed::Administer(change) => to_raw_value(change).ok(),
+            _ => None,
+        },
+        clause: waiting.clause.as_ref().map(ToString::to_string),
+        given: texts(waiting.given.keys()),
+        missing: texts(&waiting.missing()),
+        since: waiting.since.to_string(),
+    };
+    state.waiting().map(of).collect()
+}
+
+fn attestations(state: &State) -> Vec<Attestation> {
+    let under_way = state.attested().filter(|((clause, _), _)| state.booked(clause).is_none());
+    let of =
+        |((clause, evidence), given): (&(partnership::ids::ClauseId, _), &std::collections::BTreeSet<_>)| {
+            let asked = state.terms().and_then(|terms| {
+                terms.tranches().find(|(found, _)| found.id == *clause).map(|(_, tranche)| &tranche.condition)
+            });
+            let missing = match asked {
+                Some(Condition::Milestone { attested_by, .. }) => {
+                    texts(attested_by.iter().filter(|party| !given.contains(*party)))
+                }
+                Some(Condition::Date(_)) | None => Vec::new(),
+            };
+            let evidence: &partnership::act::Digest = evidence;
+            Attestation {
+                clause: clause.to_string(),
+                evidence: evidence.to_string(),
+                given: texts(given),
+                missing,
+            }
+        };
+    under_way.map(of).collect()
+}
+
+fn texts(things: impl IntoIterator<Item = impl ToString>) -> Vec<String> {
+    things.into_iter().map(|thing| thing.to_string()).collect()
+}

@@ -1,0 +1,280 @@
+//! The office: every part of one running partnership, built once.
+//!
+//! Not here: what the parts do. It opens the folder, folds the record, settles what a crash left in doubt, and starts the clerk.
+
+mod found;
+
+pub(crate) use found::library;
+
+use crate::clerk::{self, Clerk, Parts, Threads, Unavailable};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::content::Content;
+use crate::files::Keys;
+use crate::http::Limits;
+use crate::telemetry::Metrics;
+use anyhow::{Context as _, bail, ensure};
+use arc_swap::ArcSwap;
+use cloud::Gateway;
+use partnership::act::Outcome;
+use partnership::ids::Timestamp;
+use partnership::partnership::fold;
+use partnership::registry::Registry;
+use partnership::{Command, Entropy, Partnership, State, Terms};
+use record::note::{Signer, Verifier};
+use record::store::directory::Directory;
+use record::{Journal, Loaded, Publisher};
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{mpsc, watch};
+
+/// Every part of one running partnership.
+#[derive(Debug)]
+pub(crate) struct Office {
+    /// The partnership's folder.
+    pub(crate) dir: PathBuf,
+    /// How the operator runs it.
+    pub(crate) config: Config,
+    /// Where time and randomness come from.
+    pub(crate) clock: Clock,
+    /// Who decides.
+    pub(crate) clerk: Clerk,
+    /// What every request reads.
+    pub(crate) desk: Arc<ArcSwap<Desk>>,
+    /// The record's files, to read.
+    pub(crate) store: Arc<Directory>,
+    /// The log's key: signs promises here, and checkpoints in the clerk's thread.
+    pub(crate) log: Signer,
+    /// Who performs calls of models.
+    pub(crate) gateway: ArcSwap<Gateway>,
+    /// The keys under which content is committed to.
+    pub(crate) content: Content,
+    /// Who has asked how often.
+    pub(crate) limits: Limits,
+    /// Counters.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Why the record cannot be written any more, once it cannot.
+    failed: watch::Receiver<Option<String>>,
+    threads: Mutex<Option<Threads>>,
+    errands: Errands,
+    _lock: File,
+}
+
+/// What every request reads: an unchanging copy, replaced when it changes and the change is durable.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    /// The terms in force.
+    pub(crate) terms: Arc<Terms>,
+    /// Applications, keys and suspended models.
+    pub(crate) registry: Registry,
+    /// When the partnership began.
+    pub(crate) since: Timestamp,
+}
+
+impl Desk {
+    /// What a state shows; none before its first entry.
+    pub(crate) fn of(state: &State) -> Option<Self> {
+        Some(Self {
+            terms: Arc::clone(state.terms()?),
+            registry: state.registry().clone(),
+            since: state.versions().first().map(|version| version.since).unwrap_or_default(),
+        })
+    }
+}
+
+/// Counts the acts under way, so that a stop can wait for them.
+#[derive(Debug)]
+struct Errands {
+    /// Taken when the office closes.
+    begun: Mutex<Option<mpsc::Sender<()>>>,
+    ended: tokio::sync::Mutex<mpsc::Receiver<()>>,
+}
+
+/// Held by whoever carries an act through; the office closes when all are dropped.
+pub(crate) type Errand = mpsc::Sender<()>;
+
+impl Office {
+    /// Opens the partnership in `dir`; founds its record where it has none yet.
+    ///
+    /// Blocks while it reads the whole record. All that it has written is durable when it returns.
+    /// Errors: another process runs it, a file is missing or damaged, or signatures are missing; each says what to do.
+    pub(crate) fn open(dir: &Path, config: Config) -> anyhow::Result<Arc<Self>> {
+        let clock = Clock;
+        let lock = lock(dir)?;
+        let log = Keys::new(dir.join("keys")).signer("log")?;
+        ensure!(
+            log.name() == config.origin,
+            "the log's key is of `{}` and countersign.toml says origin = `{}`; the origin cannot change once a key was made for it",
+            log.name(),
+            config.origin
+        );
+        let store = Arc::new(Directory::new(dir.join("record")));
+        let opened = Opened::of(dir, &store, &config, &log.verifier(), clock)?;
+        let Opened { partnership, journal, mut publisher } = opened;
+        publisher.publish(&log)?;
+        let desk = Desk::of(partnership.state()).context("the partnership has not begun")?;
+        let desk = Arc::new(ArcSwap::from_pointee(desk));
+        let metrics = Arc::new(Metrics::default());
+        let (fails, failed) = watch::channel(None);
+        let parts = Parts {
+            partnership,
+            journal,
+            publisher,
+            signer: log.clone(),
+            desk: Arc::clone(&desk),
+            metrics: Arc::clone(&metrics),
+            fatal: Arc::new(move |reason| drop(fails.send(Some(reason)))),
+        };
+        let (clerk, threads) = clerk::start(parts, clock)?;
+        let (begun, ended) = mpsc::channel(1);
+        Ok(Arc::new(Self {
+            dir: dir.to_owned(),
+            content: Content::new(dir.join("vault"), clock),
+            gateway: ArcSwap::from_pointee(Gateway::new(Vec::new(), None, None)?),
+            config,
+            clock,
+            clerk,
+            desk,
+            store,
+            log,
+            limits: Limits::new(clock),
+            metrics,
+            failed,
+            threads: Mutex::new(Some(threads)),
+            errands: Errands { begun: Mutex::new(Some(begun)), ended: tokio::sync::Mutex::new(ended) },
+            _lock: lock,
+        }))
+    }
+
+    /// Begins to carry an act through.
+    ///
+    /// Errors: where the office is closing.
+    pub(crate) fn errand(&self) -> Result<Errand, Unavailable> {
+        let begun = self.errands.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.clone().ok_or_else(|| Unavailable("the server is stopping".to_owned()))
+    }
+
+    /// Resolves when the record cannot be written any more, with the reason.
+    pub(crate) async fn failed(&self) -> String {
+        let mut failed = self.failed.clone();
+        let reason = failed.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        match reason {
+            Some(reason) => reason,
+            // The threads have ended in good order.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Puts what rate limits refused on the record, if anything.
+    pub(crate) async fn tally(&self) -> Result<(), Unavailable> {
+        match self.limits.tally() {
+            refused if refused.is_empty() => Ok(()),
+            refused => self.clerk.tally(refused).await,
+        }
+    }
+
+    /// Waits for the acts under way, and ends the threads: all is settled, written and published.
+    pub(crate) async fn close(&self) {
+        drop(self.errands.begun.lock().unwrap_or_else(PoisonError::into_inner).take());
+        while self.errands.ended.lock().await.recv().await.is_some() {}
+        drop(self.tally().await);
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let clerk = self.clerk.clone();
+        let stopped = tokio::task::spawn_blocking(move || threads.map(|threads| clerk.stop(threads)));
+        drop(stopped.await);
+    }
+}
+
+/// Takes the folder for this process.
+fn lock(dir: &Path) -> anyhow::Result<File> {
+    let path = dir.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path).with_context(|| {
+        format!(
+            "`{}` is no partnership; `countersign up DIR` makes one, and `--dir DIR` names one",
+            dir.display()
+        )
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another process runs `{}` and its socket does not answer; stop that process, or ask it with `--server URL`",
+            dir.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("`{}` cannot be locked", path.display()))
+        }
+    }
+}
+
+/// The partnership and its record, with nothing in doubt.
+struct Opened {
+    partnership: Partnership,
+    journal: Journal<Directory>,
+    publisher: Publisher<Directory>,
+}
+
+impl Opened {
+    fn of(
+        dir: &Path,
+        store: &Arc<Directory>,
+        config: &Config,
+        log: &Verifier,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
+        let mut entropy = Entropy::new(clock.random());
+        let genesis = found::prepare(dir, store, log)?;
+        let loaded = record::load(Arc::clone(store), &config.origin, config.record.segment_bytes, log)?;
+        if let Some(torn) = &loaded.torn {
+            tracing::warn!(
+                segment = torn.segment,
+                offset = torn.offset,
+                bytes = torn.bytes.len(),
+                "a write that nobody was told of was cut off; it was removed"
+            );
+        }
+        let mut state = State::new(library(store)?);
+        loaded.for_each_entry(|index, envelope, parties| {
+            fold(&mut state, index, envelope, parties).map(drop).map_err(|error| error.to_string())
+        })?;
+        let Loaded { log, journal, publisher, .. } = loaded;
+        let partnership = if state.entries() == 0 {
+            let (terms, genesis) = genesis.into_parts()?;
+            state.know(terms);
+            Partnership::found(state, log, clock.now(), genesis, &mut entropy)?
+        } else {
+            resolve(state, log, clock.now(), &mut entropy)?
+        };
+        let mut opened = Self { partnership, journal, publisher };
+        opened.make_durable()?;
+        Ok(opened)
+    }
+
+    fn make_durable(&mut self) -> anyhow::Result<()> {
+        let groups: Vec<_> = self.partnership.log().seal().into_iter().collect();
+        self.journal.write(&groups)?;
+        groups.into_iter().for_each(|group| self.publisher.absorb(group));
+        Ok(())
+    }
+}
+
+/// Settles what a crash left in doubt: a model call that was cut off is lost, and nothing is charged for it.
+fn resolve(
+    state: State,
+    log: record::Log,
+    now: Timestamp,
+    entropy: &mut Entropy,
+) -> anyhow::Result<Partnership> {
+    let (mut partnership, in_doubt) = Partnership::resume(state, log);
+    if !in_doubt.is_empty() {
+        tracing::warn!(
+            acts = in_doubt.len(),
+            "calls that were under way when the last process ended are lost"
+        );
+    }
+    let mut commands: Vec<Command> =
+        in_doubt.into_iter().map(|warrant| Command::Settle(warrant, Outcome::lost())).collect();
+    commands.push(Command::Tick);
+    partnership.turn(now, entropy, commands)?;
+    Ok(partnership)
+}

@@ -1,0 +1,154 @@
+//! The one road: propose, authorise, record, perform, settle, receipt. The only caller of clerk and performers.
+//!
+//! Not here: HTTP. Whoever travels is told by `told` that the act was allowed and hears the answer through the egress.
+
+use crate::clerk::Unavailable;
+use crate::content;
+use crate::office::{Errand, Office};
+use crate::telemetry::{count, discount};
+use cloud::gateway::{Call, Last, Performed};
+use cloud::{Egress, Gone, Problem};
+use partnership::Answer;
+use partnership::act::{Act, Attempt, Deed, Ended, Outcome, Principal};
+use partnership::decision::{Decision, Refusal, Warrant};
+use partnership::partnership::Assessed;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// A call of a model on its way.
+pub(crate) struct Journey {
+    /// What is proposed.
+    pub(crate) act: Act,
+    /// What the policies said of it.
+    pub(crate) assessed: Option<Assessed>,
+    /// What is performed if it is allowed.
+    pub(crate) call: Call,
+    /// The key that the answer is committed to under.
+    pub(crate) content_key: [u8; 32],
+    /// Keeps the office open until the journey ends.
+    pub(crate) errand: Errand,
+}
+
+/// Why an act went no further than its decision.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// It was refused, and that is on the record.
+    Refused(Box<Refusal>),
+    /// Nothing was decided.
+    Unavailable(Unavailable),
+}
+
+/// Carries a call from its proposal to its settlement. To be spawned: a caller who leaves cannot cut it short.
+///
+/// `told` hears of the decision when it is durable; the last bytes of the answer leave when the settlement is.
+pub(crate) async fn travel(
+    office: Arc<Office>,
+    journey: Journey,
+    egress: Egress,
+    told: oneshot::Sender<Result<(), Stop>>,
+) {
+    let Journey { act, assessed, call, content_key, errand } = journey;
+    let warrant = match office.clerk.propose(act, assessed).await {
+        Ok(Decision::Allow(warrant)) => warrant,
+        Ok(Decision::Deny(refusal)) => return drop(told.send(Err(Stop::Refused(Box::new(refusal))))),
+        Ok(Decision::Done(_) | Decision::Escalate(_)) => unreachable!("a call is allowed or refused"),
+        Err(unavailable) => return drop(told.send(Err(Stop::Unavailable(unavailable)))),
+    };
+    drop(told.send(Ok(())));
+    count(&office.metrics.under_way);
+    complete(&office, warrant, call, &content_key, &egress).await;
+    discount(&office.metrics.under_way);
+    drop(errand);
+}
+
+/// Proposes an act that nothing has to be performed for: it is done, waits or is refused when this returns.
+pub(crate) async fn decide(
+    office: &Office,
+    principal: Principal,
+    deed: Deed,
+) -> Result<Decision, Unavailable> {
+    let _errand = office.errand()?;
+    let act = office.clerk.act(principal, |_| deed);
+    office.clerk.propose(act, None).await
+}
+
+/// Performs what is allowed, settles it, and lets the last bytes go.
+async fn complete(office: &Office, warrant: Warrant, call: Call, content_key: &[u8; 32], egress: &Egress) {
+    let id = warrant.act().id;
+    let gateway = office.gateway.load_full();
+    let performed = caught(gateway.perform(&warrant, call, egress)).await;
+    let Performed { mut outcome, last, digest } = performed.unwrap_or_else(|Fallen| fallen(egress));
+    outcome.output = Some(content::commitment(content_key, "output", &content::nonce(id), &digest));
+    let settled = office.clerk.settle(warrant, outcome).await;
+    let delivered = match settled {
+        Ok(Answer::Settled(_)) => deliver(egress, last).await,
+        Ok(Answer::Late(_)) => deliver(egress, instead(egress, &last, LATE)).await,
+        Ok(Answer::Decided(_) | Answer::Noted) => unreachable!("a settlement is answered as one"),
+        Err(unavailable) => deliver(egress, instead(egress, &last, &unavailable.0)).await,
+    };
+    if delivered.is_err() {
+        tracing::debug!(act = %id, "the caller left before the last bytes");
+    }
+}
+
+async fn deliver(egress: &Egress, last: Last) -> Result<(), Gone> {
+    match last {
+        Last::Whole { head, body } => {
+            egress.head(head).await?;
+            egress.last(body).await
+        }
+        Last::Tail(events) | Last::Broken(events) => {
+            for event in events {
+                egress.last(event).await?;
+            }
+            Ok(())
+        }
+        Last::Nothing => Ok(()),
+    }
+}
+
+/// What leaves in the place of last bytes whose act could not be settled.
+fn instead(egress: &Egress, last: &Last, why: &str) -> Last {
+    match last {
+        Last::Nothing => Last::Nothing,
+        _ => told_of(egress, &Problem::server(503, "record_unavailable", why)),
+    }
+}
+
+/// A problem as the end of an answer: the whole of it, or where a stream has begun an event and no `[DONE]`.
+fn told_of(egress: &Egress, problem: &Problem) -> Last {
+    if egress.has_begun() {
+        Last::Broken(vec![problem.event()])
+    } else {
+        Last::Whole { head: problem.head(), body: problem.body() }
+    }
+}
+
+/// What a performer that panicked leaves behind.
+fn fallen(egress: &Egress) -> Performed {
+    let problem = Problem::server(500, "performance_failed", "the performance failed; nothing is charged");
+    let attempts = vec![Attempt { upstream: "gateway".to_owned(), result: "cut".to_owned() }];
+    Performed {
+        outcome: Outcome { ended: Ended::Failed, attempts, ..Outcome::lost() },
+        digest: record::hash::sha256(&problem.body()),
+        last: told_of(egress, &problem),
+    }
+}
+
+/// A performer panicked.
+struct Fallen;
+
+/// Runs a future to its end, or to its panic.
+async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Fallen> {
+    let mut work = pin!(work);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+        Ok(polled) => polled.map(Ok),
+        Err(_) => std::task::Poll::Ready(Err(Fallen)),
+    })
+    .await
+}
+
+const LATE: &str = "the act was settled before its answer came, because its time was up";
