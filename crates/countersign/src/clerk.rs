@@ -6,6 +6,8 @@
 
 mod decides;
 mod publishes;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use crate::clock::Clock;

@@ -8,6 +8,7 @@ use crate::entry::{Body, Decided, Entry, Genesis, Settled, Standing, Verdict};
 use crate::ids::{ActId, ClauseId, KeyId, PartyId, Timestamp};
 use crate::investment::chart;
 use crate::investment::tariff::Tariff;
+use crate::memorandum::signing_bytes;
 use crate::registry::Registry;
 use crate::terms::Terms;
 use ledger::{Amount, AssetId, Book, Transfer, TransferError};
@@ -171,9 +172,20 @@ pub enum ReplayError {
         "the state's digest differs from the one recorded here: two folds disagree about an entry before this one"
     )]
     Diverged,
-    /// A public key does not parse.
-    #[error("the key of party `{0}` does not parse")]
+    /// A public key does not parse, is of nobody who agreed, or is not the one that the memorandum fixes.
+    #[error("the key of `{0}` is not that of a party of the memorandum")]
     BadKey(PartyId),
+    /// A signature of the memorandum that founds the record does not verify.
+    #[error("the signature of `{0}` under the memorandum does not verify")]
+    BadSignature(PartyId),
+    /// Fewer parties than the memorandum asks for have signed it.
+    #[error("the memorandum is signed by {given} of its parties and asks for {asked}")]
+    Unsigned {
+        /// How many have signed.
+        given: usize,
+        /// How many it asks for.
+        asked: u32,
+    },
 }
 
 impl State {
@@ -393,8 +405,38 @@ impl State {
             let verifier = Verifier::parse(vkey).map_err(|_| ReplayError::BadKey(party.clone()))?;
             self.vkeys.insert(party.clone(), verifier);
         }
+        self.check_signed(genesis)?;
         self.bring_into_force(&genesis.memorandum, genesis.signatures.clone(), at)?;
         self.transfer(&genesis.transfers)
+    }
+
+    /// Whether as many parties as the memorandum asks for have signed it, each with the key that the record goes on with.
+    fn check_signed(&self, genesis: &Genesis) -> Result<(), ReplayError> {
+        let terms = self.library.get(&genesis.memorandum);
+        let terms = terms.ok_or_else(|| ReplayError::NoMemorandum(genesis.memorandum.hex()))?;
+        let header = &terms.memorandum().header;
+        for (party, key) in &self.vkeys {
+            let fixed = header.vkeys.get(party);
+            if header.party(party).is_none() || fixed.is_some_and(|fixed| *fixed != key.vkey()) {
+                return Err(ReplayError::BadKey(party.clone()));
+            }
+        }
+        let signed = signing_bytes(&genesis.memorandum.0);
+        for (party, signature) in &genesis.signatures {
+            if !self.is_signed(party, &signed, signature) {
+                return Err(ReplayError::BadSignature(party.clone()));
+            }
+        }
+        let signatories: BTreeSet<_> = genesis.signatures.iter().map(|(party, _)| party).collect();
+        let (given, asked) = (signatories.len(), header.threshold);
+        let enough = u32::try_from(given).is_ok_and(|given| given >= asked);
+        if enough { Ok(()) } else { Err(ReplayError::Unsigned { given, asked }) }
+    }
+
+    /// Whether a signature in base64 over these bytes is by the key of this party.
+    pub(crate) fn is_signed(&self, party: &PartyId, bytes: &[u8], signature: &str) -> bool {
+        let made = record::hash::from_base64(signature).and_then(|made| <[u8; 64]>::try_from(made).ok());
+        self.vkeys.get(party).zip(made).is_some_and(|(key, made)| key.verify_bytes(bytes, &made))
     }
 
     fn decide(&mut self, decided: &Decided, at: Timestamp, index: u64) -> Result<(), ReplayError> {

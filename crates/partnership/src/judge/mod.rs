@@ -293,16 +293,6 @@ impl State {
         }
     }
 
-    fn is_signed(&self, party: &PartyId, bytes: &[u8], signature: &str) -> bool {
-        use base64::Engine as _;
-        let decoded = base64::engine::general_purpose::STANDARD.decode(signature).ok();
-        let signature: Option<[u8; 64]> = decoded.and_then(|bytes| bytes.try_into().ok());
-        self.vkeys
-            .get(party)
-            .zip(signature)
-            .is_some_and(|(vkey, signature)| vkey.verify_bytes(bytes, &signature))
-    }
-
     fn opening_of(&self, digest: &Digest, act: ActId, leg: u16) -> Vec<ledger::Transfer> {
         self.library
             .get(digest)

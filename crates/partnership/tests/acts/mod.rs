@@ -5,7 +5,7 @@ use partnership::act::{
     Principal, Usage, approval_bytes, attestation_bytes,
 };
 use partnership::decision::{Decision, RefusalCode};
-use partnership::entry::Genesis;
+use partnership::entry::{Body, Entry, Genesis};
 use partnership::ids::{ActId, ApplicationId, ClauseId, KeyId, ModelId, PartyId, Timestamp};
 use partnership::memorandum::signing_bytes;
 use partnership::partnership::fold;
@@ -55,7 +55,13 @@ impl House {
             origin: ORIGIN.to_owned(),
             memorandum,
             vkeys: keys.iter().map(|(party, key)| (party.clone(), key.verifier().vkey())).collect(),
-            signatures: Vec::new(),
+            signatures: keys
+                .iter()
+                .map(|(party, key)| {
+                    let signature = key.sign_bytes(&signing_bytes(&memorandum.0));
+                    (party.clone(), record::hash::base64(&signature))
+                })
+                .collect(),
             transfers: Vec::new(),
         };
         let partnership =
@@ -329,4 +335,49 @@ fn remainders_of_different_prices_are_booked_side_by_side() {
         .collect();
     assert_eq!(fractions.len(), 2, "two denominators, each exact in an asset of its own: {fractions:?}");
     assert_eq!(house.replayed().digest(), state.digest());
+}
+
+#[test]
+fn a_record_that_its_parties_have_not_signed_is_not_folded() {
+    let terms = Terms::read(MEMORANDUM).unwrap();
+    let digest = terms.digest();
+    let keys: Vec<Signer> = ["northwind", "halcyon", "nobody"]
+        .iter()
+        .enumerate()
+        .map(|(at, party)| Signer::generate(&format!("{ORIGIN}/{party}"), [at as u8; 32]).unwrap())
+        .collect();
+    let sign = |key: usize| record::hash::base64(&keys[key].sign_bytes(&signing_bytes(&digest.0)));
+    let fold_with = |parties: &[&str], signatures: &[(&str, usize)]| {
+        let genesis = Genesis {
+            origin: ORIGIN.to_owned(),
+            memorandum: digest,
+            vkeys: parties
+                .iter()
+                .zip(&keys)
+                .map(|(id, key)| (PartyId::from(*id), key.verifier().vkey()))
+                .collect(),
+            signatures: signatures.iter().map(|(id, key)| (PartyId::from(*id), sign(*key))).collect(),
+            transfers: Vec::new(),
+        };
+        let entry = Entry { seed: [1; 32], at: Timestamp::from_millis(1), body: Body::Genesis(genesis) };
+        let mut state = State::new([Terms::read(MEMORANDUM).unwrap()]);
+        state.apply(&entry, 0).err().map(|error| error.to_string())
+    };
+    let both = ["northwind", "halcyon"];
+    for (parties, signatures, expected) in [
+        (&both[..], &[("northwind", 0), ("halcyon", 1)][..], None),
+        (&both, &[], Some("signed by 0 of its parties and asks for 2")),
+        (&both, &[("northwind", 0)], Some("signed by 1 of its parties and asks for 2")),
+        (&both, &[("northwind", 0), ("northwind", 0)], Some("signed by 1 of its parties")),
+        (&both, &[("northwind", 0), ("halcyon", 0)], Some("signature of `halcyon`")),
+        (&both, &[("northwind", 0), ("stranger", 1)], Some("signature of `stranger`")),
+        (&["northwind", "stranger"], &[("northwind", 0), ("stranger", 1)], Some("the key of `stranger`")),
+    ] {
+        let said = fold_with(parties, signatures);
+        match (&said, expected) {
+            (None, None) => {}
+            (Some(said), Some(expected)) => assert!(said.contains(expected), "{said}"),
+            _ => panic!("{parties:?} {signatures:?}: {said:?}"),
+        }
+    }
 }

@@ -12,13 +12,70 @@ use partnership::memorandum::signing_bytes;
 use partnership::{Answer, Command, Entropy, Partnership, State, Terms};
 use record::note::Signer;
 use record::store::directory::Directory;
-use record::{Journal, Publisher, Store as _};
+use record::{Group, Journal, Loaded, Publisher, Store as _};
 use std::path::Path;
 use std::sync::Arc;
 
 const ORIGIN: &str = "verify.example/record";
 const MEMORANDUM: &str = include_str!("../../../../../examples/northwind-halcyon/memorandum.md");
 const PARTIES: [&str; 2] = ["northwind", "halcyon"];
+
+/// A folder with keys and memorandum, whose record has no entry yet.
+struct Ground {
+    folder: tempfile::TempDir,
+    terms: Terms,
+    loaded: Loaded<Directory>,
+    log: Signer,
+    keys: [Signer; 2],
+    entropy: Entropy,
+    at: Timestamp,
+}
+
+impl Ground {
+    fn lay() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut entropy = Entropy::new([3; 32]);
+        let at: Timestamp = "2026-11-23T03:00:00.000Z".parse().unwrap();
+        let log = Signer::generate(ORIGIN, [1; 32]).unwrap();
+        let keys =
+            PARTIES.map(|party| Signer::generate(&format!("{ORIGIN}/{party}"), entropy.seed()).unwrap());
+        let terms = Terms::read(MEMORANDUM).unwrap();
+        let store = Arc::new(Directory::new(folder.path().join("record")));
+        let vkeys: String =
+            [&log].into_iter().chain(&keys).map(|key| format!("{}\n", key.verifier())).collect();
+        store.create("vkeys", vkeys.as_bytes()).unwrap();
+        store.create(&format!("memorandum/{}", terms.digest().hex()), MEMORANDUM.as_bytes()).unwrap();
+        let loaded = record::load(store, ORIGIN, 1 << 20, &log.verifier()).unwrap();
+        Self { folder, terms, loaded, log, keys, entropy, at }
+    }
+
+    /// A first entry under which the first `signing` parties have put their signatures.
+    fn genesis(&self, signing: usize) -> Genesis {
+        let digest = self.terms.digest();
+        let named = || PARTIES.map(PartyId::from).into_iter().zip(&self.keys);
+        Genesis {
+            origin: ORIGIN.to_owned(),
+            memorandum: digest,
+            vkeys: named().map(|(party, key)| (party, key.verifier().vkey())).collect(),
+            signatures: named()
+                .take(signing)
+                .map(|(party, key)| (party, base64(&key.sign_bytes(&signing_bytes(&digest.0)))))
+                .collect(),
+            transfers: Vec::new(),
+        }
+    }
+}
+
+fn write(
+    groups: &[Group],
+    journal: &mut Journal<Directory>,
+    publisher: &mut Publisher<Directory>,
+    log: &Signer,
+) {
+    journal.write(groups).unwrap();
+    groups.iter().cloned().for_each(|group| publisher.absorb(group));
+    publisher.publish(log).unwrap();
+}
 
 struct Scene {
     folder: tempfile::TempDir,
@@ -32,33 +89,11 @@ struct Scene {
 }
 
 impl Scene {
-    /// A partnership whose memorandum the first `signing` parties have signed, with its record under `record/`.
-    fn found(signing: usize) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut entropy = Entropy::new([3; 32]);
-        let at: Timestamp = "2026-11-23T03:00:00.000Z".parse().unwrap();
-        let log = Signer::generate(ORIGIN, [1; 32]).unwrap();
-        let keys =
-            PARTIES.map(|party| Signer::generate(&format!("{ORIGIN}/{party}"), entropy.seed()).unwrap());
-        let terms = Terms::read(MEMORANDUM).unwrap();
-        let digest = terms.digest();
-        let store = Arc::new(Directory::new(folder.path().join("record")));
-        let vkeys: String =
-            [&log].into_iter().chain(&keys).map(|key| format!("{}\n", key.verifier())).collect();
-        store.create("vkeys", vkeys.as_bytes()).unwrap();
-        store.create(&format!("memorandum/{}", digest.hex()), MEMORANDUM.as_bytes()).unwrap();
-        let named = || PARTIES.map(PartyId::from).into_iter().zip(&keys);
-        let genesis = Genesis {
-            origin: ORIGIN.to_owned(),
-            memorandum: digest,
-            vkeys: named().map(|(party, key)| (party, key.verifier().vkey())).collect(),
-            signatures: named()
-                .take(signing)
-                .map(|(party, key)| (party, base64(&key.sign_bytes(&signing_bytes(&digest.0)))))
-                .collect(),
-            transfers: Vec::new(),
-        };
-        let loaded = record::load(Arc::clone(&store), ORIGIN, 1 << 20, &log.verifier()).unwrap();
+    /// A partnership whose memorandum all parties have signed, with its record under `record/`.
+    fn found() -> Self {
+        let mut ground = Ground::lay();
+        let genesis = ground.genesis(PARTIES.len());
+        let Ground { folder, terms, loaded, log, keys, mut entropy, at } = ground;
         let partnership =
             Partnership::found(State::new([terms]), loaded.log, at, genesis, &mut entropy).unwrap();
         let (journal, publisher) = (loaded.journal, loaded.publisher);
@@ -68,9 +103,7 @@ impl Scene {
     /// Makes all durable, publishes it, and verifies it.
     fn verify(&mut self, vkeys: Option<&Path>) -> anyhow::Result<Verified> {
         let groups: Vec<_> = self.partnership.log().seal().into_iter().collect();
-        self.journal.write(&groups).unwrap();
-        groups.into_iter().for_each(|group| self.publisher.absorb(group));
-        self.publisher.publish(&self.log).unwrap();
+        write(&groups, &mut self.journal, &mut self.publisher, &self.log);
         verify(self.folder.path(), vkeys)
     }
 
@@ -192,7 +225,7 @@ fn why(verified: anyhow::Result<Verified>) -> String {
 
 #[test]
 fn a_sound_record_is_verified_with_every_balance() {
-    let mut scene = Scene::found(2);
+    let mut scene = Scene::found();
     let ticket = scene.waits(add());
     scene.approve(&ticket, 0);
     scene.approve(&ticket, 1);
@@ -253,7 +286,7 @@ fn an_allowed_act_that_lacks_what_its_kind_needs_is_found() {
         }),
     ];
     for (expected, forge) in rows {
-        let mut scene = Scene::found(2);
+        let mut scene = Scene::found();
         forge(&mut scene);
         let (last, said) = (scene.partnership.log().size() - 1, why(scene.verify(None)));
         assert!(said.contains(expected), "expected `{expected}`, was told: {said}");
@@ -263,13 +296,18 @@ fn an_allowed_act_that_lacks_what_its_kind_needs_is_found() {
 
 #[test]
 fn a_memorandum_that_one_side_has_not_signed_founds_nothing() {
-    let said = why(Scene::found(1).verify(None));
+    let mut ground = Ground::lay();
+    let body = Body::Genesis(ground.genesis(1));
+    ground.loaded.log.append(Entry { seed: ground.entropy.seed(), at: ground.at, body }.encode()).unwrap();
+    let groups: Vec<_> = ground.loaded.log.seal().into_iter().collect();
+    write(&groups, &mut ground.loaded.journal, &mut ground.loaded.publisher, &ground.log);
+    let said = why(verify(ground.folder.path(), None));
     assert_eq!(said, "entry 0: the memorandum is signed by 1 of its parties where it asks for 2");
 }
 
 #[test]
 fn only_exactly_the_keys_given_are_trusted() {
-    let mut scene = Scene::found(2);
+    let mut scene = Scene::found();
     scene.verify(None).unwrap();
     let served = scene.folder.path().join("record/vkeys");
     assert!(scene.verify(Some(&served)).unwrap().text().contains("exactly those of your file"));

@@ -1,0 +1,212 @@
+//! Nobody is told what is not durable: the clerk's threads over a disk that waits to be let go, and over one that fails.
+
+use super::*;
+use partnership::act::{Administer, Application};
+use partnership::entry::Genesis;
+use partnership::ids::PartyId;
+use partnership::memorandum::signing_bytes;
+use record::StoreError;
+use record::store::memory::Memory;
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
+
+const ORIGIN: &str = "clerk.example/record";
+const MEMORANDUM: &str = include_str!("../../../../examples/microsoft-openai/memorandum.md");
+
+/// What a sync does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sync {
+    Works,
+    Waits,
+    Fails,
+    /// The disk has taken it and says that it has not.
+    FailsButPersisted,
+}
+
+/// A disk whose syncs do as told.
+#[derive(Debug)]
+struct Disk {
+    inner: Memory,
+    sync: Mutex<Sync>,
+    changed: Condvar,
+    waiting: AtomicU64,
+}
+
+impl Disk {
+    fn set(&self, sync: Sync) {
+        *self.sync.lock().unwrap() = sync;
+        self.changed.notify_all();
+    }
+}
+
+impl Store for Disk {
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.read(path)
+    }
+    fn create(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.inner.create(path, bytes)
+    }
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.inner.replace(path, bytes)
+    }
+    fn remove(&self, path: &str) -> Result<(), StoreError> {
+        self.inner.remove(path)
+    }
+    fn list(&self, directory: &str) -> Result<Vec<String>, StoreError> {
+        self.inner.list(directory)
+    }
+    fn segment_create(&self, number: u32, size: u32) -> Result<(), StoreError> {
+        self.inner.segment_create(number, size)
+    }
+    fn segment_write(&self, number: u32, offset: u32, bytes: &[u8]) -> Result<(), StoreError> {
+        self.inner.segment_write(number, offset, bytes)
+    }
+    fn segment_sync(&self, number: u32) -> Result<(), StoreError> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let sync = self.changed.wait_while(self.sync.lock().unwrap(), |sync| *sync == Sync::Waits).unwrap();
+        let failed =
+            || StoreError::Io { path: "journal".to_owned(), source: std::io::Error::other("told to fail") };
+        match *sync {
+            Sync::Fails => Err(failed()),
+            Sync::FailsButPersisted => self.inner.segment_sync(number).and(Err(failed())),
+            Sync::Works | Sync::Waits => self.inner.segment_sync(number),
+        }
+    }
+    fn segment_read(&self, number: u32) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.segment_read(number)
+    }
+    fn segment_remove(&self, number: u32) -> Result<(), StoreError> {
+        self.inner.segment_remove(number)
+    }
+    fn segments(&self) -> Result<Vec<u32>, StoreError> {
+        self.inner.segments()
+    }
+}
+
+/// A clerk over such a disk, with the reason why it stopped, if it did.
+struct Scene {
+    clerk: Clerk,
+    threads: Threads,
+    disk: Arc<Disk>,
+    desk: Arc<ArcSwap<Desk>>,
+    reason: Arc<Mutex<Option<String>>>,
+}
+
+impl Scene {
+    fn set() -> Self {
+        let clock = Clock;
+        let mut entropy = Entropy::new([5; 32]);
+        let log = Signer::generate(ORIGIN, [1; 32]).unwrap();
+        let (sync, changed) = (Mutex::new(Sync::Works), Condvar::new());
+        let disk = Arc::new(Disk { inner: Memory::new(), sync, changed, waiting: AtomicU64::new(0) });
+        let loaded = record::load(Arc::clone(&disk), ORIGIN, 1 << 20, &log.verifier()).unwrap();
+        let (journal, publisher) = (loaded.journal, loaded.publisher);
+        let terms = Terms::read(MEMORANDUM).unwrap();
+        let genesis = genesis(&terms);
+        let partnership =
+            Partnership::found(State::new([terms]), loaded.log, clock.now(), genesis, &mut entropy).unwrap();
+        let desk = Arc::new(ArcSwap::from_pointee(Desk::of(partnership.state()).unwrap()));
+        let reason = Arc::new(Mutex::new(None));
+        let parts = Parts {
+            partnership,
+            journal,
+            publisher,
+            signer: log,
+            desk: Arc::clone(&desk),
+            metrics: Arc::default(),
+            fatal: Arc::new({
+                let reason = Arc::clone(&reason);
+                move |why| *reason.lock().unwrap() = Some(why)
+            }),
+        };
+        let (clerk, threads) = start(parts, clock).unwrap();
+        Self { clerk, threads, disk, desk, reason }
+    }
+
+    /// Proposes to register an application, on a task of its own.
+    fn register(&self, name: &str) -> tokio::task::JoinHandle<Result<Decision, Unavailable>> {
+        let party = PartyId::from("openai");
+        let principal = Principal::Party { party: party.clone(), person: "ana".to_owned() };
+        let application = Application {
+            name: name.into(),
+            party,
+            audience: "business".to_owned(),
+            purpose: "letters".to_owned(),
+            market: "eu".to_owned(),
+        };
+        let act = self.clerk.act(principal, |_| Deed::Administer(Administer::ApplicationAdd(application)));
+        let clerk = self.clerk.clone();
+        tokio::spawn(async move { clerk.propose(act, None).await })
+    }
+
+    /// Waits until the disk has been asked to sync once more than `before`.
+    async fn asked(&self, before: u64) {
+        while self.disk.waiting.load(Ordering::SeqCst) <= before {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    fn is_registered(&self, name: &str) -> bool {
+        self.desk.load().registry.application(&name.into()).is_some()
+    }
+}
+
+fn genesis(terms: &Terms) -> Genesis {
+    let keys = ["microsoft", "openai"].map(|party| {
+        (PartyId::from(party), Signer::generate(&format!("{ORIGIN}/{party}"), [9; 32]).unwrap())
+    });
+    let signed = signing_bytes(&terms.digest().0);
+    Genesis {
+        origin: ORIGIN.to_owned(),
+        memorandum: terms.digest(),
+        vkeys: keys.iter().map(|(party, key)| (party.clone(), key.verifier().vkey())).collect(),
+        signatures: keys
+            .iter()
+            .map(|(party, key)| (party.clone(), record::hash::base64(&key.sign_bytes(&signed))))
+            .collect(),
+        transfers: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_decision_is_told_and_seen_only_when_it_is_durable() {
+    let scene = Scene::set();
+    assert!(scene.register("first").await.unwrap().is_ok());
+    assert!(scene.is_registered("first"));
+    let before = scene.disk.waiting.load(Ordering::SeqCst);
+    scene.disk.set(Sync::Waits);
+    let mut waits = scene.register("second");
+    scene.asked(before).await;
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut waits).await;
+    assert!(early.is_err(), "told before the disk had it");
+    assert!(!scene.is_registered("second"), "seen before the disk had it");
+    scene.disk.set(Sync::Works);
+    assert!(matches!(waits.await.unwrap(), Ok(Decision::Done(_))));
+    assert!(scene.is_registered("second"));
+    scene.clerk.stop(scene.threads);
+    assert_eq!(*scene.reason.lock().unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_refuses_all_who_wait_and_is_not_asked_again() {
+    for fails in [Sync::Fails, Sync::FailsButPersisted] {
+        let scene = Scene::set();
+        assert!(scene.register("first").await.unwrap().is_ok());
+        let before = scene.disk.waiting.load(Ordering::SeqCst);
+        scene.disk.set(Sync::Waits);
+        let first = scene.register("second");
+        scene.asked(before).await;
+        let behind = scene.register("third");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        scene.disk.set(fails);
+        assert!(first.await.unwrap().is_err() && behind.await.unwrap().is_err(), "{fails:?}");
+        let syncs = scene.disk.waiting.load(Ordering::SeqCst);
+        scene.disk.set(Sync::Works);
+        assert!(scene.register("fourth").await.unwrap().is_err(), "{fails:?}: nothing is taken any more");
+        assert!(!scene.clerk.is_ready());
+        assert!(!scene.is_registered("second"), "{fails:?}: nobody sees what may not last");
+        scene.clerk.stop(scene.threads);
+        assert_eq!(scene.disk.waiting.load(Ordering::SeqCst), syncs, "{fails:?}: the disk was asked again");
+        assert!(scene.reason.lock().unwrap().as_ref().unwrap().contains("told to fail"));
+    }
+}
