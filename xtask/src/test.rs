@@ -13,9 +13,10 @@ use std::time::Instant;
 /// Errors: where any step does not hold.
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut tally = Tally::default();
+    tally.step("programs", environment::programs);
     let environment = Environment {
         model: tally.fetch("model file", environment::model),
-        python: tally.fetch("python for the second verifier", environment::python),
+        python: tally.fetch("python for clients and the second verifier", environment::python),
     };
     let cargo = |words: &[&str]| {
         let mut command = Command::new("cargo");

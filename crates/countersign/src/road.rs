@@ -11,6 +11,7 @@ use cloud::{Egress, Gone, Problem};
 use partnership::Answer;
 use partnership::act::{Act, Attempt, Deed, Ended, Outcome, Principal};
 use partnership::decision::{Decision, Refusal, Warrant};
+use partnership::ids::ClauseId;
 use partnership::partnership::Assessed;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,12 +44,12 @@ pub(crate) enum Stop {
 
 /// Carries a call from its proposal to its settlement. To be spawned: a caller who leaves cannot cut it short.
 ///
-/// `told` hears of the decision when it is durable; the last bytes of the answer leave when the settlement is.
+/// `told` hears of the decision when it is durable, with the non-binding clauses that spoke against the act; the last bytes of the answer leave when the settlement is.
 pub(crate) async fn travel(
     office: Arc<Office>,
     journey: Journey,
     egress: Egress,
-    told: oneshot::Sender<Result<(), Stop>>,
+    told: oneshot::Sender<Result<Vec<ClauseId>, Stop>>,
 ) {
     let Journey { act, assessed, call, content_key, errand } = journey;
     let warrant = match office.clerk.propose(act, assessed).await {
@@ -57,7 +58,8 @@ pub(crate) async fn travel(
         Ok(Decision::Done(_) | Decision::Escalate(_)) => unreachable!("a call is allowed or refused"),
         Err(unavailable) => return drop(told.send(Err(Stop::Unavailable(unavailable)))),
     };
-    drop(told.send(Ok(())));
+    let against = warrant.deviations().iter().map(|deviation| deviation.clause.clone()).collect();
+    drop(told.send(Ok(against)));
     count(&office.metrics.under_way);
     complete(&office, warrant, call, &content_key, &egress).await;
     discount(&office.metrics.under_way);

@@ -1,7 +1,10 @@
 //! What the running server tells its operator: structured logs on stderr, and counters for Prometheus.
 
+use crate::config::variable;
 use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tracing_subscriber::EnvFilter;
 
 /// Counters since the start.
 #[derive(Debug, Default)]
@@ -98,14 +101,18 @@ pub(crate) fn discount(gauge: &AtomicU64) {
     gauge.fetch_sub(1, Ordering::Relaxed);
 }
 
-/// Sends structured logs to stderr; `COUNTERSIGN_LOG` sets what is shown, `info` by default.
+/// Sends structured logs to stderr. `COUNTERSIGN_LOG` sets what is shown, `info` by default; `COUNTERSIGN_LOG_FORMAT=json` writes
+/// one JSON object a line.
 pub(crate) fn start() {
-    let shown = crate::config::variable("COUNTERSIGN_LOG").unwrap_or_else(|| "info".to_owned());
-    let filter = tracing_subscriber::EnvFilter::new(shown);
-    let started = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let shown = variable("COUNTERSIGN_LOG").unwrap_or_else(|| "info".to_owned());
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(shown))
         .with_writer(std::io::stderr)
-        .with_target(false)
-        .try_init();
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    let started = match variable("COUNTERSIGN_LOG_FORMAT").as_deref() {
+        Some("json") => logs.json().flatten_event(true).try_init(),
+        _ => logs.try_init(),
+    };
     debug_assert!(started.is_ok(), "logs are started once");
 }

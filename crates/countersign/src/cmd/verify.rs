@@ -14,6 +14,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use gates::Gates;
 pub(crate) use gates::digest_of_change;
+use ledger::{Operation, Transfer};
 use partnership::State;
 use partnership::entry::{Body, Entry, Verdict};
 use record::note::Verifier;
@@ -68,6 +69,8 @@ struct Counts {
     waited: u64,
     /// Settlements by how they ended.
     ended: BTreeMap<&'static str, u64>,
+    /// Reservations made, and those that ended: posted, void or lapsed.
+    reservations: BTreeMap<&'static str, u64>,
 }
 
 /// Verifies the record of the partnership in `dir`, or the record that `dir` itself is. `vkeys` are the keys to trust; without
@@ -108,17 +111,39 @@ impl Pass {
 
 impl Counts {
     fn add(&mut self, body: &Body) {
-        let one_more = |count: &mut u64| *count = count.saturating_add(1);
         match body {
-            Body::Decided(decided) => one_more(match decided.verdict {
-                Verdict::Allow => &mut self.allowed,
-                Verdict::Deny { .. } => &mut self.refused,
-                Verdict::Escalate { .. } => &mut self.waited,
-            }),
-            Body::Settled(settled) => one_more(self.ended.entry(settled.ended.name()).or_default()),
+            Body::Decided(decided) => {
+                one_more(match decided.verdict {
+                    Verdict::Allow => &mut self.allowed,
+                    Verdict::Deny { .. } => &mut self.refused,
+                    Verdict::Escalate { .. } => &mut self.waited,
+                });
+                self.transfers(&decided.transfers);
+            }
+            Body::Settled(settled) => {
+                one_more(self.ended.entry(settled.ended.name()).or_default());
+                self.transfers(&settled.transfers);
+            }
             _ => {}
         }
     }
+
+    fn transfers(&mut self, transfers: &[Transfer]) {
+        for transfer in transfers {
+            let what = match transfer.operation {
+                Operation::Reserve { .. } => "made",
+                Operation::Post { .. } => "posted",
+                Operation::Void { .. } => "void",
+                Operation::Lapse { .. } => "lapsed",
+                Operation::Move => continue,
+            };
+            one_more(self.reservations.entry(what).or_default());
+        }
+    }
+}
+
+fn one_more(count: &mut u64) {
+    *count = count.saturating_add(1);
 }
 
 impl Verified {

@@ -31,6 +31,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(120);
 /// The act that an answer belongs to.
 const ACT: HeaderName = HeaderName::from_static("countersign-act");
 
+/// The non-binding clauses that spoke against the act, where any did.
+const DEVIATIONS: HeaderName = HeaderName::from_static("countersign-deviations");
+
 /// Who calls, by the key that came with the request.
 struct Guest {
     key: Key,

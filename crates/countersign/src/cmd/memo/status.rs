@@ -19,15 +19,15 @@ fn shown(status: &Value) -> String {
         field("digest")
     );
     for wait in status.get("waiting").and_then(Value::as_array).into_iter().flatten() {
-        let line = format!(
-            "waits: {} {}, missing {}\n",
-            cell(wait, "kind"),
-            cell(wait, "act"),
-            cell(wait, "missing")
-        );
-        text.push_str(&line);
+        let (kind, act, missing) = (cell(wait, "kind"), cell(wait, "act"), cell(wait, "missing"));
+        text.push_str(&format!("waits: {kind} {act}, missing {missing}\n"));
     }
-    let columns = ["id", "kind", "force", "state", "allowed", "refused", "deviated"].map(|name| (name, name));
+    for one in status.get("attestations").and_then(Value::as_array).into_iter().flatten() {
+        let (clause, given, missing) = (cell(one, "clause"), cell(one, "given"), cell(one, "missing"));
+        text.push_str(&format!("waits: {clause} attested by {given}, missing {missing}\n"));
+    }
+    let columns =
+        ["id", "kind", "force", "source", "state", "allowed", "refused", "deviated"].map(|name| (name, name));
     let clauses = status.get("clauses").unwrap_or(&Value::Null);
     format!("{text}\n{}", table_of(clauses, &columns))
 }

@@ -64,7 +64,7 @@ impl Greeting {
     fn text(&self) -> String {
         let mut text = format!("{}\n\n", self.report.title);
         for area in &self.report.areas {
-            line(&mut text, area.area, &area.line());
+            line(&mut text, area.area, &area.headline);
         }
         line(&mut text, "waiting", &self.waiting());
         text.push('\n');

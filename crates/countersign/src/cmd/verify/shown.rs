@@ -18,6 +18,7 @@ impl Verified {
             row("root", &base64(&self.audited.root)),
             row("acts", &self.acts()),
             row("settled", &self.settlements()),
+            row("reserved", &self.reservations()),
             row("memorandum", &self.memorandum()),
             row("balances", "debits equal credits in every asset, and no limit was broken"),
         ];
@@ -48,6 +49,7 @@ impl Verified {
             "root": base64(&self.audited.root),
             "acts": { "allowed": self.counts.allowed, "refused": self.counts.refused, "waited": self.counts.waited },
             "settled": self.counts.ended,
+            "reservations": self.counts.reservations,
             "open": self.state.open().map(|(id, _)| id.to_string()).collect::<Vec<_>>(),
             "memorandum": self.state.versions().last().map(|version| json!({
                 "version": version.version,
@@ -76,6 +78,18 @@ impl Verified {
             debug_assert!(written.is_ok(), "a string takes all text");
         }
         format!("{text}{} still open; none twice", self.state.open().count())
+    }
+
+    fn reservations(&self) -> String {
+        let count = |what: &str| self.counts.reservations.get(what).copied().unwrap_or(0);
+        let ended = ["posted", "void", "lapsed"];
+        let open = ended.iter().fold(count("made"), |open, what| open.saturating_sub(count(what)));
+        let ended: Vec<_> = ended.iter().map(|what| format!("{} {what}", count(what))).collect();
+        format!(
+            "{} times: {}, {open} still open; none twice, none beyond what was there",
+            count("made"),
+            ended.join(", ")
+        )
     }
 
     fn memorandum(&self) -> String {

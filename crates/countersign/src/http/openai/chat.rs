@@ -2,17 +2,17 @@
 //!
 //! Not here: the answer's bytes, which come back through the ingress when they may leave.
 
-use super::{ACT, Guest, REQUEST_ID, answer, refusal};
+use super::{ACT, DEVIATIONS, Guest, REQUEST_ID, answer, refusal};
 use crate::content::{commitment, nonce};
 use crate::office::{Desk, Office};
 use crate::road::{self, Journey, Stop};
 use axum::body::Body;
-use axum::http::{HeaderValue, Response};
+use axum::http::{HeaderMap, HeaderValue, Response};
 use bytes::Bytes;
 use cloud::gateway::Call;
 use cloud::{Chat, Problem};
 use partnership::act::{Act, Deed, Infer, Principal};
-use partnership::ids::ModelId;
+use partnership::ids::{ActId, ClauseId, ModelId};
 use partnership::judge::admit::facts;
 use partnership::memorandum::Service;
 use partnership::partnership::Assessed;
@@ -60,20 +60,33 @@ pub(super) async fn complete(
     let (tells, told) = oneshot::channel();
     let journey = Journey { act, assessed, call, content_key, errand };
     tokio::spawn(road::travel(Arc::clone(office), journey, egress, tells));
+    let mut against = Vec::new();
     let answered = match told.await {
-        Ok(Ok(())) => answer::heard(ingress).await,
+        Ok(Ok(clauses)) => {
+            against = clauses;
+            answer::heard(ingress).await
+        }
         Ok(Err(Stop::Refused(refused))) => Err(refusal::refused(*refused)),
         Ok(Err(Stop::Unavailable(error))) => return Err(refusal::unavailable(&error)),
-        Err(_) => {
-            Err(Problem::server(500, "no_answer", "the call ended without an answer; nothing is charged"))
-        }
+        Err(_) => Err(refusal::no_answer()),
     };
     let mut response = answered.unwrap_or_else(|problem| answer::problem(&problem));
-    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
-        response.headers_mut().insert(ACT, id.clone());
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
+    sign(response.headers_mut(), id, &against);
     Ok(response)
+}
+
+/// Names the act that an answer belongs to, and the non-binding clauses that spoke against it.
+fn sign(headers: &mut HeaderMap, id: ActId, against: &[ClauseId]) {
+    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(ACT, id.clone());
+        headers.insert(REQUEST_ID, id);
+    }
+    let against: Vec<_> = against.iter().map(ClauseId::as_str).collect();
+    if let Ok(against) = HeaderValue::from_str(&against.join(", "))
+        && !against.is_empty()
+    {
+        headers.insert(DEVIATIONS, against);
+    }
 }
 
 /// What the call may use at most: counted exactly where the upstream lets itself be asked, else a token for each byte.

@@ -87,6 +87,11 @@ pub(super) fn unavailable(error: &Unavailable) -> Problem {
     with(503, "server_error", "record_unavailable", &error.to_string()).after(Some("1".to_owned()))
 }
 
+/// The performer has gone without a word; that is a fault of ours.
+pub(super) fn no_answer() -> Problem {
+    Problem::server(500, "no_answer", "the call ended without an answer; nothing is charged")
+}
+
 /// The act was refused, and that is on the record: the clause is the code, its prose the message.
 pub(super) fn refused(refusal: Refusal) -> Problem {
     let clause = refusal.clause.as_ref().map(|clause| clause.to_string());

@@ -35,7 +35,7 @@ fn area_card(area: &Area) -> Markup {
     html! {
         article.card {
             h2 { (capital(area.area)) }
-            p.quiet { (area.clauses) " clauses, " (area.binding) " binding" }
+            p.quiet { (area.clauses) @if area.clauses == 1 { " clause, " } @else { " clauses, " } (area.binding) " binding" }
             @if area.summary.is_empty() { p { "Nothing is agreed here." } }
             ul { @for line in &area.summary { li { (line) } } }
         }
@@ -73,18 +73,25 @@ fn wait_item(wait: &Wait) -> Markup {
 
 /// Intentions against what happened.
 pub(super) fn intentions(report: &Report) -> Markup {
-    let spoken = |clause: &&Clause| clause.force == "non-binding" && clause.kind == "policy";
-    let intentions: Vec<&Clause> = report.clauses.iter().filter(spoken).collect();
+    let intentions: Vec<&Clause> =
+        report.clauses.iter().filter(|clause| clause.force == "non-binding").collect();
     html! {
         @if !intentions.is_empty() {
             section aria-labelledby="intentions" {
                 h2 id="intentions" { "Intentions and what happened" }
-                p.quiet { "These clauses refuse nothing. Each act that they speak against is counted." }
+                p.quiet { "These clauses refuse nothing and move nothing. Each act that they speak against is counted." }
                 div.scroll tabindex="0" role="region" aria-labelledby="intentions" {
                     table {
-                        thead { tr { th scope="col" { "Intention" } th.number scope="col" { "Spoken against" } } }
+                        thead { tr {
+                            th scope="col" { "Intention" } th scope="col" { "Known from" }
+                            th.number scope="col" { "Spoken against" }
+                        } }
                         tbody { @for clause in intentions {
-                            tr { th scope="row" { (clause.title) } td.number { (clause.deviated) } }
+                            tr {
+                                th scope="row" { a href={ "#clause-" (clause.id) } { (clause.title) } }
+                                td { (clause.source) }
+                                td.number { (clause.deviated) }
+                            }
                         } }
                     }
                 }
@@ -162,7 +169,8 @@ pub(super) fn balances(report: &Report) -> Markup {
     html! {
         section aria-labelledby="balances" {
             h2 id="balances" { "Balances" }
-            div.scroll tabindex="0" role="region" aria-labelledby="balances" {
+            @if report.balances.is_empty() { p.quiet { "No account is open: nothing that is agreed here moves anything." } }
+            @else { div.scroll tabindex="0" role="region" aria-labelledby="balances" {
                 table {
                     thead { tr {
                         th scope="col" { "Account" } th.number scope="col" { "In" } th.number scope="col" { "Out" }
@@ -170,7 +178,7 @@ pub(super) fn balances(report: &Report) -> Markup {
                     } }
                     tbody { @for account in &report.balances { (account_row(account)) } }
                 }
-            }
+            } }
         }
     }
 }

@@ -15,7 +15,9 @@ use serde::Serialize;
 pub(crate) struct Area {
     /// `investment`, `governance` or `cloud`.
     pub(crate) area: &'static str,
-    /// What is in force there, a line each.
+    /// What is in force there, in one line.
+    pub(crate) headline: String,
+    /// The same clause by clause.
     pub(crate) summary: Vec<String>,
     /// How many clauses it has.
     pub(crate) clauses: usize,
@@ -24,13 +26,6 @@ pub(crate) struct Area {
 }
 
 impl Area {
-    /// The area in one line.
-    pub(crate) fn line(&self) -> String {
-        let counted = format!("{} clauses, {} binding", self.clauses, self.binding);
-        let what = self.summary.join("; ");
-        if what.is_empty() { counted } else { format!("{counted}: {what}") }
-    }
-
     /// The three areas, in the order in which people name them.
     pub(crate) fn all(state: &State) -> Vec<Self> {
         use memorandum::Area::{Cloud, Governance, Investment};
@@ -42,6 +37,7 @@ impl Area {
         let mine: Vec<_> = all.iter().filter(|clause| clause.kind.area() == area).collect();
         Self {
             area: area.as_str(),
+            headline: headline(state, area, &mine),
             summary: mine.iter().filter_map(|clause| line(state, clause)).collect(),
             clauses: mine.len(),
             binding: mine.iter().filter(|clause| clause.force.is_binding()).count(),
@@ -49,23 +45,70 @@ impl Area {
     }
 }
 
+/// What a person wants to know first of an area.
+fn headline(state: &State, area: memorandum::Area, clauses: &[&memorandum::Clause]) -> String {
+    let said = match area {
+        memorandum::Area::Governance => governance(state, clauses),
+        _ => {
+            let weighty = |clause: &&&memorandum::Clause| {
+                matches!(clause.kind, Kind::ComputeCredit(_) | Kind::CashTranche(_) | Kind::Service(_))
+            };
+            clauses.iter().filter(weighty).filter_map(|clause| line(state, clause)).collect()
+        }
+    };
+    if said.is_empty() { counted(clauses.len(), "clause", "nothing moves") } else { said.join("; ") }
+}
+
+fn governance(state: &State, clauses: &[&memorandum::Clause]) -> Vec<String> {
+    let policies: Vec<_> = clauses.iter().filter(|clause| matches!(clause.kind, Kind::Policy(_))).collect();
+    let sum = |of: fn(partnership::state::Count) -> u64| -> u64 {
+        policies.iter().map(|clause| of(state.count(&clause.id))).fold(0, u64::saturating_add)
+    };
+    let acts =
+        format!("refused {}, spoken against {}", sum(|count| count.refused), sum(|count| count.deviated));
+    let people = clauses.iter().filter(|clause| matches!(clause.kind, Kind::Accountable(_)));
+    let people = people.filter_map(|clause| line(state, clause));
+    std::iter::once(counted(policies.len(), "policy", &acts)).chain(people).collect()
+}
+
+fn counted(count: usize, what: &str, and: &str) -> String {
+    let what = match (count, what) {
+        (1, one) => one.to_owned(),
+        (_, "policy") => "policies".to_owned(),
+        (_, many) => format!("{many}s"),
+    };
+    format!("{count} {what}, {and}")
+}
+
 fn line(state: &State, clause: &memorandum::Clause) -> Option<String> {
     match &clause.kind {
         Kind::ComputeCredit(agreed) => Some(grant(state, clause, agreed)),
         Kind::CashTranche(agreed) => Some(tranche(state, clause, agreed)),
         Kind::RateCard(card) => Some(format!("prices agreed for {}", card.models.join(", "))),
-        Kind::Undisclosed(matter) => Some(format!("not disclosed: {}", matter.about)),
+        Kind::Undisclosed(matter) => Some(undisclosed(state, matter)),
         Kind::Policy(_) => Some(policy(state, clause)),
         Kind::Requirement(requirement) => {
             let by: Vec<_> = requirement.approved_by.iter().map(|party| party.as_str()).collect();
             Some(format!("{} approved by {}", requirement.acts.join(", "), by.join(" and ")))
         }
-        Kind::Accountable(person) => Some(format!("{} answers for {}", person.person, person.party)),
+        Kind::Accountable(person) => Some(format!("accountable for {}: {}", person.party, person.person)),
         Kind::Service(service) => {
             let to: Vec<_> = service.to.iter().map(|party| party.as_str()).collect();
-            Some(format!("{} served to {}", service.models.join(", "), to.join(" and ")))
+            let models = service.models.join(", ");
+            let models = if models == "*" { "every model".to_owned() } else { models };
+            Some(format!("{models} served to {}", to.join(" and ")))
         }
         Kind::Amendment(_) | Kind::Term(_) => None,
+    }
+}
+
+fn undisclosed(state: &State, matter: &memorandum::Undisclosed) -> String {
+    match &matter.reported {
+        None => format!("not disclosed: {}", matter.about),
+        Some(reported) => {
+            let amount = Money::of(state, reported.amount, &reported.asset);
+            format!("reported, and not paid from here: {amount}, {}", matter.about)
+        }
     }
 }
 
@@ -84,7 +127,9 @@ fn tranche(state: &State, clause: &memorandum::Clause, agreed: &CashTranche) -> 
         (Some(Booked::Expired(at)), _) => format!("lapsed on {}", at.date()),
         (None, _) if agreed.already_paid => "paid before this memorandum".to_owned(),
         (None, Condition::Date(date)) => format!("due on {date}"),
-        (None, Condition::Milestone { text, .. }) => format!("due when {text}"),
+        (None, Condition::Milestone { text, attested_by, .. }) => {
+            format!("due when {} attested that {text}", have(attested_by))
+        }
     };
     format!("{}: {amount}, {what}", clause.id)
 }
@@ -96,6 +141,11 @@ fn policy(state: &State, clause: &memorandum::Clause) -> String {
     } else {
         format!("{}: spoken against {}", clause.id, times(count.deviated))
     }
+}
+
+fn have(parties: &[partnership::ids::PartyId]) -> String {
+    let names: Vec<_> = parties.iter().map(|party| party.as_str()).collect();
+    format!("{} {}", names.join(" and "), if names.len() == 1 { "has" } else { "have" })
 }
 
 fn times(count: u64) -> String {
