@@ -1,4 +1,4 @@
-//! Numbers that look random and are the same in each run.
+//! Numbers that look random and are the same in each run, unless `COUNTERSIGN_TEST_SEED` gives another seed.
 
 /// A row of such numbers.
 pub(crate) struct Dice(u64);
@@ -16,7 +16,16 @@ impl Dice {
     }
 }
 
-/// The number that belongs to another, looking random. Source: the finaliser of SplitMix64.
+/// The seed of this run. A test that uses it prints it, so that what it found can be found again.
+pub(crate) fn seed() -> u64 {
+    let given = std::env::var_os("COUNTERSIGN_TEST_SEED");
+    given.map_or(SEED, |seed| seed.to_str().unwrap().parse().unwrap())
+}
+
+/// As good as any other.
+const SEED: u64 = 20_261_125;
+
+/// The number that belongs to another, looking random. Source: the finaliser of `SplitMix64`.
 pub(crate) const fn mixed(number: u64) -> u64 {
     let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

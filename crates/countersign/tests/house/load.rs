@@ -3,9 +3,10 @@
 //! Not here: crashes, and the same in the core alone (`grant`).
 
 use crate::http::{Answer, Client, Request};
-use crate::server::{Folder, Server, config, cost, credits};
+use crate::server::{Folder, Server, config, cost, credits, done, verify};
 use crate::upstream::{Upstream, Used};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -98,9 +99,10 @@ impl Scene {
 
     /// Lets every client make all its calls, each on one connection, and looks at the grant meanwhile.
     fn rush(&self) -> Got {
-        let body = body();
+        let (url, key, body) = (self.server.url(), self.key.as_str(), body());
         thread::scope(|scope| {
-            let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| self.call(CALLS, &body))).collect();
+            let clients: Vec<_> =
+                (0..CLIENTS).map(|_| scope.spawn(|| calls(url, key, &body, &NEVER))).collect();
             while clients.iter().any(|client| !client.is_finished()) {
                 let (available, _) = self.folder.pool();
                 assert!(available >= 0, "the grant is overspent by {available}");
@@ -109,15 +111,6 @@ impl Scene {
             let got = clients.into_iter().map(|client| client.join().unwrap());
             got.fold(Got::default(), Got::add)
         })
-    }
-
-    fn call(&self, calls: usize, body: &str) -> Got {
-        let mut client = Client::new(self.server.url());
-        let mut got = Got::default();
-        for _ in 0..calls {
-            got.note(&client.ask(Request::chat(&self.key, body)).unwrap());
-        }
-        got
     }
 
     /// Calls one after the other until one is refused.
@@ -139,6 +132,19 @@ impl Scene {
         assert_eq!(verified["open"].as_array().unwrap().len(), 0, "{verified}");
     }
 }
+
+/// All calls of one client, or those until it is told to stop.
+fn calls(url: &str, key: &str, body: &str, stops: &AtomicBool) -> Got {
+    let (mut client, mut got) = (Client::new(url), Got::default());
+    for _ in (0..CALLS).take_while(|_| !stops.load(Ordering::SeqCst)) {
+        got.note(&client.ask(Request::chat(key, body)).unwrap());
+    }
+    assert_eq!(client.connections, 1, "a connection is kept");
+    got
+}
+
+/// For clients that are not told to stop.
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// How many acts a record allowed, each of which is to be settled as done.
 fn settled(verified: &serde_json::Value) -> u64 {
@@ -168,4 +174,20 @@ fn clients_that_use_less_than_their_bound_leave_less_than_one_call() {
     assert_eq!((scene.granted - available, pending), (got.cost, 0), "the settled sum is exact");
     assert!((0..cost(BOUNDS)).contains(&available), "{available} is left");
     scene.close(&got);
+}
+
+#[test]
+fn a_record_is_verified_while_it_grows() {
+    let scene = Scene::set(Used::Always(BOUNDS.0, BOUNDS.1));
+    let (url, key, body) = (scene.server.url(), scene.key.as_str(), body());
+    let stops = AtomicBool::new(false);
+    let outputs: Vec<_> = thread::scope(|scope| {
+        (0..16).for_each(|_| drop(scope.spawn(|| calls(url, key, &body, &stops))));
+        let outputs = (0..5).map(|_| verify(&scene.folder.dir, &["--json"])).collect();
+        stops.store(true, Ordering::SeqCst);
+        outputs
+    });
+    let said = outputs.iter().map(|output| serde_json::from_str(&done(output)).unwrap());
+    let entries: Vec<_> = said.map(|said: serde_json::Value| said["entries"].as_u64().unwrap()).collect();
+    assert!(entries.is_sorted() && entries[0] < entries[4], "{entries:?}");
 }

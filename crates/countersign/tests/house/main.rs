@@ -7,8 +7,19 @@
     reason = "a test whose scene cannot be set has failed"
 )]
 
+mod clients;
 mod crash;
+mod dice;
+mod doors;
 mod grant;
+mod http;
+mod journeys;
+mod kills;
+mod load;
 mod memo;
+mod needs;
 mod scene;
 mod second_verifier;
+mod server;
+mod streams;
+mod upstream;

@@ -76,7 +76,7 @@ impl Folder {
 
     /// Verifies the folder, which is to hold, and gives the report.
     pub(crate) fn verified(&self) -> Value {
-        let said = done(&verify(&self.dir));
+        let said = done(&verify(&self.dir, &["--json"]));
         serde_json::from_str(&said).unwrap_or_else(|error| panic!("verify said no JSON ({error}): {said}"))
     }
 
@@ -131,6 +131,8 @@ impl Folder {
 /// A server that runs a partnership. Dropped while it runs, it is killed.
 pub(crate) struct Server {
     child: Child,
+    /// Sends the signal to stop, at once, when it is written to.
+    stopper: Child,
     /// The line that it printed when it was ready.
     pub(crate) ready: Value,
     /// Further lines on stdout, of which there should be none.
@@ -140,18 +142,25 @@ pub(crate) struct Server {
 
 impl Server {
     fn start(dir: &Path, words: &[&str]) -> Self {
-        let mut command = Command::new(BINARY);
-        command.arg("up").arg(dir).args(["--listen", "127.0.0.1:0", "--json"]).args(words);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut command = Self::command(dir, words);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = lines_of(&mut child);
         let log = log_of(&mut child);
-        let mut server = Self { child, ready: Value::Null, lines, log };
+        let stopper = stopper_of(&child);
+        let mut server = Self { child, stopper, ready: Value::Null, lines, log };
         let Ok(line) = server.lines.recv_timeout(READY_WITHIN) else {
             panic!("the server was not ready in time or ended; its log is below")
         };
         server.ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in: {line}"));
         server
+    }
+
+    /// The command that starts a server on a free port.
+    pub(crate) fn command(dir: &Path, words: &[&str]) -> Command {
+        let mut command = Command::new(BINARY);
+        command.arg("up").arg(dir).args(["--listen", "127.0.0.1:0", "--json"]).args(words);
+        command.stdin(Stdio::null());
+        command
     }
 
     /// Its address.
@@ -171,8 +180,7 @@ impl Server {
 
     /// Asks it to stop, and waits until it has.
     pub(crate) fn stop(mut self) {
-        let term = format!("kill -TERM {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &term]).status().unwrap().success());
+        self.stopper.stdin.take().unwrap().write_all(b"stop\n").unwrap();
         let status = self.end();
         assert_eq!(status.code(), Some(0), "a graceful stop is exit 0, not {status}; the log is below");
         assert_eq!(self.lines.iter().count(), 0, "one line on stdout and no more");
@@ -200,6 +208,8 @@ impl Drop for Server {
             drop(self.child.kill());
             drop(self.child.wait());
         }
+        drop(self.stopper.stdin.take());
+        drop(self.stopper.wait());
         if thread::panicking() {
             self.show_log();
         }
@@ -218,8 +228,8 @@ impl Server {
 const LOG_BYTES_SHOWN: usize = 8 << 10;
 
 /// Verifies what lies in a folder.
-pub(crate) fn verify(dir: &Path) -> Output {
-    run(Command::new(BINARY).arg("verify").arg(dir).arg("--json"))
+pub(crate) fn verify(dir: &Path, words: &[&str]) -> Output {
+    run(Command::new(BINARY).arg("verify").arg(dir).args(words))
 }
 
 /// Waits until `holds`, for a minute at most.
@@ -287,6 +297,12 @@ fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).output().unwrap()
 }
 
+/// A process that waits for a line and then sends the signal; it has long started when the line comes.
+fn stopper_of(child: &Child) -> Child {
+    let waits = ["-c", "read line && kill -TERM $0", &child.id().to_string()];
+    Command::new("sh").args(waits).stdin(Stdio::piped()).spawn().unwrap()
+}
+
 /// The lines that a process prints, as they come.
 fn lines_of(child: &mut Child) -> Receiver<String> {
     let (sender, lines) = channel();
@@ -308,7 +324,9 @@ fn log_of(child: &mut Child) -> Arc<Mutex<Vec<u8>>> {
     thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(bytes @ 1..) = output.read(&mut buffer) {
-            kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend_from_slice(&buffer[..bytes]);
+            kept.lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .extend_from_slice(&buffer[..bytes]);
         }
     });
     log

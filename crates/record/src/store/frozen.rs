@@ -10,8 +10,8 @@
 //! 2. the names of all files, and the other partial ones as far as they are still there. The full tiles of the
 //!    checkpoint were durable before it, so they are named;
 //! 3. the journal. Entries are durable there before a file is made of them, so it reaches all that was named, and
-//!    no name needs to be left out as too new. The newest segment is read first, so that no segment is older than
-//!    the one after it;
+//!    no name needs to be left out as too new. The newest segment is read first, so that none is older than the
+//!    one after it and none that is retired meanwhile leaves a gap;
 //! 4. the names of memoranda once more, since one is kept before the entry that needs it is written.
 //!
 //! A look can still meet the writer at work: in the middle of a write, or because a newer checkpoint took files
@@ -73,7 +73,7 @@ impl<'a, S: Store + ?Sized> Frozen<'a, S> {
         for _ in 1..LOOKS_MAX {
             let view = Self::look(store)?;
             let doubt = view.doubt(origin);
-            if true {
+            if doubt.is_none() || doubt == before {
                 return Ok(view);
             }
             before = doubt;
