@@ -18,11 +18,11 @@ pub struct Problem {
     /// The kind of error, as clients tell them apart: `invalid_request_error`, `server_error` and so on.
     pub kind: &'static str,
     /// The member of the request at fault.
-    pub param: Option<String>,
+    pub param: Option<Box<str>>,
     /// A code that programs read; for a refusal the clause.
-    pub code: Option<String>,
+    pub code: Option<Box<str>>,
     /// What would change the answer; a member of its own, written only where there is something to say.
-    pub remedy: Option<String>,
+    pub remedy: Option<Box<str>>,
     /// Further headers: names in lower case, in order.
     pub headers: Vec<(&'static str, String)>,
 }
@@ -36,7 +36,7 @@ impl Problem {
             message: message.to_owned(),
             kind: "server_error",
             param: None,
-            code: Some(code.to_owned()),
+            code: Some(code.into()),
             remedy: None,
             headers: Vec::new(),
         }
@@ -63,8 +63,8 @@ impl Problem {
             status,
             message: fault.message,
             kind: "invalid_request_error",
-            param: fault.param,
-            code: fault.code,
+            param: fault.param.map(String::into_boxed_str),
+            code: fault.code.map(String::into_boxed_str),
             remedy: None,
             headers: Vec::new(),
         }

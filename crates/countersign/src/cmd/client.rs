@@ -26,7 +26,7 @@ pub(crate) struct Place {
     /// The partnership's folder.
     #[arg(long, default_value = "partnership", global = true)]
     pub(crate) dir: PathBuf,
-    /// A server to ask in place of the folder; its token stands in COUNTERSIGN_TOKEN.
+    /// A server to ask in place of the folder; its token stands in `COUNTERSIGN_TOKEN`.
     #[arg(long, global = true)]
     pub(crate) server: Option<String>,
     /// Print JSON.
@@ -126,7 +126,7 @@ pub(crate) fn with<T>(
 /// Proposes an act, and says what came of it.
 pub(crate) fn propose(place: &Place, party: Option<&str>, act: &Value) -> anyhow::Result<Said> {
     let answer = with(place, async |client| client.propose(party, act).await)?;
-    Ok(outcome(place, &answer, |answer| plain(answer)))
+    Ok(outcome(place, &answer, plain))
 }
 
 /// What an answer says: the raw JSON where asked for, else the problem or what `shown` makes of it.

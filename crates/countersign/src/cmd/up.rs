@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// How often rate-limited requests are counted on the record.
@@ -163,6 +163,8 @@ impl Prepared<'_> {
             format!("`{listen}` cannot be listened on; name another address with `--listen`, port 0 for a free one")
         })?;
         let socket = socket(&office.dir)?;
+        // Before anybody is told that the server is ready, since whoever is told may stop it.
+        let signals = Signals::listen()?;
         let (stops, stop) = watch::channel(false);
         let address = port.local_addr()?;
         let serving = tokio::spawn({
@@ -171,7 +173,7 @@ impl Prepared<'_> {
         });
         let greeting = Greeting::of(office, address, key).await?;
         greeting.print(self.up.json)?;
-        let code = self.until_stopped().await?;
+        let code = self.until_stopped(signals).await;
         stops.send_replace(true);
         if code == ExitCode::SUCCESS {
             serving.await.context("the server stopped badly")?;
@@ -182,25 +184,22 @@ impl Prepared<'_> {
     }
 
     /// Waits for a signal or for the record to fail; meanwhile keeps the tally, and reads upstreams again on a hangup.
-    async fn until_stopped(&self) -> anyhow::Result<ExitCode> {
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let mut hangup = signal(SignalKind::hangup())?;
+    async fn until_stopped(&self, mut signals: Signals) -> ExitCode {
         let mut minute = tokio::time::interval(TALLY);
         loop {
             tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hangup.recv() => self.read_again(),
+                _ = signals.terminate.recv() => break,
+                _ = signals.interrupt.recv() => break,
+                _ = signals.hangup.recv() => self.read_again(),
                 _ = minute.tick() => drop(self.office.tally().await),
                 reason = self.office.failed() => {
                     tracing::error!("{reason}; the server stops. Mend the disk, then start it again: nothing that was told is lost");
-                    return Ok(ExitCode::from(RECORD_FAILED));
+                    return ExitCode::from(RECORD_FAILED);
                 }
             }
         }
         tracing::info!("stopping: no new requests; those under way are answered and settled");
-        Ok(ExitCode::SUCCESS)
+        ExitCode::SUCCESS
     }
 
     /// Reads the upstreams of countersign.toml again; where they are not right, those in use stay.
@@ -233,6 +232,23 @@ impl Prepared<'_> {
         let name = name.context("no application is registered, so there is nobody to make a key for; `countersign app add` registers one")?;
         let key = acts::first_key(office, operator, &name).await?;
         Ok(Some((name, key)))
+    }
+}
+
+/// What the process is told by its operator.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 }
 

@@ -214,7 +214,7 @@ pub(crate) fn waiting(state: &State) -> Vec<Wait> {
         },
         clause: waiting.clause.as_ref().map(ToString::to_string),
         given: texts(waiting.given.keys()),
-        missing: texts(&waiting.missing()),
+        missing: texts(waiting.missing()),
         since: waiting.since.to_string(),
     };
     state.waiting().map(of).collect()

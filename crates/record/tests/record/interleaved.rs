@@ -57,6 +57,20 @@ impl Played {
         }
     }
 
+    /// Flips a bit in what was written to one of the files that the writer does not write over; gives its path.
+    fn flip(&self) -> String {
+        let changing = |path: &str| path == "checkpoint" || path.starts_with("tmp/");
+        let mut files = self.inner.snapshot();
+        files.retain(|path, bytes| !changing(path) && bytes.iter().any(|byte| *byte != 0));
+        let at = self.rest().random(files.len());
+        let (path, mut bytes) = files.into_iter().nth(at).unwrap();
+        let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+        let (place, bit) = (self.rest().random(used + 1), self.rest().random(8));
+        bytes[place] ^= 1 << bit;
+        self.inner.tamper(&path, &bytes);
+        path
+    }
+
     fn some(&self) {
         let count = [0, 0, 0, 0, 0, 1, 1, 2, 3, 30][self.rest().random(10)];
         self.play(count);
@@ -169,6 +183,26 @@ fn a_view_taken_between_any_steps_of_a_writer_holds_and_stays() {
     }
     println!("{} steps, {SEEDS} views: {waits} waits; {plain} plain audits failed", steps.len());
     assert!(waits > SEEDS / 20 && plain > SEEDS / 4, "the writer was hardly met: {waits} {plain}");
+}
+
+#[test]
+fn one_flipped_bit_is_found_through_a_view_while_the_writer_goes_on() {
+    let steps = steps();
+    let (mut found, mut gone) = (0, 0);
+    for seed in 0..SEEDS {
+        let played = Played::new(&steps, seed);
+        let path = played.flip();
+        let view = Frozen::take(&played, ORIGIN, || played.wait()).unwrap();
+        if view.list("").unwrap().contains(&path) {
+            check_padded(&view).expect_err(&format!("seed {seed}: {path}"));
+            found += 1;
+        } else {
+            assert!(path.starts_with("journal/") || path.contains(".p/"), "seed {seed}: {path} is hidden");
+            gone += 1;
+        }
+    }
+    println!("{found} flips found, {gone} files gone");
+    assert!(found > SEEDS / 2, "{found}");
 }
 
 /// How many writes reach no further than `entries`.

@@ -10,8 +10,11 @@ use partnership::decision::{Refusal, RefusalCode};
 use serde::Serialize;
 
 /// A refusal, or a request that could not be read.
+#[derive(Debug)]
+pub(crate) struct Problem(Box<Content>);
+
 #[derive(Debug, Serialize)]
-pub(crate) struct Problem {
+struct Content {
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'static str,
@@ -33,7 +36,7 @@ pub(crate) struct Problem {
 
 impl Problem {
     fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Content {
             kind: "about:blank",
             title,
             status: status.as_u16(),
@@ -44,12 +47,12 @@ impl Problem {
             act: None,
             decision: None,
             index: None,
-        }
+        }))
     }
 
     /// What is wrong and what to do.
     pub(crate) fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// The caller has not shown who it is.
@@ -79,15 +82,16 @@ impl Problem {
             RefusalCode::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "Does not fit"),
             _ => (StatusCode::FORBIDDEN, "Refused"),
         };
-        Self {
+        let Self(plain) = Self::new(status, title, refusal.message);
+        Self(Box::new(Content {
             code: Some(refusal.code.name()),
             clause: refusal.clause.map(|clause| clause.to_string()),
             remedy: Some(refusal.remedy),
             act: Some(refusal.act.to_string()),
             decision: Some("denied"),
             index: Some(refusal.index),
-            ..Self::new(status, title, refusal.message)
-        }
+            ..*plain
+        }))
     }
 }
 
@@ -106,8 +110,8 @@ impl From<record::StoreError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self)
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self.0)
             .unwrap_or_else(|error| unreachable!("a problem is plain text: {error}"));
         let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response();
         let header = match status {

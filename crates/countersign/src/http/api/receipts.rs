@@ -71,6 +71,9 @@ fn soon(body: Vec<u8>) -> Response {
     (StatusCode::ACCEPTED, headers, body).into_response()
 }
 
+/// Envelope and parties' part of an entry.
+type Halves = (Vec<u8>, Vec<u8>);
+
 /// The record as far as the last checkpoint.
 struct Published<'a> {
     store: &'a Directory,
@@ -137,7 +140,7 @@ impl<'a> Published<'a> {
     }
 
     /// Envelope and parties' part.
-    fn leaf(&self, index: u64) -> Result<Option<(Vec<u8>, Vec<u8>)>, record::StoreError> {
+    fn leaf(&self, index: u64) -> Result<Option<Halves>, record::StoreError> {
         let envelope = entry_at(self.store, Kind::Entries, index, self.size)?;
         let parties = entry_at(self.store, Kind::Parties, index, self.size)?;
         Ok(envelope.zip(parties))

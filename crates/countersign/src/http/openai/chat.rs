@@ -108,7 +108,7 @@ async fn bound(
     if let Some(input) = counted {
         let left = context.checked_sub(input).filter(|left| *left > 0);
         let left = left.ok_or_else(|| refusal::context_exceeded(input, context))?;
-        return Ok(Bounds { input, output: chat.max_tokens.unwrap_or(default.min(left)) });
+        return Ok(Bounds { input, output: chat.max_tokens.unwrap_or_else(|| default.min(left)) });
     }
     let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
     let (each, once) = (u64::from(service.per_message_tokens), u64::from(service.input_overhead_tokens));

@@ -106,7 +106,7 @@ pub(super) fn refused(refusal: Refusal) -> Problem {
     let spent = refusal.code == RefusalCode::InsufficientQuota;
     let headers = if spent { vec![("x-should-retry", "false".to_owned())] } else { Vec::new() };
     Problem {
-        remedy: Some(refusal.remedy).filter(|remedy| *remedy != refusal.message),
+        remedy: Some(refusal.remedy).filter(|remedy| *remedy != refusal.message).map(String::into_boxed_str),
         headers,
         ..with(status, kind, &code, &refusal.message)
     }
