@@ -19,10 +19,12 @@ use partnership::State;
 use partnership::entry::{Body, Entry, Verdict};
 use record::note::Verifier;
 use record::store::directory::Directory;
+use record::store::frozen::Frozen;
 use record::{Audited, Fault, Store as _};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Verifies a record.
 #[derive(Debug, Args)]
@@ -73,8 +75,12 @@ struct Counts {
     reservations: BTreeMap<&'static str, u64>,
 }
 
+/// How long a server is given to end a write that was met half done. Longer than a write and a sync take.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// Verifies the record of the partnership in `dir`, or the record that `dir` itself is. `vkeys` are the keys to trust; without
-/// them those that the record serves are used, and the answer says so.
+/// them those that the record serves are used, and the answer says so. A server may write on meanwhile: what is verified is one
+/// state of the record.
 ///
 /// Errors: the first thing that does not hold, with its place.
 pub(crate) fn verify(dir: &Path, vkeys: Option<&Path>) -> anyhow::Result<Verified> {
@@ -84,9 +90,10 @@ pub(crate) fn verify(dir: &Path, vkeys: Option<&Path>) -> anyhow::Result<Verifie
     let store = Directory::new(folder);
     let log = trusted(&store, vkeys)?;
     let origin = log.name().to_owned();
-    let mut pass = Pass { state: State::new(office::library(&store)?), counts: Counts::default() };
+    let frozen = Frozen::take(&store, &origin, || std::thread::sleep(PAUSE))?;
+    let mut pass = Pass { state: State::new(office::library(&frozen)?), counts: Counts::default() };
     let visit = |index: u64, envelope: &[u8], parties: &[u8]| pass.entry(index, envelope, parties);
-    let audited = record::audit(&store, &origin, &log, visit)?;
+    let audited = record::audit(&frozen, &origin, &log, visit)?;
     let Pass { state, counts } = pass;
     let verified = Verified { origin, audited, state, counts, keys_given: vkeys.is_some() };
     verified.agrees()?;

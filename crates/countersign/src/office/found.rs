@@ -62,7 +62,7 @@ pub(super) fn prepare(dir: &Path, store: &Directory, log: &Verifier) -> anyhow::
 /// Every version of the memorandum that the record keeps.
 ///
 /// Errors: a file that is no memorandum, or whose name is not its digest.
-pub(crate) fn library(store: &Directory) -> anyhow::Result<Vec<Terms>> {
+pub(crate) fn library(store: &impl Store) -> anyhow::Result<Vec<Terms>> {
     store.list("memorandum")?.iter().map(|path| document(store, path)).collect()
 }
 
@@ -110,7 +110,7 @@ fn signed(
     Ok(of_this.map(|one| (one.party, base64(&one.signature))).collect())
 }
 
-fn document(store: &Directory, path: &str) -> anyhow::Result<Terms> {
+fn document(store: &impl Store, path: &str) -> anyhow::Result<Terms> {
     let bytes = store.read(path)?.with_context(|| format!("{path}: it is gone"))?;
     let text = String::from_utf8(bytes).map_err(|_| anyhow!("{path}: it is not utf-8"))?;
     let terms = Terms::read(&text).map_err(|faults| {
