@@ -15,7 +15,7 @@ use crate::office::Desk;
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
 use decides::Decides;
-use partnership::act::{Act, Deed, Outcome, Principal};
+use partnership::act::{Act, Outcome};
 use partnership::decision::{Decision, Warrant};
 use partnership::entry::Refused;
 use partnership::ids::ActId;
@@ -113,11 +113,10 @@ struct Batch {
 }
 
 impl Clerk {
-    /// An act of this principal, with an id and a seed of its own. `deed` is told the id, which content is committed under.
-    pub(crate) fn act(&self, principal: Principal, deed: impl FnOnce(ActId) -> Deed) -> Act {
+    /// The id and the seed of an act that is about to be proposed.
+    pub(crate) fn identity(&self) -> (ActId, [u8; 32]) {
         let mut entropy = Entropy::new(self.clock.random());
-        let id = entropy.act_id(self.clock.now());
-        Act { id, seed: entropy.seed(), principal, deed: deed(id) }
+        (entropy.act_id(self.clock.now()), entropy.seed())
     }
 
     /// Proposes an act; answered when its decision is durable. Must be awaited to its end: a warrant that nobody takes holds

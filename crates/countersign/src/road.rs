@@ -73,8 +73,8 @@ pub(crate) async fn decide(
     deed: Deed,
 ) -> Result<Decision, Unavailable> {
     let _errand = office.errand()?;
-    let act = office.clerk.act(principal, |_| deed);
-    office.clerk.propose(act, None).await
+    let (id, seed) = office.clerk.identity();
+    office.clerk.propose(Act { id, seed, principal, deed }, None).await
 }
 
 /// Performs what is allowed, settles it, and lets the last bytes go.

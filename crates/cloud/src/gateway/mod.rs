@@ -117,34 +117,12 @@ impl Gateway {
         self.routes.engine(model).map(|engine| u64::from(engine.model().context_tokens()))
     }
 
-    /// The most tokens an answer can have, where that is known (builtin): the context, for want of a shorter bound.
-    #[must_use]
-    pub fn output_tokens_max(&self, model: &str) -> Option<u64> {
-        self.context_tokens(model)
-    }
-
     /// Performs the call that `warrant` allows.
     ///
     /// Never sends the last bytes: they are in [`Performed::last`]. Never fails: a failure is an outcome. Stops early when
     /// the caller leaves, and then the upstream's connection is closed.
     pub async fn perform(&self, warrant: &Warrant, call: Call, egress: &Egress) -> Performed {
-        self.perform_act(warrant.act(), warrant.at(), &call, egress).await
-    }
-
-    /// [`Gateway::perform`] without a warrant, for this crate's own tests, which cannot make one. Not in the product: only a
-    /// development dependency switches it on.
-    #[cfg(feature = "unwarranted")]
-    pub async fn perform_unwarranted(
-        &self,
-        act: &Act,
-        at: Timestamp,
-        call: Call,
-        egress: &Egress,
-    ) -> Performed {
-        self.perform_act(act, at, &call, egress).await
-    }
-
-    async fn perform_act(&self, act: &Act, at: Timestamp, call: &Call, egress: &Egress) -> Performed {
+        let (act, at, call) = (warrant.act(), warrant.at(), &call);
         let Deed::Infer(infer) = &act.deed else {
             let problem = Problem::server(500, "not_an_inference", "the gateway performs inferences only");
             return Report::failed(&problem, String::new()).into_performed(Vec::new());

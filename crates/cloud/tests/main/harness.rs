@@ -1,5 +1,6 @@
 //! An upstream on a socket that does what a test tells it, and one performance against it.
 
+use crate::warrant::warrant;
 use bytes::Bytes;
 use cloud::egress::{self, Event, Ingress};
 use cloud::{Call, Chat, Gateway, Kind, Last, Performed, UpstreamConfig};
@@ -7,8 +8,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use partnership::act::{Act, Deed, Digest, Infer, Principal};
-use partnership::ids::{ActId, Timestamp};
+use partnership::act::{Digest, Infer};
+use partnership::ids::Timestamp;
 use sha2::Digest as _;
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -182,17 +183,16 @@ pub(crate) fn perform(gateway: &Arc<Gateway>, body: &str) -> Performance {
 pub(crate) fn perform_within(gateway: &Arc<Gateway>, body: &str, deadline: Duration) -> Performance {
     let body = Bytes::from(body.to_owned());
     let chat = Chat::parse(&body).unwrap();
-    let act = act(&chat);
+    let warrant = warrant(ACT, Timestamp::from_millis(1_700_000_000_999), infer(&chat));
     let call = Call { chat, body, max_tokens: 50, deadline };
     let (egress, ingress) = egress::channel();
     let gateway = Arc::clone(gateway);
-    let at = Timestamp::from_millis(1_700_000_000_999);
-    let task = tokio::spawn(async move { gateway.perform_unwarranted(&act, at, call, &egress).await });
+    let task = tokio::spawn(async move { gateway.perform(&warrant, call, &egress).await });
     Performance { ingress, task }
 }
 
-fn act(chat: &Chat) -> Act {
-    let infer = Infer {
+fn infer(chat: &Chat) -> Infer {
+    Infer {
         model: chat.model.as_str().into(),
         surface: "chat".to_owned(),
         stream: chat.stream,
@@ -203,8 +203,7 @@ fn act(chat: &Chat) -> Act {
         images: chat.images,
         end_user: chat.end_user,
         input: Digest([0; 32]),
-    };
-    Act { id: ActId::from_u128(ACT), seed: [0; 32], principal: Principal::Clerk, deed: Deed::Infer(infer) }
+    }
 }
 
 impl Performance {

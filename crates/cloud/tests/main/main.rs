@@ -13,3 +13,5 @@ mod chat;
 mod failures;
 mod forward;
 mod harness;
+mod warrant;
+mod with_model;

@@ -1,7 +1,7 @@
 //! Nobody is told what is not durable: the clerk's threads over a disk that waits to be let go, and over one that fails.
 
 use super::*;
-use partnership::act::{Administer, Application};
+use partnership::act::{Administer, Application, Deed, Principal};
 use partnership::entry::Genesis;
 use partnership::ids::PartyId;
 use partnership::memorandum::signing_bytes;
@@ -134,7 +134,9 @@ impl Scene {
             purpose: "letters".to_owned(),
             market: "eu".to_owned(),
         };
-        let act = self.clerk.act(principal, |_| Deed::Administer(Administer::ApplicationAdd(application)));
+        let (id, seed) = self.clerk.identity();
+        let deed = Deed::Administer(Administer::ApplicationAdd(application));
+        let act = Act { id, seed, principal, deed };
         let clerk = self.clerk.clone();
         tokio::spawn(async move { clerk.propose(act, None).await })
     }

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use cloud::Problem;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use partnership::act::{Application, Digest, Key};
+use partnership::act::{Application, Digest, Key, Principal};
 use partnership::ids::KeyId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,17 @@ struct Guest {
     application: Application,
     /// What the key may still ask, where it is limited.
     allowance: Option<Allowance>,
+}
+
+impl Guest {
+    /// On whose behalf an act is proposed.
+    fn principal(&self) -> Principal {
+        Principal::Application {
+            party: self.application.party.clone(),
+            application: self.application.name.clone(),
+            key: self.key.id.clone(),
+        }
+    }
 }
 
 /// Answers a request below `/v1`.

@@ -18,6 +18,7 @@ mod kills;
 mod load;
 mod memo;
 mod needs;
+mod readme;
 mod scene;
 mod second_verifier;
 mod server;

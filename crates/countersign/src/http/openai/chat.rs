@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, Response};
 use bytes::Bytes;
 use cloud::gateway::Call;
 use cloud::{Chat, Problem};
-use partnership::act::{Act, Deed, Infer, Principal};
+use partnership::act::{Act, Deed, Digest, Infer};
 use partnership::ids::{ActId, ClauseId, ModelId};
 use partnership::judge::admit::facts;
 use partnership::memorandum::Service;
@@ -48,13 +48,15 @@ pub(super) async fn complete(
     }
     let bounds = bound(office, service, &chat, &body).await?;
     let errand = office.errand().map_err(|error| refusal::unavailable(&error))?;
-    let content_key = office.content.key(&guest.application.name, office.clock.now()).map_err(|error| {
+    let (id, seed) = office.clerk.identity();
+    let content_key = office.content.key(&guest.application.name, id.made_at()).map_err(|error| {
         tracing::error!(%error, "a content key cannot be read or made");
-        Problem::server(503, "vault_unavailable", "the vault cannot be written; nothing was decided")
+        refusal::no_vault()
     })?;
-    let act = act(office, guest, &chat, &body, bounds, &content_key);
+    let input = commitment(&content_key, "input", &nonce(id), &::record::hash::sha256(&body));
+    let deed = Deed::Infer(infer(&chat, &body, bounds, input));
+    let act = Act { id, seed, principal: guest.principal(), deed };
     let assessed = assess(office, desk, guest, &act);
-    let id = act.id;
     let call = Call { chat, body, max_tokens: bounds.output, deadline: DEADLINE };
     let (egress, ingress) = cloud::egress::channel();
     let (tells, told) = oneshot::channel();
@@ -118,34 +120,20 @@ async fn bound(
     Ok(Bounds { input, output: chat.max_tokens.unwrap_or(default) })
 }
 
-fn act(
-    office: &Office,
-    guest: &Guest,
-    chat: &Chat,
-    body: &Bytes,
-    bounds: Bounds,
-    content_key: &[u8; 32],
-) -> Act {
-    let content = ::record::hash::sha256(body);
-    let principal = Principal::Application {
-        party: guest.application.party.clone(),
-        application: guest.application.name.clone(),
-        key: guest.key.id.clone(),
-    };
-    office.clerk.act(principal, |id| {
-        Deed::Infer(Infer {
-            model: ModelId::from(chat.model.as_str()),
-            surface: "chat".to_owned(),
-            stream: chat.stream,
-            input_bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
-            input_tokens_max: bounds.input,
-            output_tokens_max: bounds.output.saturating_mul(chat.choices),
-            tools: chat.tools,
-            images: chat.images,
-            end_user: chat.end_user,
-            input: commitment(content_key, "input", &nonce(id), &content),
-        })
-    })
+/// The facts of a call that a decision needs.
+fn infer(chat: &Chat, body: &Bytes, bounds: Bounds, input: Digest) -> Infer {
+    Infer {
+        model: ModelId::from(chat.model.as_str()),
+        surface: "chat".to_owned(),
+        stream: chat.stream,
+        input_bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
+        input_tokens_max: bounds.input,
+        output_tokens_max: bounds.output.saturating_mul(chat.choices),
+        tools: chat.tools,
+        images: chat.images,
+        end_user: chat.end_user,
+        input,
+    }
 }
 
 /// What the policies say, found here and not in the clerk's thread. The clerk asks them again if the terms have changed.

@@ -87,6 +87,11 @@ pub(super) fn unavailable(error: &Unavailable) -> Problem {
     with(503, "server_error", "record_unavailable", &error.to_string()).after(Some("1".to_owned()))
 }
 
+/// Content cannot be committed to, because its key can be neither read nor made.
+pub(super) fn no_vault() -> Problem {
+    with(503, "server_error", "vault_unavailable", "the vault cannot be written; nothing was decided")
+}
+
 /// The performer has gone without a word; that is a fault of ours.
 pub(super) fn no_answer() -> Problem {
     Problem::server(500, "no_answer", "the call ended without an answer; nothing is charged")

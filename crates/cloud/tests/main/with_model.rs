@@ -1,20 +1,8 @@
 //! The built-in model through the gateway. Needs the model's file: `cargo xtask test` fetches it and names it in
 //! `COUNTERSIGN_MODEL`.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test whose scene cannot be set has failed"
-)]
-
-#[path = "main/harness.rs"]
-#[expect(dead_code, reason = "the upstream on a socket is for the other tests")]
-mod harness;
-
+use crate::harness::{Played, perform, usage, within};
 use cloud::{Event, Gateway, Kind, Last, UpstreamConfig};
-use harness::{Played, perform, usage, within};
 use model::{Engine, Model};
 use partnership::act::Ended;
 use serde_json::Value;
