@@ -22,8 +22,12 @@ fn engine(workers: usize, queue: usize) -> Arc<Engine> {
 }
 
 fn over(engine: Arc<Engine>) -> Arc<Gateway> {
-    let config =
-        UpstreamConfig { kind: Kind::Builtin, url: None, key: None, ..harness::config("builtin", "unused") };
+    let config = UpstreamConfig {
+        kind: Kind::Builtin,
+        url: None,
+        key: None,
+        ..crate::harness::config("builtin", "unused")
+    };
     Arc::new(Gateway::new(vec![config], Some(engine), None).unwrap())
 }
 

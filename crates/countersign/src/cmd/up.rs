@@ -172,7 +172,7 @@ impl Prepared<'_> {
             async move { http::serve(&office, port, socket, stop).await }
         });
         let greeting = Greeting::of(office, address, key).await?;
-        greeting.print(self.up.json)?;
+        greeting.print(self.up.json);
         let code = self.until_stopped(signals).await;
         stops.send_replace(true);
         if code == ExitCode::SUCCESS {

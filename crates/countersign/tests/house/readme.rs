@@ -129,7 +129,7 @@ fn serve(place: &Place, text: &str) -> (Child, String) {
     let mut child = place.command("bash").args(["-c", &format!("exec {text}")]).spawn().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut said = String::new();
-    while !said.contains("Try it:") {
+    while !said.contains("\n  -d ") {
         assert!(output.read_line(&mut said).unwrap() > 0, "the server ended: {said}");
     }
     (child, said)

@@ -37,14 +37,14 @@ impl Greeting {
         Ok(Self { report, url: format!("http://{address}"), dir, model: models.into_iter().next(), key })
     }
 
-    /// Prints it to stdout: one line of JSON, or a few lines for a person.
-    ///
-    /// Errors: where stdout is closed.
-    pub(super) fn print(&self, as_json: bool) -> anyhow::Result<()> {
+    /// Prints it to stdout: one line of JSON, or a few lines for a person. A server serves all the same where nobody reads it.
+    pub(super) fn print(&self, as_json: bool) {
         let text = if as_json { self.json() } else { self.text() };
-        let mut stdout = std::io::stdout();
-        writeln!(stdout, "{text}")?;
-        Ok(stdout.flush()?)
+        let mut stdout = std::io::stdout().lock();
+        let printed = stdout.write_all(format!("{text}\n").as_bytes()).and_then(|()| stdout.flush());
+        if let Err(error) = printed {
+            tracing::warn!(%error, url = self.url, "ready, and nobody reads it on stdout");
+        }
     }
 
     fn json(&self) -> String {

@@ -48,15 +48,21 @@ impl Area {
 /// What a person wants to know first of an area.
 fn headline(state: &State, area: memorandum::Area, clauses: &[&memorandum::Clause]) -> String {
     let said = match area {
+        memorandum::Area::Investment => investment(state, clauses),
         memorandum::Area::Governance => governance(state, clauses),
-        _ => {
-            let weighty = |clause: &&&memorandum::Clause| {
-                matches!(clause.kind, Kind::ComputeCredit(_) | Kind::CashTranche(_) | Kind::Service(_))
-            };
-            clauses.iter().filter(weighty).filter_map(|clause| line(state, clause)).collect()
+        memorandum::Area::Cloud | memorandum::Area::General => {
+            clauses.iter().filter_map(|clause| line(state, clause)).collect()
         }
     };
-    if said.is_empty() { counted(clauses.len(), "clause", "nothing moves") } else { said.join("; ") }
+    if said.is_empty() { "nothing is agreed".to_owned() } else { said.join("; ") }
+}
+
+fn investment(state: &State, clauses: &[&memorandum::Clause]) -> Vec<String> {
+    let hidden = |clause: &&&memorandum::Clause| matches!(&clause.kind, Kind::Undisclosed(matter) if matter.reported.is_none());
+    let told = clauses.iter().filter(|clause| !matches!(clause.kind, Kind::RateCard(_)) && !hidden(clause));
+    let told = told.filter_map(|clause| line(state, clause));
+    let hidden = clauses.iter().filter(hidden).count();
+    told.chain((hidden > 0).then(|| counted(hidden, "amount", "not disclosed"))).collect()
 }
 
 fn governance(state: &State, clauses: &[&memorandum::Clause]) -> Vec<String> {
@@ -68,7 +74,8 @@ fn governance(state: &State, clauses: &[&memorandum::Clause]) -> Vec<String> {
         format!("refused {}, spoken against {}", sum(|count| count.refused), sum(|count| count.deviated));
     let people = clauses.iter().filter(|clause| matches!(clause.kind, Kind::Accountable(_)));
     let people = people.filter_map(|clause| line(state, clause));
-    std::iter::once(counted(policies.len(), "policy", &acts)).chain(people).collect()
+    let policies = counted(policies.len(), "policy", &format!("({acts})"));
+    std::iter::once(policies).chain(people).collect()
 }
 
 fn counted(count: usize, what: &str, and: &str) -> String {
@@ -77,7 +84,7 @@ fn counted(count: usize, what: &str, and: &str) -> String {
         (_, "policy") => "policies".to_owned(),
         (_, many) => format!("{many}s"),
     };
-    format!("{count} {what}, {and}")
+    format!("{count} {what} {and}")
 }
 
 fn line(state: &State, clause: &memorandum::Clause) -> Option<String> {
