@@ -222,4 +222,4 @@ fn an_audit_of_a_live_folder_without_a_view_does_not_hold() {
     assert!(!faults.is_empty());
 }
 
-const ROUNDS: usize = 1000;
+const ROUNDS: usize = 1500;

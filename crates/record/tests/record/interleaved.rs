@@ -65,7 +65,8 @@ impl Played {
         let at = self.rest().random(files.len());
         let (path, mut bytes) = files.into_iter().nth(at).unwrap();
         let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
-        let (place, bit) = (self.rest().random(used + 1), self.rest().random(8));
+        let place = self.rest().random(used + 1);
+        let bit = self.rest().random(8);
         bytes[place] ^= 1 << bit;
         self.inner.tamper(&path, &bytes);
         path
