@@ -4,6 +4,7 @@
 //! Not here: a first build. `cargo run` is the built binary here, and the model's file is at hand.
 
 use crate::needs;
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -84,7 +85,7 @@ fn blocks() -> Vec<(&'static str, &'static str)> {
 /// A folder like a fresh clone, in which `cargo run --release --` is the built binary.
 struct Place {
     folder: tempfile::TempDir,
-    path: String,
+    path: OsString,
 }
 
 impl Place {
@@ -98,12 +99,9 @@ impl Place {
         let cargo = format!("{cargo}exec {} \"$@\"\n", env!("CARGO_BIN_EXE_countersign"));
         write_program(&bin.join("cargo"), &cargo);
         let python: PathBuf = needs::python();
-        let path = format!(
-            "{}:{}:{}",
-            bin.display(),
-            python.parent().unwrap().display(),
-            std::env::var("PATH").unwrap()
-        );
+        let mut path = vec![bin, python.parent().unwrap().to_owned()];
+        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
+        let path = std::env::join_paths(path).unwrap();
         Self { folder, path }
     }
 

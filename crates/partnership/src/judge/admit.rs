@@ -48,6 +48,27 @@ pub fn facts(
     })
 }
 
+/// A call that asks to be admitted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asks<'a> {
+    pub(super) act: &'a Act,
+    pub(super) infer: &'a Infer,
+    /// The party whose application calls.
+    pub(super) party: &'a PartyId,
+    /// The key it calls with.
+    pub(super) key: &'a KeyId,
+    /// What the policies said of it beforehand.
+    pub(super) assessed: Option<&'a Assessed>,
+    pub(super) at: Timestamp,
+}
+
+impl Asks<'_> {
+    /// When its warrant would end by itself.
+    fn lapses(&self) -> Timestamp {
+        self.at.plus_millis(CALL_LASTS_MS)
+    }
+}
+
 /// What an admitted call rests on: the clauses that allow it, those that speak against it, and its reservations.
 type Weighed = Result<(Vec<ClauseId>, Vec<Deviation>, Vec<ledger::Transfer>), Box<Judgement>>;
 
@@ -55,42 +76,24 @@ type Weighed = Result<(Vec<ClauseId>, Vec<Deviation>, Vec<ledger::Transfer>), Bo
 type Step = Result<Vec<Deviation>, Judgement>;
 
 impl State {
-    pub(super) fn admit(
-        &self,
-        act: &Act,
-        infer: &Infer,
-        party: &PartyId,
-        key: &KeyId,
-        assessed: Option<&Assessed>,
-        at: Timestamp,
-    ) -> Decided {
-        let lapses = at.plus_millis(CALL_LASTS_MS);
-        match self.weigh(act, infer, party, key, assessed, at, lapses) {
+    pub(super) fn admit(&self, asks: Asks<'_>) -> Decided {
+        match self.weigh(asks) {
             Ok((clauses, deviations, transfers)) => {
-                let mut decided = self.decided(act, Judgement::allow(clauses));
+                let mut decided = self.decided(asks.act, Judgement::allow(clauses));
                 decided.deviations = deviations;
-                decided.lapses = Some(lapses);
+                decided.lapses = Some(asks.lapses());
                 decided.transfers = transfers;
                 decided
             }
-            Err(judgement) => self.decided(act, *judgement),
+            Err(judgement) => self.decided(asks.act, *judgement),
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call's facts, used once, right here")]
-    fn weigh(
-        &self,
-        act: &Act,
-        infer: &Infer,
-        party: &PartyId,
-        key: &KeyId,
-        assessed: Option<&Assessed>,
-        at: Timestamp,
-        lapses: Timestamp,
-    ) -> Weighed {
+    fn weigh(&self, asks: Asks<'_>) -> Weighed {
+        let Asks { infer, party, at, .. } = asks;
         let terms = self.in_force();
         let mut deviations = within_term(terms, at)?;
-        let (key, application) = self.registry.standing(key, at).ok_or_else(|| {
+        let (key, application) = self.registry.standing(asks.key, at).ok_or_else(|| {
             Judgement::invalid("the key was revoked or has expired; ask the operator for a new one")
         })?;
         let (service, _) = terms.service(party, infer.model.as_str()).ok_or_else(|| {
@@ -100,45 +103,37 @@ impl State {
             let remedy = "the upstream reported more than was reserved; `countersign model resume` puts it back in service";
             return Err(Box::new(Judgement::deny(RefusalCode::Suspended, Some(service.id.clone()), remedy)));
         }
-        let assessment = self.assessment(&application.name, infer, assessed, at);
+        let assessment = self.assessment(&application.name, asks);
         let clauses = clauses_of(&assessment);
         deviations.extend(permitted(assessment)?);
-        let (paid, transfers) = self.fund(act, infer, (party, key), service, at, lapses)?;
+        let (paid, transfers) = self.fund(asks, key, service)?;
         deviations.extend(paid);
         Ok((clauses, deviations, transfers))
     }
 
     /// The assessment that came with the act, or a fresh one where the terms have changed since it was made.
-    fn assessment(
-        &self,
-        name: &ApplicationId,
-        infer: &Infer,
-        assessed: Option<&Assessed>,
-        at: Timestamp,
-    ) -> Assessment {
+    fn assessment(&self, name: &ApplicationId, asks: Asks<'_>) -> Assessment {
         let terms = self.in_force();
-        if let Some(assessed) = assessed.filter(|assessed| assessed.digest == terms.digest()) {
+        if let Some(assessed) = asks.assessed.filter(|assessed| assessed.digest == terms.digest()) {
             return assessed.assessment.clone();
         }
-        let facts = facts(&self.registry, name, infer, at)
+        let facts = facts(&self.registry, name, asks.infer, asks.at)
             .unwrap_or_else(|| unreachable!("a key in standing has an application"));
         terms.policies().assess(&facts)
     }
 
     fn fund(
         &self,
-        act: &Act,
-        infer: &Infer,
-        (party, key): (&PartyId, &Key),
+        asks: Asks<'_>,
+        key: &Key,
         service: &Clause,
-        at: Timestamp,
-        lapses: Timestamp,
     ) -> Result<(Vec<Deviation>, Vec<ledger::Transfer>), Box<Judgement>> {
+        let Asks { act, infer, party, at, .. } = asks;
         let terms = self.in_force();
         let tariff = terms.tariff(infer.model.as_str(), at.date());
-        let asks = service.force.is_binding() && asks_price(service);
-        let Some(tariff) = tariff.filter(|tariff| tariff.force.is_binding() || !asks) else {
-            return unpriced(service, asks, infer);
+        let insists = service.force.is_binding() && asks_price(service);
+        let Some(tariff) = tariff.filter(|tariff| tariff.force.is_binding() || !insists) else {
+            return unpriced(service, insists, infer);
         };
         let bound = tariff.reserve(infer.input_tokens_max, infer.output_tokens_max).map_err(|_| {
             Judgement::deny(
@@ -156,7 +151,7 @@ impl State {
             tariff: &tariff,
             bound,
             at,
-            lapses,
+            lapses: asks.lapses(),
         };
         let (transfers, deviations) = need
             .reserve(act.id.as_u128())
@@ -216,10 +211,10 @@ fn asks_price(service: &Clause) -> bool {
 
 fn unpriced(
     service: &Clause,
-    asks: bool,
+    insists: bool,
     infer: &Infer,
 ) -> Result<(Vec<Deviation>, Vec<ledger::Transfer>), Box<Judgement>> {
-    if asks {
+    if insists {
         let remedy = format!("a binding rate-card clause that covers `{}`", infer.model);
         return Err(Box::new(Judgement::deny(RefusalCode::Unpriced, Some(service.id.clone()), remedy)));
     }

@@ -16,6 +16,7 @@ use crate::investment::chart::{self, Legs};
 use crate::investment::funds;
 use crate::memorandum::{self, Condition};
 use crate::state::{Open, State};
+use admit::Asks;
 use ledger::{Amount, AssetId, Operation};
 
 /// An assessment, with the version of the memorandum it was made under.
@@ -54,7 +55,7 @@ impl State {
     /// Judges an act. What it answers can be applied: that is a promise of this function.
     pub(crate) fn judge(&self, act: &Act, assessed: Option<&Assessed>, at: Timestamp) -> Decided {
         if let (Deed::Infer(infer), Principal::Application { party, key, .. }) = (&act.deed, &act.principal) {
-            return self.admit(act, infer, party, key, assessed, at);
+            return self.admit(Asks { act, infer, party, key, assessed, at });
         }
         let judgement = match &act.deed {
             _ if matches!(act.principal, Principal::Application { .. }) => Judgement::invalid(

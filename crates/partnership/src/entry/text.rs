@@ -1,0 +1,182 @@
+//! The texts of entries as serde sees them: one struct a kind, its fields in the order that is written.
+//!
+//! Not here: what they mean (`wire` turns them into entries and back).
+
+use super::{ClockStep, Standing, StateDigest, Tally};
+use crate::act::text as integer;
+use crate::act::{Attempt, Digest, Ended, Usage};
+use crate::decision::{Deviation, RefusalCode};
+use crate::ids::{ApplicationId, ClauseId, KeyId, PartyId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GenesisText {
+    pub(super) seed: Digest,
+    pub(super) genesis: Founding,
+    pub(super) money: Vec<Move>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Founding {
+    pub(super) at: Timestamp,
+    pub(super) origin: String,
+    pub(super) memorandum: Digest,
+    pub(super) vkeys: Vec<OfParty>,
+    pub(super) signatures: Vec<OfParty>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfParty {
+    pub(super) party: PartyId,
+    pub(super) value: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DecidedText {
+    pub(super) seed: Digest,
+    pub(super) act: Head,
+    pub(super) who: Who,
+    pub(super) what: Box<serde_json::value::RawValue>,
+    pub(super) why: Why,
+    pub(super) money: Reserved,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Head {
+    pub(super) id: String,
+    pub(super) at: Timestamp,
+    pub(super) kind: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Who {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) party: Option<PartyId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) person: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) application: Option<ApplicationId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<KeyId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) standing: Option<Standing>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Why {
+    #[serde(with = "integer")]
+    pub(super) memorandum: u64,
+    pub(super) decision: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) code: Option<RefusalCode>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) remedy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) digest: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) by: Option<Vec<PartyId>>,
+    pub(super) clauses: Vec<ClauseId>,
+    pub(super) deviations: Vec<Deviation>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reserved {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lapses: Option<Timestamp>,
+    pub(super) transfers: Vec<Move>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SettledText {
+    pub(super) seed: Digest,
+    pub(super) act: Head,
+    pub(super) what: Ending,
+    pub(super) money: Charged,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ending {
+    #[serde(with = "integer")]
+    pub(super) decided: u64,
+    pub(super) ended: Ended,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) usage: Option<Usage>,
+    pub(super) estimated: bool,
+    pub(super) attempts: Vec<Attempt>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) output: Option<Digest>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Charged {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) charged: Option<Charge>,
+    pub(super) transfers: Vec<Move>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Charge {
+    pub(super) asset: String,
+    #[serde(with = "integer")]
+    pub(super) amount: i128,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Move {
+    #[serde(with = "integer")]
+    pub(super) leg: u16,
+    pub(super) op: Op,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pending: Option<String>,
+    pub(super) debit: String,
+    pub(super) credit: String,
+    pub(super) asset: String,
+    #[serde(with = "integer")]
+    pub(super) amount: i128,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) until: Option<Timestamp>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Op {
+    Move,
+    Reserve,
+    Post,
+    Void,
+    Lapse,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClockText {
+    pub(super) seed: Digest,
+    pub(super) clock: ClockStep,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TallyText {
+    pub(super) seed: Digest,
+    pub(super) tally: Tally,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StateDigestText {
+    pub(super) seed: Digest,
+    pub(super) state: StateDigest,
+}

@@ -1,0 +1,282 @@
+//! The fold: how each entry changes the state. The only code that changes anything, live and on replay alike.
+//!
+//! Not here: whether an entry may be written (`judge`).
+
+use super::{Booked, Line, Open, RECENT, ReplayError, Signed, State, Waiting};
+use crate::act::{Act, Deed, Digest, Ended};
+use crate::entry::{Body, Decided, Entry, Genesis, Settled, Verdict};
+use crate::ids::{ActId, PartyId, Timestamp};
+use crate::investment::chart;
+use crate::memorandum::signing_bytes;
+use ledger::Transfer;
+use record::note::Verifier;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+impl State {
+    /// Folds one entry in. The same code runs live and on replay.
+    ///
+    /// Errors: [`ReplayError`] where the entry cannot follow; then the state must be thrown away.
+    pub fn apply(&mut self, entry: &Entry, index: u64) -> Result<(), ReplayError> {
+        if entry.at < self.at {
+            return Err(ReplayError::TimeWentBack(entry.at));
+        }
+        if (self.entries == 0) != matches!(entry.body, Body::Genesis(_)) {
+            return Err(ReplayError::Genesis);
+        }
+        match &entry.body {
+            Body::Genesis(genesis) => self.found(genesis, entry.at)?,
+            Body::Decided(decided) => self.decide(decided, entry.at, index)?,
+            Body::Settled(settled) => self.settle(settled, entry.at)?,
+            Body::Clock(_) => {}
+            Body::Tally(tally) => {
+                for refused in &tally.refused {
+                    let sum = self.tallied.entry(refused.key.clone()).or_default();
+                    *sum = sum.saturating_add(refused.count);
+                }
+            }
+            Body::StateDigest(digest) if digest.digest != self.digest() => return Err(ReplayError::Diverged),
+            Body::StateDigest(_) => self.digested = index,
+        }
+        self.at = entry.at;
+        self.entries = index.saturating_add(1);
+        Ok(())
+    }
+
+    fn found(&mut self, genesis: &Genesis, at: Timestamp) -> Result<(), ReplayError> {
+        self.origin.clone_from(&genesis.origin);
+        for (party, vkey) in &genesis.vkeys {
+            let verifier = Verifier::parse(vkey).map_err(|_| ReplayError::BadKey(party.clone()))?;
+            self.vkeys.insert(party.clone(), verifier);
+        }
+        self.check_signed(genesis)?;
+        self.bring_into_force(&genesis.memorandum, genesis.signatures.clone(), at)?;
+        self.transfer(&genesis.transfers)
+    }
+
+    /// Whether as many parties as the memorandum asks for have signed it, each with the key that the record goes on with.
+    fn check_signed(&self, genesis: &Genesis) -> Result<(), ReplayError> {
+        let terms = self.library.get(&genesis.memorandum);
+        let terms = terms.ok_or_else(|| ReplayError::NoMemorandum(genesis.memorandum.hex()))?;
+        let header = &terms.memorandum().header;
+        for (party, key) in &self.vkeys {
+            let fixed = header.vkeys.get(party);
+            if header.party(party).is_none() || fixed.is_some_and(|fixed| *fixed != key.vkey()) {
+                return Err(ReplayError::BadKey(party.clone()));
+            }
+        }
+        let signed = signing_bytes(&genesis.memorandum.0);
+        for (party, signature) in &genesis.signatures {
+            if !self.is_signed(party, &signed, signature) {
+                return Err(ReplayError::BadSignature(party.clone()));
+            }
+        }
+        let signatories: BTreeSet<_> = genesis.signatures.iter().map(|(party, _)| party).collect();
+        let (given, asked) = (signatories.len(), header.threshold);
+        let enough = u32::try_from(given).is_ok_and(|given| given >= asked);
+        if enough { Ok(()) } else { Err(ReplayError::Unsigned { given, asked }) }
+    }
+
+    /// Whether a signature in base64 over these bytes is by the key of this party.
+    pub(crate) fn is_signed(&self, party: &PartyId, bytes: &[u8], signature: &str) -> bool {
+        let made = record::hash::from_base64(signature).and_then(|made| <[u8; 64]>::try_from(made).ok());
+        self.vkeys.get(party).zip(made).is_some_and(|(key, made)| key.verify_bytes(bytes, &made))
+    }
+
+    fn decide(&mut self, decided: &Decided, at: Timestamp, index: u64) -> Result<(), ReplayError> {
+        let id = decided.act.id;
+        let waited = self.waiting.remove(&id);
+        let again = waited.is_some() && matches!(decided.verdict, Verdict::Escalate { .. });
+        if self.open.contains_key(&id) || again {
+            return Err(ReplayError::DecidedTwice(id));
+        }
+        self.transfer(&decided.transfers)?;
+        self.tally(decided);
+        match &decided.verdict {
+            Verdict::Allow => {
+                let signatures = waited.map(|waited| waited.given).unwrap_or_default();
+                let open = self.opened(decided, signatures, at, index);
+                self.open.insert(id, open);
+            }
+            Verdict::Escalate { digest, by } => {
+                let waiting = Waiting {
+                    act: Arc::new(decided.act.clone()),
+                    digest: *digest,
+                    clause: decided.clauses.first().cloned(),
+                    by: by.clone(),
+                    given: BTreeMap::new(),
+                    since: at,
+                };
+                self.waiting.insert(id, waiting);
+            }
+            Verdict::Deny { .. } => {}
+        }
+        self.remember(decided, at, index);
+        Ok(())
+    }
+
+    fn opened(
+        &self,
+        decided: &Decided,
+        approvals: BTreeMap<PartyId, String>,
+        at: Timestamp,
+        index: u64,
+    ) -> Open {
+        let terms = self.in_force();
+        let tariff = match &decided.act.deed {
+            Deed::Infer(infer) => terms.tariff(infer.model.as_str(), at.date()),
+            _ => None,
+        };
+        Open {
+            act: Arc::new(decided.act.clone()),
+            index,
+            at,
+            lapses: decided.lapses,
+            reservations: decided.transfers.clone(),
+            tariff,
+            operator: terms.operator().clone(),
+            approvals,
+        }
+    }
+
+    fn settle(&mut self, settled: &Settled, at: Timestamp) -> Result<(), ReplayError> {
+        let open = self.open.remove(&settled.act).ok_or(ReplayError::NotOpen(settled.act))?;
+        self.transfer(&settled.transfers)?;
+        if settled.ended == Ended::Done {
+            self.take_effect(&open, at)?;
+        }
+        if let Deed::Infer(infer) = &open.act.deed {
+            let overrun = chart::overrun(&open.operator);
+            if settled.transfers.iter().any(|transfer| transfer.debit == overrun) {
+                self.registry.suspend(&infer.model);
+                self.epoch = self.epoch.saturating_add(1);
+            }
+        }
+        self.mark(settled);
+        Ok(())
+    }
+
+    fn take_effect(&mut self, open: &Open, at: Timestamp) -> Result<(), ReplayError> {
+        match &open.act.deed {
+            Deed::Infer(_) => {}
+            Deed::Amend(amend) => {
+                let signatures = open.approvals.clone().into_iter().collect();
+                self.bring_into_force(&amend.digest, signatures, at)?;
+            }
+            Deed::Approve(approve) => {
+                if let Some(waiting) =
+                    approve.act.parse().ok().and_then(|id: ActId| self.waiting.get_mut(&id))
+                {
+                    waiting.given.insert(approve.party.clone(), approve.signature.clone());
+                }
+            }
+            Deed::Attest(attest) => {
+                let evidence = (attest.clause.clone(), attest.evidence);
+                self.attested.entry(evidence).or_default().insert(attest.party.clone());
+            }
+            Deed::Draw(draw) => {
+                self.booked.insert(draw.clause.clone(), Booked::Drawn(at));
+            }
+            Deed::Expire(expire) => {
+                self.booked.insert(expire.clause.clone(), Booked::Expired(at));
+            }
+            Deed::Administer(change) => {
+                self.registry.apply(change);
+                self.epoch = self.epoch.saturating_add(1);
+            }
+        }
+        Ok(())
+    }
+
+    fn bring_into_force(
+        &mut self,
+        digest: &Digest,
+        signatures: Vec<(PartyId, String)>,
+        at: Timestamp,
+    ) -> Result<(), ReplayError> {
+        let terms = self.library.get(digest).ok_or_else(|| ReplayError::NoMemorandum(digest.hex()))?;
+        self.signed.push(Signed { version: terms.version(), digest: *digest, since: at, signatures });
+        self.terms = Some(Arc::clone(terms));
+        self.epoch = self.epoch.saturating_add(1);
+        Ok(())
+    }
+
+    fn transfer(&mut self, transfers: &[Transfer]) -> Result<(), ReplayError> {
+        for transfer in transfers {
+            for account in [&transfer.debit, &transfer.credit] {
+                self.book.open(account, &transfer.asset, chart::limit(account))?;
+            }
+        }
+        Ok(self.book.apply(transfers)?)
+    }
+
+    fn tally(&mut self, decided: &Decided) {
+        for clause in &decided.clauses {
+            let count = self.counts.entry(clause.clone()).or_default();
+            match decided.verdict {
+                Verdict::Allow => count.allowed = count.allowed.saturating_add(1),
+                Verdict::Deny { .. } => count.refused = count.refused.saturating_add(1),
+                Verdict::Escalate { .. } => {}
+            }
+        }
+        for deviation in &decided.deviations {
+            let count = self.counts.entry(deviation.clause.clone()).or_default();
+            count.deviated = count.deviated.saturating_add(1);
+        }
+    }
+
+    fn remember(&mut self, decided: &Decided, at: Timestamp, index: u64) {
+        self.recent.retain(|line| line.act != decided.act.id);
+        if self.recent.len() >= RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Line {
+            act: decided.act.id,
+            at,
+            index,
+            kind: decided.act.deed.name(),
+            who: who(&decided.act),
+            about: about(&decided.act.deed),
+            state: match decided.verdict {
+                Verdict::Allow => "allowed",
+                Verdict::Deny { .. } => "refused",
+                Verdict::Escalate { .. } => "waiting",
+            },
+            clauses: decided.clauses.clone(),
+            deviations: decided.deviations.iter().map(|deviation| deviation.clause.clone()).collect(),
+            charged: None,
+        });
+    }
+
+    fn mark(&mut self, settled: &Settled) {
+        if let Some(line) = self.recent.iter_mut().rev().find(|line| line.act == settled.act) {
+            line.state = settled.ended.name();
+            line.charged.clone_from(&settled.charged);
+        }
+    }
+}
+
+fn who(act: &Act) -> String {
+    match &act.principal {
+        crate::act::Principal::Application { application, .. } => application.to_string(),
+        crate::act::Principal::Party { party, person } => format!("{person} ({party})"),
+        crate::act::Principal::Clerk => "clerk".to_owned(),
+    }
+}
+
+fn about(deed: &Deed) -> String {
+    use crate::act::Administer;
+    match deed {
+        Deed::Infer(infer) => infer.model.to_string(),
+        Deed::Amend(amend) => format!("version {}", amend.version),
+        Deed::Approve(approve) => approve.act.clone(),
+        Deed::Attest(attest) => attest.clause.to_string(),
+        Deed::Draw(draw) => draw.clause.to_string(),
+        Deed::Expire(expire) => expire.clause.to_string(),
+        Deed::Administer(Administer::ApplicationAdd(application)) => application.name.to_string(),
+        Deed::Administer(Administer::ApplicationRemove { name }) => name.to_string(),
+        Deed::Administer(Administer::KeyNew(key)) => key.id.to_string(),
+        Deed::Administer(Administer::KeyRevoke { id }) => id.to_string(),
+        Deed::Administer(Administer::ModelResume { model }) => model.to_string(),
+    }
+}
