@@ -68,7 +68,7 @@ impl Store for Disk {
             || StoreError::Io { path: "journal".to_owned(), source: std::io::Error::other("told to fail") };
         match *sync {
             Sync::Fails => Err(failed()),
-            Sync::FailsButPersisted => self.inner.segment_sync(number).and(Err(failed())),
+            Sync::FailsButPersisted => self.inner.segment_sync(number).and_then(|()| Err(failed())),
             Sync::Works | Sync::Waits => self.inner.segment_sync(number),
         }
     }

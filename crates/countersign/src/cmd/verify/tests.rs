@@ -91,7 +91,7 @@ struct Scene {
 impl Scene {
     /// A partnership whose memorandum all parties have signed, with its record under `record/`.
     fn found() -> Self {
-        let mut ground = Ground::lay();
+        let ground = Ground::lay();
         let genesis = ground.genesis(PARTIES.len());
         let Ground { folder, terms, loaded, log, keys, mut entropy, at } = ground;
         let partnership =
@@ -244,9 +244,12 @@ fn a_sound_record_is_verified_with_every_balance() {
     assert_eq!(json["memorandum"]["signed_by"], serde_json::json!(["northwind", "halcyon"]));
 }
 
+/// What is said of it, and how it is made.
+type Forgery = (&'static str, fn(&mut Scene));
+
 #[test]
 fn an_allowed_act_that_lacks_what_its_kind_needs_is_found() {
-    let rows: [(&str, fn(&mut Scene)); 9] = [
+    let rows: [Forgery; 9] = [
         ("without the approval of anyone", |scene| scene.forge(ana(), add())),
         ("without the approval of halcyon", |scene| {
             let ticket = scene.waits(add());
