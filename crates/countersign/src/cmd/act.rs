@@ -37,7 +37,7 @@ pub(crate) fn run(act: Act) -> anyhow::Result<Said> {
     let place = &act.place;
     match act.verb {
         Verb::List => client::list(place, "/api/acts", |list| {
-            let columns = ["at", "act", "kind", "who", "about", "state", "charged"].map(|name| (name, name));
+            let columns = ["at", "id", "kind", "who", "about", "state", "charged"].map(|name| (name, name));
             table_of(list, &columns)
         }),
         Verb::Approve { id, signing } => approve(place, &id, &signing),
@@ -63,7 +63,7 @@ fn approve(place: &Place, id: &str, signing: &Signing) -> anyhow::Result<Said> {
 /// The waiting act as the server tells it.
 #[derive(Debug, Deserialize)]
 struct Waits {
-    act: String,
+    id: String,
     kind: String,
     digest: String,
     what: Option<Box<RawValue>>,
@@ -79,7 +79,7 @@ impl Waits {
         let answer = client.get("/api/status").await?;
         answer.json()?;
         let status: Status = serde_json::from_slice(&answer.body)?;
-        let found = status.waiting.into_iter().find(|waits| waits.act == id);
+        let found = status.waiting.into_iter().find(|waits| waits.id == id);
         found.with_context(|| format!("no act `{id}` waits for approval"))
     }
 
@@ -107,7 +107,7 @@ mod tests {
 
     fn waits(what: Option<&str>, digest: &str) -> Waits {
         let what = what.map(|what| RawValue::from_string(what.to_owned()).unwrap());
-        Waits { act: "a".to_owned(), kind: "key-revoke".to_owned(), digest: digest.to_owned(), what }
+        Waits { id: "a".to_owned(), kind: "key-revoke".to_owned(), digest: digest.to_owned(), what }
     }
 
     #[test]

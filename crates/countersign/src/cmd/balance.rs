@@ -2,7 +2,11 @@
 
 use super::client::{self, Place};
 use super::said::{Said, table_of};
+use super::verify::{self, At};
+use crate::http::report::Account;
+use anyhow::Context as _;
 use clap::Args;
+use serde_json::Value;
 
 /// Accounts and what is in them.
 #[derive(Debug, Args)]
@@ -12,14 +16,31 @@ pub(crate) struct Balance {
     /// Only this account.
     #[arg(long)]
     account: Option<String>,
+    /// As they stood after this entry, or at the end of this day or moment. Read from the folder's record, from its start.
+    #[arg(long, value_name = "INDEX|TIME", conflicts_with = "server")]
+    at: Option<At>,
 }
 
 /// Lists the accounts.
 pub(crate) fn run(balance: &Balance) -> anyhow::Result<Said> {
-    let path = match &balance.account {
-        Some(account) => format!("/api/balance?account={}", escaped(account)),
-        None => "/api/balance".to_owned(),
+    let Some(at) = balance.at else {
+        let path = match &balance.account {
+            Some(account) => format!("/api/balance?account={}", escaped(account)),
+            None => "/api/balance".to_owned(),
+        };
+        return client::list(&balance.place, &path, shown);
     };
+    let state = verify::state_at(&balance.place.dir, at)?;
+    let accounts = Account::of_name(&state, balance.account.as_deref());
+    let accounts = accounts.with_context(|| {
+        let name = balance.account.as_deref().unwrap_or_default();
+        format!("no account was named `{name}` then")
+    })?;
+    let list = serde_json::to_value(accounts)?;
+    Ok(Said::Done(if balance.place.json { list.to_string() } else { shown(&list) }))
+}
+
+fn shown(list: &Value) -> String {
     let columns = [
         ("account", "name"),
         ("available", "available"),
@@ -27,7 +48,7 @@ pub(crate) fn run(balance: &Balance) -> anyhow::Result<Said> {
         ("in", "posted_credits"),
         ("out", "posted_debits"),
     ];
-    client::list(&balance.place, &path, |list| table_of(list, &columns))
+    table_of(list, &columns)
 }
 
 /// Text within a query: everything but the plainest bytes in hexadecimal.

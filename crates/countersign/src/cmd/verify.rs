@@ -17,6 +17,7 @@ pub(crate) use gates::digest_of_change;
 use ledger::{Operation, Transfer};
 use partnership::State;
 use partnership::entry::{Body, Entry, Verdict};
+use partnership::ids::Timestamp;
 use record::note::Verifier;
 use record::store::directory::Directory;
 use record::store::frozen::Frozen;
@@ -84,10 +85,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 ///
 /// Errors: the first thing that does not hold, with its place.
 pub(crate) fn verify(dir: &Path, vkeys: Option<&Path>) -> anyhow::Result<Verified> {
-    let inner = dir.join("record");
-    let folder = if inner.is_dir() { inner } else { dir.to_owned() };
-    ensure!(folder.is_dir(), "`{}` is not a folder; name a partnership or its record", dir.display());
-    let store = Directory::new(folder);
+    let store = Directory::new(record_of(dir)?);
     let log = trusted(&store, vkeys)?;
     let origin = log.name().to_owned();
     let frozen = Frozen::take(&store, &origin, || std::thread::sleep(PAUSE))?;
@@ -98,6 +96,69 @@ pub(crate) fn verify(dir: &Path, vkeys: Option<&Path>) -> anyhow::Result<Verifie
     let verified = Verified { origin, audited, state, counts, keys_given: vkeys.is_some() };
     verified.agrees()?;
     Ok(verified)
+}
+
+/// A point of the record: after an entry, or at the end of a day or moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum At {
+    Index(u64),
+    Time(Timestamp),
+}
+
+impl std::str::FromStr for At {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(index) = text.parse() {
+            return Ok(Self::Index(index));
+        }
+        let day = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == 10);
+        let day =
+            day.and_then(|day| day.tomorrow().ok()).map(|next| Timestamp::start_of(next).plus_millis(-1));
+        day.or_else(|| text.parse().ok()).map(Self::Time).ok_or_else(|| {
+            "write an entry's index, a day (2027-01-31) or a moment (2027-01-31T12:00:00Z)".to_owned()
+        })
+    }
+}
+
+impl At {
+    fn includes(self, index: u64, at: Timestamp) -> bool {
+        match self {
+            Self::Index(last) => index <= last,
+            Self::Time(last) => at <= last,
+        }
+    }
+}
+
+/// What the entries up to `until` of the record of the partnership in `dir` add up to. Every byte of the record is looked at.
+///
+/// Errors: the first byte or entry that does not hold, or that there is no such entry.
+pub(crate) fn state_at(dir: &Path, until: At) -> anyhow::Result<State> {
+    let store = Directory::new(record_of(dir)?);
+    let log = trusted(&store, None)?;
+    let frozen = Frozen::take(&store, log.name(), || std::thread::sleep(PAUSE))?;
+    let mut state = State::new(office::library(&frozen)?);
+    let visit = |index: u64, envelope: &[u8], parties: &[u8]| {
+        let entry = Entry::decode(envelope, parties).map_err(|error| error.to_string())?;
+        let applied = if until.includes(index, entry.at) { state.apply(&entry, index) } else { Ok(()) };
+        applied.map_err(|error| error.to_string())
+    };
+    let entries = record::audit(&frozen, log.name(), &log, visit)?.entries;
+    match until {
+        At::Index(index) if index >= entries => {
+            bail!("entry {index} is not there yet: the record has {entries} entries, from 0")
+        }
+        At::Time(_) if state.entries() == 0 => bail!("the record had not begun then"),
+        _ => Ok(state),
+    }
+}
+
+/// The folder of the record of the partnership in `dir`, or `dir` itself where it is one.
+fn record_of(dir: &Path) -> anyhow::Result<PathBuf> {
+    let inner = dir.join("record");
+    let folder = if inner.is_dir() { inner } else { dir.to_owned() };
+    ensure!(folder.is_dir(), "`{}` is not a folder; name a partnership or its record", dir.display());
+    Ok(folder)
 }
 
 /// The fold, with every gate looked at before an entry is let in.

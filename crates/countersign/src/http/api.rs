@@ -73,14 +73,11 @@ async fn balance(
     Query(asked): Query<OfAccount>,
 ) -> Result<Json<Vec<Account>>, Problem> {
     may_read(&caller)?;
-    let all = office.clerk.ask(Account::all).await?;
-    let Some(name) = asked.account else { return Ok(Json(all)) };
-    let found: Vec<_> = all.into_iter().filter(|account| account.name == name).collect();
-    if found.is_empty() {
-        Err(Problem::not_found(format!("no account is named `{name}`")))
-    } else {
-        Ok(Json(found))
-    }
+    let name = asked.account.clone();
+    let found = office.clerk.ask(move |state| Account::of_name(state, name.as_deref())).await?;
+    let missing =
+        || Problem::not_found(format!("no account is named `{}`", asked.account.unwrap_or_default()));
+    found.map(Json).ok_or_else(missing)
 }
 
 async fn recent(

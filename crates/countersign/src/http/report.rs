@@ -82,7 +82,8 @@ pub(crate) struct Clause {
 /// An act that waits for approvals.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Wait {
-    pub(crate) act: String,
+    /// The act's id.
+    pub(crate) id: String,
     pub(crate) kind: &'static str,
     /// What an approval is signed over, in base64.
     pub(crate) digest: String,
@@ -107,7 +108,8 @@ pub(crate) struct Attestation {
 /// One act as a line.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Deed {
-    pub(crate) act: String,
+    /// The act's id.
+    pub(crate) id: String,
     pub(crate) at: String,
     pub(crate) index: u64,
     pub(crate) kind: &'static str,
@@ -160,7 +162,7 @@ impl Party {
 impl Deed {
     fn of(state: &State, line: &Line) -> Self {
         Self {
-            act: line.act.to_string(),
+            id: line.act.to_string(),
             at: line.at.to_string(),
             index: line.index,
             kind: line.kind,
@@ -205,7 +207,7 @@ fn standing(state: &State, clause: &memorandum::Clause) -> &'static str {
 /// The acts that wait for approvals, oldest first.
 pub(crate) fn waiting(state: &State) -> Vec<Wait> {
     let of = |(id, waiting): (&partnership::ids::ActId, &Waiting)| Wait {
-        act: id.to_string(),
+        id: id.to_string(),
         kind: waiting.act.deed.name(),
         digest: waiting.digest.to_string(),
         what: match &waiting.act.deed {

@@ -19,7 +19,7 @@ fn shown(status: &Value) -> String {
         field("digest")
     );
     for wait in status.get("waiting").and_then(Value::as_array).into_iter().flatten() {
-        let (kind, act, missing) = (cell(wait, "kind"), cell(wait, "act"), cell(wait, "missing"));
+        let (kind, act, missing) = (cell(wait, "kind"), cell(wait, "id"), cell(wait, "missing"));
         text.push_str(&format!("waits: {kind} {act}, missing {missing}\n"));
     }
     for one in status.get("attestations").and_then(Value::as_array).into_iter().flatten() {

@@ -81,7 +81,7 @@ impl Greeting {
             .report
             .waiting
             .iter()
-            .map(|wait| format!("{} {} waits for {}", wait.kind, wait.act, wait.missing.join(" and ")));
+            .map(|wait| format!("{} {} waits for {}", wait.kind, wait.id, wait.missing.join(" and ")));
         let all: Vec<String> = people
             .chain(attestations.map(|one| {
                 format!("{} is still to be attested by {}", one.clause, one.missing.join(" and "))

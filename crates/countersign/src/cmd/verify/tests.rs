@@ -1,6 +1,6 @@
 //! A record on a real disk, verified; then the same with an entry that no honest judge would have written.
 
-use super::{Verified, verify};
+use super::{At, Verified, state_at, verify};
 use partnership::act::{
     Act, Administer, Amend, Application, Approve, Attest, Deed, Digest, Draw, Infer, Key, Principal,
     approval_bytes, attestation_bytes,
@@ -242,6 +242,25 @@ fn a_sound_record_is_verified_with_every_balance() {
     assert!(text.contains("as served, not verified"), "{text}");
     assert_eq!(json["checkpoint_size"], json["entries"]);
     assert_eq!(json["memorandum"]["signed_by"], serde_json::json!(["northwind", "halcyon"]));
+}
+
+#[test]
+fn balances_are_those_of_the_entry_or_moment_asked_for() {
+    let mut scene = Scene::found();
+    let ticket = scene.waits(add());
+    scene.at = scene.at.plus_millis(86_400_000);
+    scene.approve(&ticket, 0);
+    scene.approve(&ticket, 1);
+    let (live, last) = (scene.partnership.state().digest(), scene.partnership.log().size() - 1);
+    scene.verify(None).unwrap();
+    let at = |text: &str| state_at(scene.folder.path(), text.parse().unwrap());
+    assert_eq!(at("0").unwrap().entries(), 1);
+    assert_eq!(at(&last.to_string()).unwrap().digest(), live);
+    assert_eq!(at("2026-11-24").unwrap().digest(), live);
+    assert_eq!(at("2026-11-23").unwrap().waiting().count(), 1, "it waits at the end of the first day");
+    assert_eq!(at("2026-11-23T02:59:59Z").unwrap_err().to_string(), "the record had not begun then");
+    assert!(at("1000").unwrap_err().to_string().starts_with("entry 1000 is not there yet"));
+    assert!("yesterday".parse::<At>().is_err());
 }
 
 /// What is said of it, and how it is made.

@@ -66,7 +66,7 @@ fn wait_item(wait: &Wait) -> Markup {
         li {
             strong { (wait.kind) } @if let Some(clause) = &wait.clause { " under " (clause) }
             " · still to approve: " strong { (wait.missing.join(", ")) }
-            div.quiet { code { (wait.act) } " since " (moment(&wait.since)) }
+            div.quiet { code { (wait.id) } " since " (moment(&wait.since)) }
         }
     }
 }

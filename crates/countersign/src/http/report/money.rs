@@ -51,6 +51,15 @@ impl Account {
             .collect()
     }
 
+    /// Every account, or the one of this name; none where there is none.
+    pub(crate) fn of_name(state: &State, name: Option<&str>) -> Option<Vec<Self>> {
+        let mut accounts = Self::all(state);
+        if let Some(name) = name {
+            accounts.retain(|account| account.name == name);
+        }
+        (name.is_none() || !accounts.is_empty()).then_some(accounts)
+    }
+
     fn of(state: &State, name: &str, asset: &AssetId, balance: &Balance) -> Self {
         let money = |amount: Amount| Money::of(state, amount, asset);
         Self {
