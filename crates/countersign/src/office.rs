@@ -4,7 +4,7 @@
 
 mod found;
 
-pub(crate) use found::library;
+pub(crate) use found::{document, library};
 
 use crate::clerk::{self, Clerk, Parts, Threads, Unavailable};
 use crate::clock::Clock;

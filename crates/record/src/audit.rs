@@ -60,20 +60,72 @@ pub fn audit<S: Store + ?Sized>(
     log_verifier: &Verifier,
     visit: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
 ) -> Result<Audited, Fault> {
-    if log_verifier.name() != origin {
-        return Err(fault("vkeys", format!("the key is of `{}`, not of `{origin}`", log_verifier.name())));
-    }
-    let names = Names::sort(store.list("")?)?;
-    let parties = check_vkeys(store, log_verifier)?;
-    let memoranda = check_memoranda(store, &names.memoranda)?;
-    let checkpoint = read_checkpoint(store, log_verifier)?;
+    let ground = Ground::read(store, origin, log_verifier)?;
     let survey = Survey::take::<_, Fault>(store, origin)?;
-    check_journal(&survey, checkpoint.as_ref().map_or(0, |head| head.size))?;
-    let (files, leftovers) = (names.files, names.leftovers);
-    let mut pass = Pass::new(store, checkpoint.as_ref(), names.tiles, visit);
-    pass.run(origin, &survey)?;
-    let root = pass.frontier.root();
-    Ok(Audited { entries: survey.size, checkpoint, root, parties, memoranda, files, leftovers })
+    check_journal(&survey, ground.published())?;
+    ground.pass(store, visit, |pass| pass.run(origin, &survey))
+}
+
+/// As [`audit`], of a record as it is published: without a journal, and so up to the checkpoint.
+///
+/// # Errors
+/// As [`audit`]; and where nothing is published yet.
+pub fn audit_published<S: Store + ?Sized>(
+    store: &S,
+    origin: &str,
+    log_verifier: &Verifier,
+    visit: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
+) -> Result<Audited, Fault> {
+    let ground = Ground::read(store, origin, log_verifier)?;
+    let size = ground.published();
+    if size == 0 {
+        return Err(fault(CHECKPOINT, "it is missing: nothing is published yet"));
+    }
+    ground.pass(store, visit, |pass| pass.run_published(size))
+}
+
+/// What is checked before the entries.
+struct Ground {
+    names: Names,
+    parties: Vec<Verifier>,
+    memoranda: Vec<Hash>,
+    checkpoint: Option<Checkpoint>,
+}
+
+impl Ground {
+    fn read<S: Store + ?Sized>(store: &S, origin: &str, log: &Verifier) -> Result<Self, Fault> {
+        if log.name() != origin {
+            return Err(fault("vkeys", format!("the key is of `{}`, not of `{origin}`", log.name())));
+        }
+        let names = Names::sort(store.list("")?)?;
+        let parties = check_vkeys(store, log)?;
+        let memoranda = check_memoranda(store, &names.memoranda)?;
+        let checkpoint = read_checkpoint(store, log)?;
+        Ok(Self { names, parties, memoranda, checkpoint })
+    }
+
+    fn published(&self) -> u64 {
+        self.checkpoint.as_ref().map_or(0, |head| head.size)
+    }
+
+    /// Runs a pass over the entries, and puts together what was seen.
+    fn pass<S, V>(
+        self,
+        store: &S,
+        visit: V,
+        run: impl FnOnce(&mut Pass<'_, S, V>) -> Result<(), Fault>,
+    ) -> Result<Audited, Fault>
+    where
+        S: Store + ?Sized,
+        V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
+    {
+        let Self { names, parties, memoranda, checkpoint } = self;
+        let (files, leftovers) = (names.files, names.leftovers);
+        let mut pass = Pass::new(store, checkpoint.as_ref(), names.tiles, visit);
+        run(&mut pass)?;
+        let (entries, root) = (pass.frontier.size(), pass.frontier.root());
+        Ok(Audited { checkpoint, entries, root, parties, memoranda, files, leftovers })
+    }
 }
 
 impl From<StoreError> for Fault {
@@ -221,12 +273,9 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
         Self { store, head, tiles, visit, frontier, edge, entries: Vec::new(), parties: Vec::new(), source }
     }
 
+    /// All entries: those before the journal from the bundles, the others from the journal.
     fn run(&mut self, origin: &str, survey: &Survey) -> Result<(), Fault> {
-        self.check_head()?;
-        for index in 0..survey.first.unwrap_or(0) {
-            let (envelope, parties) = self.published(index)?;
-            self.entry(&envelope, &parties)?;
-        }
+        self.take_published(survey.first.unwrap_or(0))?;
         let store = self.store;
         survey.walk(store, origin, |frame, segment| match frame {
             Frame::Entry { index, envelope, parties } => self.journalled(index, envelope, parties, segment),
@@ -236,6 +285,26 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
             }
             Frame::Trailer(_) => Ok(()),
         })?;
+        self.finish()
+    }
+
+    /// The first `size` entries, from the bundles.
+    fn run_published(&mut self, size: u64) -> Result<(), Fault> {
+        self.take_published(size)?;
+        self.finish()
+    }
+
+    fn take_published(&mut self, size: u64) -> Result<(), Fault> {
+        self.check_head()?;
+        for index in 0..size {
+            let (envelope, parties) = self.published(index)?;
+            self.entry(&envelope, &parties)?;
+        }
+        Ok(())
+    }
+
+    /// The right edge; then every file must have been accounted for.
+    fn finish(&mut self) -> Result<(), Fault> {
         self.check_edge()?;
         match self.tiles.first_key_value() {
             Some(((kind, number), widths)) => {

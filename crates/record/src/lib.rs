@@ -25,7 +25,7 @@ pub mod proof;
 pub mod store;
 pub mod tile;
 
-pub use audit::{Audited, Fault, audit};
+pub use audit::{Audited, Fault, audit, audit_published};
 pub use checkpoint::Checkpoint;
 pub use envelope::Envelope;
 pub use hash::Hash;

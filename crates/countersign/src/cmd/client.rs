@@ -21,7 +21,7 @@ use std::sync::Arc;
 use tower_service::Service as _;
 
 /// Where a command finds its partnership, and how it answers.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Place {
     /// The partnership's folder.
     #[arg(long, default_value = "partnership", global = true)]
@@ -162,7 +162,10 @@ pub(crate) fn plain(answer: &Value) -> String {
 }
 
 impl Client {
-    async fn reach(place: &Place) -> anyhow::Result<Self> {
+    /// Finds the way to the partnership at `place`.
+    ///
+    /// Errors: where its folder cannot be opened. A server is first asked when something is asked of it.
+    pub(crate) async fn reach(place: &Place) -> anyhow::Result<Self> {
         let person = config::variable("USER").unwrap_or_else(|| "operator".to_owned());
         let socket = place.dir.join("socket");
         let way = match &place.server {

@@ -1,9 +1,10 @@
-//! `countersign verify DIR`: replays a record from nothing, accounts for every byte, and adds every balance up again.
+//! `countersign verify DIR|URL`: replays a record from nothing, accounts for every byte, and adds every balance up again.
 //!
 //! Not here: policies and prices. What a clause decided is taken from the entry; that it reserved, moved and settled within the
 //! books, and with the signatures that its kind of act needs, is checked. Nothing is written.
 
 mod gates;
+mod served;
 mod shown;
 #[cfg(test)]
 mod tests;
@@ -16,13 +17,15 @@ use gates::Gates;
 pub(crate) use gates::digest_of_change;
 use ledger::{Operation, Transfer};
 use partnership::State;
+use partnership::act::{Deed, Digest};
 use partnership::entry::{Body, Entry, Verdict};
 use partnership::ids::Timestamp;
 use record::note::Verifier;
 use record::store::directory::Directory;
 use record::store::frozen::Frozen;
-use record::{Audited, Fault, Store as _};
+use record::{Audited, Fault, Store};
 use serde_json::json;
+use served::Served;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,9 +33,9 @@ use std::time::Duration;
 /// Verifies a record.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// The partnership's folder, or the folder of a record alone.
-    #[arg(default_value = "partnership")]
-    dir: PathBuf,
+    /// The partnership's folder, the folder of a record alone, or the address of a server (then up to its checkpoint).
+    #[arg(default_value = "partnership", value_name = "DIR|URL")]
+    place: String,
     /// The public keys to trust: a file with one key a line, the log's first.
     #[arg(long)]
     vkeys: Option<PathBuf>,
@@ -43,7 +46,12 @@ pub(crate) struct Verify {
 
 /// Verifies, and says what was checked or what does not hold.
 pub(crate) fn run(asked: &Verify) -> anyhow::Result<Said> {
-    let verified = verify(&asked.dir, asked.vkeys.as_deref());
+    let vkeys = asked.vkeys.as_deref();
+    let verified = if asked.place.starts_with("http://") || asked.place.starts_with("https://") {
+        verify_served(&asked.place, vkeys)
+    } else {
+        verify(Path::new(&asked.place), vkeys)
+    };
     Ok(match verified {
         Ok(verified) if asked.json => Said::Done(verified.json().to_string()),
         Ok(verified) => Said::Done(verified.text()),
@@ -87,15 +95,21 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(crate) fn verify(dir: &Path, vkeys: Option<&Path>) -> anyhow::Result<Verified> {
     let store = Directory::new(record_of(dir)?);
     let log = trusted(&store, vkeys)?;
-    let origin = log.name().to_owned();
-    let frozen = Frozen::take(&store, &origin, || std::thread::sleep(PAUSE))?;
-    let mut pass = Pass { state: State::new(office::library(&frozen)?), counts: Counts::default() };
-    let visit = |index: u64, envelope: &[u8], parties: &[u8]| pass.entry(index, envelope, parties);
-    let audited = record::audit(&frozen, &origin, &log, visit)?;
-    let Pass { state, counts } = pass;
-    let verified = Verified { origin, audited, state, counts, keys_given: vkeys.is_some() };
-    verified.agrees()?;
-    Ok(verified)
+    let frozen = Frozen::take(&store, log.name(), || std::thread::sleep(PAUSE))?;
+    let mut pass = Pass::over(&frozen);
+    let audited = record::audit(&frozen, log.name(), &log, pass.visitor())?;
+    pass.verified(audited, &log, vkeys.is_some())
+}
+
+/// Verifies the record that a server serves, up to its checkpoint. `vkeys` as for [`verify`].
+///
+/// Errors: the first thing that does not hold, with its place; or the server does not answer, or keeps the parties' part back.
+fn verify_served(url: &str, vkeys: Option<&Path>) -> anyhow::Result<Verified> {
+    let served = Served::open(url)?;
+    let log = trusted(&served, vkeys)?;
+    let mut pass = Pass::over(&served);
+    let audited = record::audit_published(&served, log.name(), &log, pass.visitor())?;
+    pass.verified(audited, &log, vkeys.is_some())
 }
 
 /// A point of the record: after an entry, or at the end of a day or moment.
@@ -161,19 +175,54 @@ fn record_of(dir: &Path) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// The fold, with every gate looked at before an entry is let in.
-struct Pass {
+/// The fold, with every gate looked at before an entry is let in. Documents are read when an entry first names them.
+struct Pass<'a, S> {
+    store: &'a S,
     state: State,
     counts: Counts,
 }
 
-impl Pass {
+impl<'a, S: Store> Pass<'a, S> {
+    fn over(store: &'a S) -> Self {
+        Self { store, state: State::new([]), counts: Counts::default() }
+    }
+
+    /// What an audit hands each entry to.
+    fn visitor(&mut self) -> impl FnMut(u64, &[u8], &[u8]) -> Result<(), String> {
+        |index, envelope, parties| self.entry(index, envelope, parties)
+    }
+
     fn entry(&mut self, index: u64, envelope: &[u8], parties: &[u8]) -> Result<(), String> {
         let entry = Entry::decode(envelope, parties).map_err(|error| error.to_string())?;
+        if let Some(digest) = document_of(&entry.body)
+            && self.state.document(&digest).is_none()
+        {
+            let terms = office::document(self.store, &digest).map_err(|error| format!("{error:#}"))?;
+            self.state.know(terms);
+        }
         Gates::of(&self.state).check(&entry).map_err(|error| error.to_string())?;
         self.state.apply(&entry, index).map_err(|error| error.to_string())?;
         self.counts.add(&entry.body);
         Ok(())
+    }
+
+    fn verified(self, audited: Audited, log: &Verifier, keys_given: bool) -> anyhow::Result<Verified> {
+        let Self { state, counts, .. } = self;
+        let verified = Verified { origin: log.name().to_owned(), audited, state, counts, keys_given };
+        verified.agrees()?;
+        Ok(verified)
+    }
+}
+
+/// The version of the memorandum that an entry names.
+fn document_of(body: &Body) -> Option<Digest> {
+    match body {
+        Body::Genesis(genesis) => Some(genesis.memorandum),
+        Body::Decided(decided) => match &decided.act.deed {
+            Deed::Amend(amend) if !matches!(decided.verdict, Verdict::Deny { .. }) => Some(amend.digest),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -229,10 +278,8 @@ impl Verified {
 }
 
 /// The log's key, from the file that the caller trusts or else from the record.
-fn trusted(store: &Directory, vkeys: Option<&Path>) -> anyhow::Result<Verifier> {
-    let served = store
-        .read("vkeys")?
-        .with_context(|| format!("`{}` holds no record: it has no file `vkeys`", store.root().display()))?;
+fn trusted(store: &impl Store, vkeys: Option<&Path>) -> anyhow::Result<Verifier> {
+    let served = store.read("vkeys")?.context("there is no record here: it has no file `vkeys`")?;
     let served = String::from_utf8(served).map_err(|_| fault("vkeys", "it is not utf-8"))?;
     if let Some(path) = vkeys {
         let given = std::fs::read_to_string(path)

@@ -63,7 +63,24 @@ pub(super) fn prepare(dir: &Path, store: &Directory, log: &Verifier) -> anyhow::
 ///
 /// Errors: a file that is no memorandum, or whose name is not its digest.
 pub(crate) fn library(store: &impl Store) -> anyhow::Result<Vec<Terms>> {
-    store.list("memorandum")?.iter().map(|path| document(store, path)).collect()
+    let digest = |path: &String| path.strip_prefix("memorandum/").and_then(Digest::from_hex);
+    let paths = store.list("memorandum")?;
+    paths.iter().filter_map(digest).map(|digest| document(store, &digest)).collect()
+}
+
+/// The version of the memorandum that has this digest.
+///
+/// Errors: it is not there, is no memorandum, or has another digest.
+pub(crate) fn document(store: &impl Store, digest: &Digest) -> anyhow::Result<Terms> {
+    let path = format!("memorandum/{}", digest.hex());
+    let bytes = store.read(&path)?.with_context(|| format!("{path}: it is missing"))?;
+    let text = String::from_utf8(bytes).map_err(|_| anyhow!("{path}: it is not utf-8"))?;
+    let terms = Terms::read(&text).map_err(|faults| {
+        let first = faults.first().map(|fault| fault.message.clone()).unwrap_or_default();
+        anyhow!("{path}: it is no sound memorandum: {first}")
+    })?;
+    ensure!(terms.digest() == *digest, "{path}: its name is not its digest");
+    Ok(terms)
 }
 
 fn read(dir: &Path) -> anyhow::Result<Terms> {
@@ -108,16 +125,4 @@ fn signed(
     );
     let of_this = signatures.signatures.into_iter().filter(|one| one.digest == memorandum.digest);
     Ok(of_this.map(|one| (one.party, base64(&one.signature))).collect())
-}
-
-fn document(store: &impl Store, path: &str) -> anyhow::Result<Terms> {
-    let bytes = store.read(path)?.with_context(|| format!("{path}: it is gone"))?;
-    let text = String::from_utf8(bytes).map_err(|_| anyhow!("{path}: it is not utf-8"))?;
-    let terms = Terms::read(&text).map_err(|faults| {
-        let first = faults.first().map(|fault| fault.message.clone()).unwrap_or_default();
-        anyhow!("{path}: it is no sound memorandum: {first}")
-    })?;
-    let named = path.strip_prefix("memorandum/").and_then(Digest::from_hex);
-    ensure!(named == Some(terms.digest()), "{path}: its name is not its digest");
-    Ok(terms)
 }

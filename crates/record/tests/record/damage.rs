@@ -50,6 +50,29 @@ pub(crate) fn each_flip(store: &Memory, mut flipped_at: impl FnMut(&str)) {
     }
 }
 
+/// The record as it is served: without its journal, up to the checkpoint.
+fn served() -> Memory {
+    let (whole, served) = (record(), Memory::new());
+    for (path, bytes) in whole.snapshot() {
+        if !path.starts_with("journal/") {
+            served.create(&path, &bytes).unwrap();
+        }
+    }
+    served
+}
+
+#[test]
+fn a_published_record_is_audited_without_its_journal() {
+    let served = served();
+    let visit = |_, _: &[u8], _: &[u8]| Ok(());
+    let audited = record::audit_published(&served, ORIGIN, &verifier(), visit).unwrap();
+    let head = audited.checkpoint.unwrap();
+    assert_eq!((audited.entries, audited.root), (head.size, head.root));
+    each_flip(&served, |case| {
+        record::audit_published(&served, ORIGIN, &verifier(), visit).expect_err(case);
+    });
+}
+
 #[test]
 #[ignore = "minutes: flips a bit of each byte of each file; the sampled test above runs always"]
 fn one_flipped_bit_at_each_byte_of_each_file_is_found() {

@@ -1,0 +1,132 @@
+//! A record that is read over HTTP, as C2SP tlog-tiles serves it: checkpoint, tiles, bundles, and the documents that entries name.
+//!
+//! Not a mirror: each file is asked for when it is read, and nothing is kept but the checkpoint with its partial tiles, which a
+//! newer checkpoint would take away.
+
+use crate::cmd::client::{Client, Place};
+use anyhow::{Context as _, bail};
+use http::StatusCode;
+use record::tile::{TilePath, WIDTH, changed, partials};
+use record::{Checkpoint, Store, StoreError, note};
+use std::collections::BTreeMap;
+use tokio::runtime::Runtime;
+
+/// How often one begins again because a newer checkpoint came.
+const TRIES: u32 = 20;
+
+/// The record of a server, as it was at one checkpoint.
+pub(super) struct Served {
+    runtime: Runtime,
+    client: Client,
+    /// What is kept, by path.
+    kept: BTreeMap<String, Vec<u8>>,
+    size: u64,
+}
+
+impl Served {
+    /// The record that the server at `url` serves; the address may end in `/record`.
+    ///
+    /// Errors: where the server does not answer, or has no checkpoint.
+    pub(super) fn open(url: &str) -> anyhow::Result<Self> {
+        let url = url.trim_end_matches('/').trim_end_matches("/record").to_owned();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let place = Place { server: Some(url), ..Place::default() };
+        let client = runtime.block_on(Client::reach(&place))?;
+        let mut served = Self { runtime, client, kept: BTreeMap::new(), size: 0 };
+        for _ in 0..TRIES {
+            if served.keep()? {
+                return Ok(served);
+            }
+        }
+        bail!("the record grows faster than its edge can be read; try again")
+    }
+
+    /// Takes the checkpoint and its partial tiles; false where a newer one has taken some of them away.
+    fn keep(&mut self) -> anyhow::Result<bool> {
+        let checkpoint = self.get("checkpoint")?.context("the server has no checkpoint yet")?;
+        let text = note::split(&checkpoint).map(|(text, _)| text.to_owned());
+        self.size = text.ok().and_then(|text| Checkpoint::parse(&text).ok()).map_or(0, |head| head.size);
+        self.kept = BTreeMap::from([("checkpoint".to_owned(), checkpoint)]);
+        for tile in partials(self.size) {
+            let Some(bytes) = self.get(&tile.path())? else { return Ok(false) };
+            self.kept.insert(tile.path(), bytes);
+        }
+        Ok(true)
+    }
+
+    /// A file of the record; none where there is none.
+    fn get(&self, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        let answer = self.runtime.block_on(self.client.get(&format!("/record/{path}")))?;
+        match answer.status {
+            StatusCode::OK => Ok(Some(answer.body.to_vec())),
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => {
+                answer.json()?;
+                bail!("`{path}` was answered with {}", answer.status)
+            }
+        }
+    }
+}
+
+impl Store for Served {
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(bytes) = self.kept.get(path) {
+            return Ok(Some(bytes.clone()));
+        }
+        let failed = |error: anyhow::Error| StoreError::Io {
+            path: path.to_owned(),
+            source: std::io::Error::other(format!("{error:#}")),
+        };
+        self.get(path).map_err(failed)
+    }
+
+    /// The files that a record of this size has; memoranda are read by the names that entries give them.
+    fn list(&self, directory: &str) -> Result<Vec<String>, StoreError> {
+        let full = changed(0, self.size).into_iter().filter(|tile| u64::from(tile.width) == WIDTH);
+        let mut paths: Vec<String> = full.map(|tile: TilePath| tile.path()).collect();
+        paths.extend(self.kept.keys().cloned());
+        paths.retain(|path| directory.is_empty() || path.starts_with(&format!("{directory}/")));
+        paths.sort_unstable();
+        Ok(paths)
+    }
+
+    fn create(&self, path: &str, _: &[u8]) -> Result<(), StoreError> {
+        read_only(path)
+    }
+
+    fn replace(&self, path: &str, _: &[u8]) -> Result<(), StoreError> {
+        read_only(path)
+    }
+
+    fn remove(&self, path: &str) -> Result<(), StoreError> {
+        read_only(path)
+    }
+
+    fn segment_create(&self, _: u32, _: u32) -> Result<(), StoreError> {
+        read_only("journal")
+    }
+
+    fn segment_write(&self, _: u32, _: u32, _: &[u8]) -> Result<(), StoreError> {
+        read_only("journal")
+    }
+
+    fn segment_sync(&self, _: u32) -> Result<(), StoreError> {
+        read_only("journal")
+    }
+
+    fn segment_read(&self, _: u32) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    fn segment_remove(&self, _: u32) -> Result<(), StoreError> {
+        read_only("journal")
+    }
+
+    fn segments(&self) -> Result<Vec<u32>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+fn read_only(path: &str) -> Result<(), StoreError> {
+    Err(StoreError::ReadOnly { path: path.to_owned() })
+}
