@@ -194,5 +194,5 @@ fn a_record_is_verified_while_it_grows() {
     let said = outputs.iter().map(|output| serde_json::from_str(&done(output)).unwrap());
     let entries: Vec<_> = said.map(|said: serde_json::Value| said["entries"].as_u64().unwrap()).collect();
     assert!(entries[0] < entries[2] && entries[2] < entries[4], "the folder: {entries:?}");
-    assert!(entries[1] < entries[3] && entries[3] <= entries[4], "as served: {entries:?}");
+    assert!(entries[1] <= entries[3] && entries[3] <= entries[4], "as served: {entries:?}");
 }
