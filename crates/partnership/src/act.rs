@@ -339,10 +339,20 @@ pub fn approval_bytes(digest: &Digest) -> Vec<u8> {
     [b"countersign/approval/v1\0".as_slice(), &digest.0].concat()
 }
 
-/// What a party signs to attest a milestone of `clause` by the evidence with this digest.
+/// What a party signs to attest a milestone of `clause`, as the version of the memorandum in force states it, by the evidence
+/// with this digest. Good for one partnership and one version.
 #[must_use]
-pub fn attestation_bytes(clause: &ClauseId, evidence: &Digest) -> Vec<u8> {
-    [b"countersign/attestation/v1\0".as_slice(), clause.as_str().as_bytes(), b"\0", &evidence.0].concat()
+pub fn attestation_bytes(origin: &str, memorandum: &Digest, clause: &ClauseId, evidence: &Digest) -> Vec<u8> {
+    let domain = b"countersign/attestation/v1\0".as_slice();
+    [domain, origin.as_bytes(), b"\0", &memorandum.0, clause.as_str().as_bytes(), b"\0", &evidence.0].concat()
+}
+
+/// The digest of the exact change that the waiting act `id` would make: of the partnership's origin, the act's id and kind, and
+/// `what` as the record writes it. So an approval is good for one act and no other, however alike.
+#[must_use]
+pub fn change_digest(origin: &str, id: &str, kind: &str, what: &[u8]) -> Digest {
+    let head = format!("countersign/act/v1\0{origin}\0{id}\0{kind}\0");
+    Digest(record::hash::sha256_of(&[head.as_bytes(), what]))
 }
 
 impl fmt::Display for Digest {

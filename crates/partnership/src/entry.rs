@@ -6,7 +6,7 @@
 mod text;
 mod wire;
 
-use crate::act::{Act, Attempt, Digest, Ended, Usage, text as integer};
+use crate::act::{Act, Attempt, Deed, Digest, Ended, Principal, Usage, text as integer};
 use crate::decision::{Deviation, RefusalCode};
 use crate::ids::{ActId, ClauseId, KeyId, PartyId, Timestamp};
 use ledger::{Amount, AssetId, Transfer};
@@ -198,6 +198,15 @@ pub enum EntryError {
     /// The text parses, but is not written as the format writes it.
     #[error("a `{0}` entry is not in the format's one spelling")]
     NotCanonical(String),
+}
+
+/// The most that an act may add to its entry: its own fields and who proposes it. Units: bytes. An entry has room for 61,440.
+pub const ACT_BYTES_MAX: usize = 16_384;
+
+/// Whether an act that somebody proposes is short enough for an entry. One that is not must not be proposed.
+#[must_use]
+pub fn is_recordable(principal: &Principal, deed: &Deed) -> bool {
+    wire::act_bytes(principal, deed) <= ACT_BYTES_MAX
 }
 
 impl Entry {

@@ -126,14 +126,22 @@ impl FromStr for ActId {
 }
 
 /// A moment of the record's time. Units: milliseconds since 1970-01-01T00:00:00Z; never goes back within a record.
+///
+/// Range: the years 1970 to 9999, which are the ones that the record's form of a time has room for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment this many milliseconds after 1970.
+    /// The moment this many milliseconds after 1970; the nearest one there is, where that lies beyond the range.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
-        Self(millis)
+        if millis < 0 {
+            Self(0)
+        } else if millis > LAST_MS {
+            Self(LAST_MS)
+        } else {
+            Self(millis)
+        }
     }
 
     /// Milliseconds after 1970.
@@ -145,7 +153,7 @@ impl Timestamp {
     /// This moment and so many milliseconds; stops at the end of time.
     #[must_use]
     pub const fn plus_millis(self, millis: i64) -> Self {
-        Self(self.0.saturating_add(millis))
+        Self::from_millis(self.0.saturating_add(millis))
     }
 
     /// The date in UTC.
@@ -166,7 +174,7 @@ impl Timestamp {
     pub fn start_of(date: jiff::civil::Date) -> Self {
         date.at(0, 0, 0, 0)
             .to_zoned(jiff::tz::TimeZone::UTC)
-            .map_or(Self(i64::MAX), |zoned| Self(zoned.timestamp().as_millisecond()))
+            .map_or(Self(LAST_MS), |zoned| Self::from_millis(zoned.timestamp().as_millisecond()))
     }
 
     fn civil(self) -> jiff::civil::DateTime {
@@ -205,6 +213,13 @@ impl FromStr for Timestamp {
     type Err = jiff::Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<jiff::Timestamp>().map(|at| Self(at.as_millisecond()))
+        let millis = text.parse::<jiff::Timestamp>()?.as_millisecond();
+        if (0..=LAST_MS).contains(&millis) {
+            return Ok(Self(millis));
+        }
+        Err(jiff::Error::from_args(format_args!("`{text}` lies outside the years 1970 to 9999")))
     }
 }
+
+/// The last millisecond of the year 9999.
+const LAST_MS: i64 = 253_402_300_799_999;

@@ -35,6 +35,15 @@ pub enum RegistryError {
     /// Not a name.
     #[error("`{0}` is not a name: use lower-case letters, digits and hyphens, 64 at most")]
     Name(String),
+    /// A text is longer than an entry should carry.
+    #[error("{0} has more than {1} bytes; say it shorter")]
+    Long(&'static str, usize),
+    /// A budget that cannot be counted with.
+    #[error("a budget is more than nothing and less than {BUDGET_MINOR_MAX} minor units")]
+    Budget,
+    /// A moment that has no place in the record.
+    #[error("a key expires after 1970 began and before 9999 ends")]
+    Expires,
     /// The model is not suspended.
     #[error("model `{0}` is in service")]
     NotSuspended(ModelId),
@@ -53,10 +62,7 @@ impl Registry {
             Administer::KeyNew(key) if self.keys.contains_key(&key.id) => {
                 Err(RegistryError::KeyExists(key.id.clone()))
             }
-            Administer::KeyNew(key) => self
-                .application(&key.application)
-                .map(drop)
-                .ok_or_else(|| RegistryError::NoApplication(key.application.clone())),
+            Administer::KeyNew(key) => self.check_key(key),
             Administer::KeyRevoke { id } => {
                 self.keys.get(id).map(drop).ok_or_else(|| RegistryError::NoKey(id.clone()))
             }
@@ -139,6 +145,20 @@ impl Registry {
         self.applications.get(&key.application).map(|application| (key, application))
     }
 
+    fn check_key(&self, key: &Key) -> Result<(), RegistryError> {
+        if self.application(&key.application).is_none() {
+            return Err(RegistryError::NoApplication(key.application.clone()));
+        }
+        let amount = key.budget.as_ref().map_or(1, |budget| budget.amount);
+        if !(1..BUDGET_MINOR_MAX).contains(&amount) {
+            return Err(RegistryError::Budget);
+        }
+        if key.expires == Some(Timestamp::default()) {
+            return Err(RegistryError::Expires);
+        }
+        Ok(())
+    }
+
     fn check_application(&self, application: &Application) -> Result<(), RegistryError> {
         let name = application.name.as_str();
         if name.is_empty()
@@ -150,9 +170,23 @@ impl Registry {
         if self.applications.contains_key(&application.name) {
             return Err(RegistryError::ApplicationExists(application.name.clone()));
         }
+        for (what, text, bytes_max) in [
+            ("the purpose", &application.purpose, PURPOSE_BYTES_MAX),
+            ("the market", &application.market, MARKET_BYTES_MAX),
+        ] {
+            if text.len() > bytes_max {
+                return Err(RegistryError::Long(what, bytes_max));
+            }
+        }
         match application.audience.as_str() {
             "consumer" | "business" => Ok(()),
             other => Err(RegistryError::Audience(other.to_owned())),
         }
     }
 }
+
+/// The purpose of an application stands in each of its calls' entries.
+const PURPOSE_BYTES_MAX: usize = 512;
+const MARKET_BYTES_MAX: usize = 64;
+/// A budget's bound: a billion billion of an asset with six decimals. Any number of them can be added up.
+const BUDGET_MINOR_MAX: i128 = 1_000_000_000_000_000_000_000_000;

@@ -40,6 +40,8 @@ pub struct State {
     pub(crate) epoch: u64,
     pub(crate) signed: Vec<Signed>,
     pub(crate) digested: u64,
+    /// An act whose settlement must be the next entry.
+    pub(crate) at_once: Option<ActId>,
 }
 
 /// An allowed act that is not settled yet.
@@ -158,6 +160,9 @@ pub enum ReplayError {
     /// Something settled that was not open, or twice.
     #[error("act `{0}` is settled but was not open")]
     NotOpen(ActId),
+    /// An act that is done at once is not settled by the next entry.
+    #[error("act `{0}` is done at once, and another entry stands between its decision and its settlement")]
+    Interrupted(ActId),
     /// Something decided twice.
     #[error("act `{0}` is decided twice")]
     DecidedTwice(ActId),
@@ -178,6 +183,12 @@ pub enum ReplayError {
     /// A signature of the memorandum that founds the record does not verify.
     #[error("the signature of `{0}` under the memorandum does not verify")]
     BadSignature(PartyId),
+    /// The record begins before the memorandum is in force.
+    #[error("the memorandum is in force from {0} on, and not before")]
+    NotYet(String),
+    /// An approval of something else than what waits, or by a party that was not asked.
+    #[error("act `{0}` approves what does not wait for it")]
+    Misplaced(ActId),
     /// Fewer parties than the memorandum asks for have signed it.
     #[error("the memorandum is signed by {given} of its parties and asks for {asked}")]
     Unsigned {
@@ -212,6 +223,7 @@ impl State {
             epoch: 0,
             signed: Vec::new(),
             digested: 0,
+            at_once: None,
         }
     }
 

@@ -7,8 +7,9 @@ use crate::governance::policy::Policies;
 use crate::ids::{ClauseId, PartyId};
 use crate::investment::tariff::Tariff;
 use crate::memorandum::{
-    CashTranche, Clause, ComputeCredit, Diagnostic, Kind, Memorandum, Requirement, Service, Term,
+    Amendment, CashTranche, Clause, ComputeCredit, Diagnostic, Kind, Memorandum, Requirement, Service, Term,
 };
+use jiff::Span;
 use jiff::civil::Date;
 
 /// A memorandum made ready to judge by.
@@ -64,29 +65,22 @@ impl Terms {
         &self.memorandum.header.operator().id
     }
 
-    /// The service that offers `model` to `party`, the first in the order of the document.
+    /// The service that offers `model` to `party`: a binding one before one that is not, then the first in the document.
     #[must_use]
     pub fn service(&self, party: &PartyId, model: &str) -> Option<(&Clause, &Service)> {
-        self.clauses().find_map(|clause| match &clause.kind {
+        let offers = self.clauses().filter_map(|clause| match &clause.kind {
             Kind::Service(service) if service.covers(model) && service.to.contains(party) => {
                 Some((clause, service))
             }
             _ => None,
-        })
+        });
+        offers.min_by_key(|(clause, _)| !clause.force.is_binding())
     }
 
-    /// The price of `model` on `date`: of the rate cards that cover it, the one that began last.
+    /// The price of `model` on `date`; see [`Tariff::on`].
     #[must_use]
     pub fn tariff(&self, model: &str, date: Date) -> Option<Tariff> {
-        self.clauses()
-            .filter_map(|clause| match &clause.kind {
-                Kind::RateCard(card) if card.covers(model) && card.from <= date => {
-                    Some((card.from, clause, card))
-                }
-                _ => None,
-            })
-            .max_by_key(|(from, _, _)| *from)
-            .map(|(_, clause, card)| Tariff::of(clause, card))
+        Tariff::on(&self.memorandum, model, date)
     }
 
     /// The grants of compute credit, in the order of the document.
@@ -123,15 +117,48 @@ impl Terms {
         })
     }
 
-    /// Who must approve an amendment, and the clause that says so; every party where no clause does.
+    /// Who must approve an act of this kind, with the first binding clause that says so: all whom any of them names, in the
+    /// order of the document. Nobody where no binding clause does.
+    #[must_use]
+    pub fn approvers<'a>(&'a self, act: &'a str) -> (Option<&'a ClauseId>, Vec<PartyId>) {
+        let mut first = None;
+        let mut by: Vec<PartyId> = Vec::new();
+        for (clause, requirement) in self.requirements(act).filter(|(clause, _)| clause.force.is_binding()) {
+            first = first.or(Some(&clause.id));
+            add_new(&mut by, &requirement.approved_by);
+        }
+        (first, by)
+    }
+
+    /// Who must approve an amendment, and the clause that says so; every party where no clause does. What a `requirement` on
+    /// amendments asks for comes on top.
     #[must_use]
     pub fn amenders(&self) -> (Option<&ClauseId>, Vec<PartyId>) {
-        let clause = self.clauses().find_map(|clause| match &clause.kind {
-            Kind::Amendment(amendment) => Some((Some(&clause.id), amendment.approved_by.clone())),
-            _ => None,
-        });
-        clause.unwrap_or_else(|| {
+        let agreed =
+            self.amendment().map(|(clause, amendment)| (Some(&clause.id), amendment.approved_by.clone()));
+        let (clause, mut by) = agreed.unwrap_or_else(|| {
             (None, self.memorandum.header.parties.iter().map(|party| party.id.clone()).collect())
+        });
+        let (required, more) = self.approvers("amend");
+        add_new(&mut by, &more);
+        (clause.or(required), by)
+    }
+
+    /// The first day on which an amendment approved on `approved` may come into force: after the notice agreed for it.
+    #[must_use]
+    pub fn after_notice(&self, approved: Date) -> Date {
+        let notice =
+            self.amendment().and_then(|(_, amendment)| amendment.notice.as_deref()?.parse::<Span>().ok());
+        notice.map_or(approved, |notice| approved.saturating_add(notice))
+    }
+
+    /// Whether a clause has ended with the memorandum: its binding term is over on `date`, and it is not among those that survive.
+    #[must_use]
+    pub fn has_ended(&self, clause: &ClauseId, date: Date) -> bool {
+        self.durations().any(|(term_clause, term)| {
+            term_clause.force.is_binding()
+                && term.ends.is_some_and(|ends| ends <= date)
+                && !term.survives.contains(clause)
         })
     }
 
@@ -143,7 +170,23 @@ impl Terms {
         })
     }
 
+    fn amendment(&self) -> Option<(&Clause, &Amendment)> {
+        self.clauses().find_map(|clause| match &clause.kind {
+            Kind::Amendment(amendment) => Some((clause, amendment)),
+            _ => None,
+        })
+    }
+
     fn clauses(&self) -> impl Iterator<Item = &Clause> {
         self.memorandum.clauses.iter()
+    }
+}
+
+/// Adds those who are not yet among them.
+fn add_new(by: &mut Vec<PartyId>, more: &[PartyId]) {
+    for party in more {
+        if !by.contains(party) {
+            by.push(party.clone());
+        }
     }
 }

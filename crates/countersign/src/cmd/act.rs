@@ -2,10 +2,9 @@
 
 use super::client::{self, Client, Place, Signing};
 use super::said::{Said, cell, table_of};
-use super::verify::digest_of_change;
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
-use partnership::act::{Digest, approval_bytes};
+use partnership::act::{Digest, approval_bytes, change_digest};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -47,8 +46,8 @@ pub(crate) fn run(act: Act) -> anyhow::Result<Said> {
 fn approve(place: &Place, id: &str, signing: &Signing) -> anyhow::Result<Said> {
     let signer = signing.signer(place)?;
     let (answer, what) = client::with(place, async |client| {
-        let waits = Waits::find(client, id).await?;
-        let digest = waits.checked()?;
+        let (origin, waits) = Waits::find(client, id).await?;
+        let digest = waits.checked(&origin)?;
         let act = json!({
             "kind": "approve", "act": id, "digest": waits.digest, "party": signing.party,
             "signature": record::hash::base64(&signer.sign_bytes(&approval_bytes(&digest))),
@@ -71,24 +70,27 @@ struct Waits {
 
 #[derive(Debug, Deserialize)]
 struct Status {
+    name: String,
     waiting: Vec<Waits>,
 }
 
 impl Waits {
-    async fn find(client: &Client, id: &str) -> anyhow::Result<Self> {
+    /// The record's origin, and the act that waits there.
+    async fn find(client: &Client, id: &str) -> anyhow::Result<(String, Self)> {
         let answer = client.get("/api/status").await?;
         answer.json()?;
         let status: Status = serde_json::from_slice(&answer.body)?;
         let found = status.waiting.into_iter().find(|waits| waits.id == id);
-        found.with_context(|| format!("no act `{id}` waits for approval"))
+        let found = found.with_context(|| format!("no act `{id}` waits for approval"))?;
+        Ok((status.name, found))
     }
 
-    /// The digest to sign, computed here from the change itself: nobody signs a digest that is only told.
-    fn checked(&self) -> anyhow::Result<Digest> {
+    /// The digest to sign, computed here from the change itself and the act's id: nobody signs a digest that is only told.
+    fn checked(&self, origin: &str) -> anyhow::Result<Digest> {
         let Some(what) = &self.what else {
             bail!("what waits is a document; read it and sign it with `countersign memo sign FILE`");
         };
-        let digest = digest_of_change(&self.kind, what.get().as_bytes());
+        let digest = change_digest(origin, &self.id, &self.kind, what.get().as_bytes());
         ensure!(
             digest.to_string() == self.digest,
             "the server's digest is not that of the change it shows; do not sign"
@@ -113,9 +115,11 @@ mod tests {
     #[test]
     fn only_the_digest_of_the_change_shown_is_signed() {
         let what = r#"{"do":"key-revoke","id":"k1"}"#;
-        let digest = digest_of_change("key-revoke", what.as_bytes());
-        assert_eq!(waits(Some(what), &digest.to_string()).checked().unwrap(), digest);
-        assert!(waits(Some(r#"{"do":"key-revoke","id":"k2"}"#), &digest.to_string()).checked().is_err());
-        assert!(waits(None, &digest.to_string()).checked().is_err());
+        let digest = change_digest("o", "a", "key-revoke", what.as_bytes());
+        assert_eq!(waits(Some(what), &digest.to_string()).checked("o").unwrap(), digest);
+        let other = r#"{"do":"key-revoke","id":"k2"}"#;
+        assert!(waits(Some(other), &digest.to_string()).checked("o").is_err());
+        assert!(waits(Some(what), &digest.to_string()).checked("another").is_err());
+        assert!(waits(None, &digest.to_string()).checked("o").is_err(), "a document is signed from its file");
     }
 }

@@ -46,12 +46,18 @@ fn attest(place: &Place, clause: &str, evidence: &Path, signing: &Signing) -> an
     let bytes =
         std::fs::read(evidence).with_context(|| format!("`{}` cannot be read", evidence.display()))?;
     let digest = Digest(record::hash::sha256(&bytes));
-    let signature = signing.signer(place)?.sign_bytes(&attestation_bytes(&clause.into(), &digest));
-    let act = json!({
-        "kind": "attest", "clause": clause, "evidence": digest.to_string(), "party": signing.party,
-        "signature": record::hash::base64(&signature),
-    });
-    client::propose(place, Some(&signing.party), &act)
+    let signer = signing.signer(place)?;
+    let answer = client::with(place, async |client| {
+        let status = client.get("/api/status").await?.json()?;
+        let version = Digest::from_hex(&cell(&status, "digest")).context("the server names no memorandum")?;
+        let bytes = attestation_bytes(&cell(&status, "name"), &version, &clause.into(), &digest);
+        let act = json!({
+            "kind": "attest", "clause": clause, "evidence": digest.to_string(), "party": signing.party,
+            "signature": record::hash::base64(&signer.sign_bytes(&bytes)),
+        });
+        client.propose(Some(&signing.party), &act).await
+    })?;
+    Ok(client::outcome(place, &answer, client::plain))
 }
 
 fn list(place: &Place) -> anyhow::Result<Said> {

@@ -1,9 +1,8 @@
 //! `countersign verify DIR|URL`: replays a record from nothing, accounts for every byte, and adds every balance up again.
 //!
-//! Not here: policies and prices. What a clause decided is taken from the entry; that it reserved, moved and settled within the
-//! books, and with the signatures that its kind of act needs, is checked. Nothing is written.
+//! Each decision is judged again, policies and prices included, and each settlement is computed again; an entry that says
+//! something else is found. Nothing is written.
 
-mod gates;
 mod served;
 mod shown;
 #[cfg(test)]
@@ -13,13 +12,11 @@ use super::said::Said;
 use crate::office;
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
-use gates::Gates;
-pub(crate) use gates::digest_of_change;
 use ledger::{Operation, Transfer};
 use partnership::State;
 use partnership::act::{Deed, Digest};
 use partnership::entry::{Body, Entry, Verdict};
-use partnership::ids::Timestamp;
+use partnership::ids::{ActId, Timestamp};
 use record::note::Verifier;
 use record::store::directory::Directory;
 use record::store::frozen::Frozen;
@@ -175,16 +172,18 @@ fn record_of(dir: &Path) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// The fold, with every gate looked at before an entry is let in. Documents are read when an entry first names them.
+/// The fold, with every entry judged again before it is let in. Documents are read when an entry first names them.
 struct Pass<'a, S> {
     store: &'a S,
     state: State,
     counts: Counts,
+    /// Every act that was decided: an id is good for one act.
+    acts: BTreeSet<ActId>,
 }
 
 impl<'a, S: Store> Pass<'a, S> {
     fn over(store: &'a S) -> Self {
-        Self { store, state: State::new([]), counts: Counts::default() }
+        Self { store, state: State::new([]), counts: Counts::default(), acts: BTreeSet::new() }
     }
 
     /// What an audit hands each entry to.
@@ -200,7 +199,14 @@ impl<'a, S: Store> Pass<'a, S> {
             let terms = office::document(self.store, &digest).map_err(|error| format!("{error:#}"))?;
             self.state.know(terms);
         }
-        Gates::of(&self.state).check(&entry).map_err(|error| error.to_string())?;
+        if let Body::Decided(decided) = &entry.body {
+            let id = decided.act.id;
+            let waits = self.state.waiting_act(&id).is_some();
+            if !self.acts.insert(id) && !waits {
+                return Err(format!("act `{id}` was decided before"));
+            }
+        }
+        self.state.check(&entry).map_err(|error| error.to_string())?;
         self.state.apply(&entry, index).map_err(|error| error.to_string())?;
         self.counts.add(&entry.body);
         Ok(())

@@ -263,8 +263,9 @@ impl House {
 
     fn attest_the_milestone(&mut self) {
         let (clause, evidence) = (ClauseId::from("release-tranche"), Digest([9; 32]));
+        let version = self.partnership.state().terms().unwrap().digest();
         for party in PARTIES {
-            let signature = self.sign(party, &attestation_bytes(&clause, &evidence));
+            let signature = self.sign(party, &attestation_bytes(ORIGIN, &version, &clause, &evidence));
             let attest = Attest { clause: clause.clone(), evidence, party: PartyId::from(party), signature };
             assert!(matches!(self.by(party, Deed::Attest(attest)), Decision::Done(_)));
         }

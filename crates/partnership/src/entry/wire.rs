@@ -58,6 +58,11 @@ pub(super) fn decode(kind: &str, parties: &[u8]) -> Result<Entry, EntryError> {
     }
 }
 
+/// How long an act's own fields and its principal are as they are written.
+pub(super) fn act_bytes(principal: &Principal, deed: &Deed) -> usize {
+    what(deed).get().len().saturating_add(bytes(&who(principal, None)).len())
+}
+
 fn bytes(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value)
         .unwrap_or_else(|error| unreachable!("an entry of ours has string keys only: {error}"))

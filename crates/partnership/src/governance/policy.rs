@@ -49,8 +49,8 @@ pub struct Facts {
     pub tools: u64,
     /// How many images are in the input.
     pub images: u64,
-    /// The end user, as the caller names them; empty if the caller names none.
-    pub end_user: String,
+    /// Whether the caller names an end user. The name itself is content, and no policy sees it.
+    pub end_user: bool,
     /// What guards have found in the content.
     pub findings: Vec<String>,
     /// The record's time. Units: milliseconds since 1970.

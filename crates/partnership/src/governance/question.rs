@@ -63,7 +63,7 @@ fn context(facts: &Facts) -> Result<Context, String> {
         number("max_output_tokens", facts.max_output_tokens),
         number("tools", facts.tools),
         number("images", facts.images),
-        text("end_user", &facts.end_user),
+        ("end_user".to_owned(), Value::new_bool(facts.end_user)),
         ("findings".to_owned(), Value::new_set(findings)),
         ("now".to_owned(), Value::new_long(facts.now)),
     ])

@@ -7,7 +7,7 @@
 //! | `credit:<clause>:issued`, `:available`, `:spent`, `:breakage` | a grant of compute credit |
 //! | `commitment:<clause>:pledged`, `:undrawn`, `:drawn`, `:lapsed` | a tranche of cash |
 //! | `budget:<key>:issued`, `:available`, `:spent` | what one key may spend |
-//! | `<operator>:overrun` | what upstreams reported beyond a reservation; the operator bears it |
+//! | `<operator>:overrun:<asset>` | what upstreams reported beyond a reservation; the operator bears it |
 //! | `rounding:payer:<asset>`, `rounding:operator:<asset>` | what rounding left out, in an asset of its own: `CREDIT/1000000` |
 //! | `memo:…` | the same for non-binding clauses: observed, never money, and never a limit |
 
@@ -37,10 +37,11 @@ pub fn budget(key: &KeyId, stage: &str) -> AccountId {
     named(Force::Binding, "budget", key.as_str(), stage)
 }
 
-/// Where the operator bears what an upstream reported beyond a reservation.
+/// Where the operator bears what an upstream reported beyond a reservation. An account holds one asset for ever, so each asset
+/// has one of its own.
 #[must_use]
-pub fn overrun(operator: &PartyId) -> AccountId {
-    AccountId::from(format!("{operator}:overrun").as_str())
+pub fn overrun(operator: &PartyId, asset: &AssetId) -> AccountId {
+    AccountId::from(format!("{operator}:overrun:{asset}").as_str())
 }
 
 /// The asset in which remainders of rounding are exact: `CREDIT/1000000` is a millionth of a minor unit.
@@ -79,6 +80,19 @@ pub fn opening(terms: &Terms, book: &Book, act: u128, first_leg: u16) -> Vec<Tra
         legs.level(book, accounts, &agreed.amount.asset, agreed.amount.amount);
     }
     legs.done()
+}
+
+/// Whether `terms` can come into force without leaving more promised than they promise: what calls under way hold of a grant
+/// that is lowered cannot be taken back before they are settled.
+#[must_use]
+pub fn can_be_lowered(terms: &Terms, book: &Book) -> bool {
+    terms.grants().all(|(clause, agreed)| {
+        let issued =
+            book.balance(&grant(clause, "issued")).map_or(0, |balance| balance.net().saturating_neg());
+        let pool = book.balance(&grant(clause, "available")).unwrap_or_default();
+        let excess = issued.saturating_sub(agreed.amount.amount.minor());
+        excess <= pool.available() || pool.debits_pending.is_zero()
+    })
 }
 
 /// Transfers of one act, numbered in order.

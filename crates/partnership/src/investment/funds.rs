@@ -198,7 +198,7 @@ pub fn settle(
             overran = true;
             legs.push(
                 Operation::Move,
-                chart::overrun(operator),
+                chart::overrun(operator, &first.asset),
                 first.credit.clone(),
                 first.asset.clone(),
                 excess,

@@ -48,8 +48,8 @@ impl Tariff {
         }
     }
 
-    /// The prices of `model` on `date`: cards that name the model go before cards for `*`, and of those the one that began
-    /// last holds. None if no card covers the model on that day.
+    /// The prices of `model` on `date`: a binding card goes before one that is not, a card that names the model before one for
+    /// `*`, and of those the one that began last holds. None if no card covers the model on that day.
     #[must_use]
     pub fn on(memorandum: &Memorandum, model: &str, date: Date) -> Option<Self> {
         let cards = memorandum.clauses.iter().filter_map(|clause| match &clause.kind {
@@ -57,7 +57,9 @@ impl Tariff {
             _ => None,
         });
         let named = |card: &RateCard| card.models.iter().any(|name| name == model);
-        cards.max_by_key(|(_, card)| (named(card), card.from)).map(|(clause, card)| Self::of(clause, card))
+        cards
+            .max_by_key(|(clause, card)| (clause.force.is_binding(), named(card), card.from))
+            .map(|(clause, card)| Self::of(clause, card))
     }
 
     /// What to reserve for one request of at most so many tokens: its cost, rounded up. Units: minor units of the asset.

@@ -3,11 +3,11 @@
 //! Not here: the policies themselves (`governance::policy`), or accounts (`investment::funds`).
 
 use super::{Assessed, Judgement};
-use crate::act::{Act, Infer, Key};
+use crate::act::{Act, Application, Infer, Key, Principal};
 use crate::decision::{Deviation, RefusalCode};
 use crate::entry::Decided;
 use crate::governance::policy::{Assessment, Facts};
-use crate::ids::{ApplicationId, ClauseId, KeyId, PartyId, Timestamp};
+use crate::ids::{ActId, ApplicationId, ClauseId, KeyId, PartyId, Timestamp};
 use crate::investment::funds::{Need, Short};
 use crate::memorandum::Clause;
 use crate::registry::Registry;
@@ -18,14 +18,10 @@ use ledger::Amount;
 /// How long a warrant to call a model lasts. Units: milliseconds. Longer than any performer's own deadline of ten minutes.
 pub const CALL_LASTS_MS: i64 = 15 * 60 * 1000;
 
-/// The facts that policies see of a model call; none where the application is not registered.
+/// The facts that policies see of a model call; none where the application is not registered. Each stands in the record, so that
+/// whoever replays it can ask the policies again; the moment is the one at which the act's id was made.
 #[must_use]
-pub fn facts(
-    registry: &Registry,
-    application: &ApplicationId,
-    infer: &Infer,
-    at: Timestamp,
-) -> Option<Facts> {
+pub fn facts(registry: &Registry, application: &ApplicationId, infer: &Infer, act: ActId) -> Option<Facts> {
     let application = registry.application(application)?;
     Some(Facts {
         application: application.name.to_string(),
@@ -42,9 +38,9 @@ pub fn facts(
         max_output_tokens: infer.output_tokens_max,
         tools: infer.tools,
         images: infer.images,
-        end_user: if infer.end_user { "given".to_owned() } else { String::new() },
+        end_user: infer.end_user,
         findings: Vec::new(),
-        now: at.as_millis(),
+        now: act.made_at().as_millis(),
     })
 }
 
@@ -96,6 +92,9 @@ impl State {
         let (key, application) = self.registry.standing(asks.key, at).ok_or_else(|| {
             Judgement::invalid("the key was revoked or has expired; ask the operator for a new one")
         })?;
+        if !is_of(asks.act, application) {
+            return Err(Box::new(Judgement::invalid("the key belongs to another application")));
+        }
         let (service, _) = terms.service(party, infer.model.as_str()).ok_or_else(|| {
             Judgement::invalid(format!("no service clause offers `{}` to `{party}`", infer.model))
         })?;
@@ -114,10 +113,10 @@ impl State {
     /// The assessment that came with the act, or a fresh one where the terms have changed since it was made.
     fn assessment(&self, name: &ApplicationId, asks: Asks<'_>) -> Assessment {
         let terms = self.in_force();
-        if let Some(assessed) = asks.assessed.filter(|assessed| assessed.digest == terms.digest()) {
+        if let Some(assessed) = asks.assessed.filter(|assessed| assessed.epoch == self.epoch) {
             return assessed.assessment.clone();
         }
-        let facts = facts(&self.registry, name, asks.infer, asks.at)
+        let facts = facts(&self.registry, name, asks.infer, asks.act.id)
             .unwrap_or_else(|| unreachable!("a key in standing has an application"));
         terms.policies().assess(&facts)
     }
@@ -157,6 +156,16 @@ impl State {
             .reserve(act.id.as_u128())
             .map_err(|short| insufficient(terms, &tariff.asset, bound, short, &tariff.clause))?;
         Ok((deviations, transfers))
+    }
+}
+
+/// Whether an act is proposed for the application that its key belongs to.
+fn is_of(act: &Act, owner: &Application) -> bool {
+    match &act.principal {
+        Principal::Application { party, application, .. } => {
+            *application == owner.name && *party == owner.party
+        }
+        Principal::Party { .. } | Principal::Clerk => false,
     }
 }
 

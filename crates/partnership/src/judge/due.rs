@@ -2,10 +2,11 @@
 //!
 //! Not here: how it is written (`partnership`).
 
-use crate::act::{Act, Deed, Draw, Ended, Expire, Outcome};
+use crate::act::{Deed, Draw, Ended, Expire, Outcome};
 use crate::ids::{ActId, ClauseId, Timestamp};
+use crate::investment::chart;
 use crate::memorandum::{CashTranche, Clause, Condition};
-use crate::state::State;
+use crate::state::{Open, State};
 
 /// One thing that is due.
 #[derive(Debug)]
@@ -38,14 +39,22 @@ impl State {
         Some(Due::Free(*id))
     }
 
-    fn effective(&self, at: Timestamp) -> Option<Due> {
-        let (id, _) = self.open.iter().find(|(_, open)| self.has_come(&open.act, at))?;
-        Some(Due::Settle(*id, ended(Ended::Done)))
+    /// The next amendment whose day has come: it takes effect if it still follows on what is in force, else it has failed.
+    pub(super) fn effective(&self, at: Timestamp) -> Option<Due> {
+        let come = |open: &&Open| self.has_come(open, at);
+        let open = self.open.values().find(come)?;
+        let Deed::Amend(amend) = &open.act.deed else { return None };
+        let follows = self.follows(amend).is_ok();
+        Some(Due::Settle(open.act.id, ended(if follows { Ended::Done } else { Ended::Failed })))
     }
 
-    fn has_come(&self, act: &Act, at: Timestamp) -> bool {
-        let Deed::Amend(amend) = &act.deed else { return false };
-        self.library.get(&amend.digest).is_some_and(|terms| terms.memorandum().header.effective <= at.date())
+    fn has_come(&self, open: &Open, at: Timestamp) -> bool {
+        let Deed::Amend(amend) = &open.act.deed else { return false };
+        let first = self.in_force().after_notice(open.at.date());
+        self.library.get(&amend.digest).is_some_and(|terms| {
+            terms.memorandum().header.effective.max(first) <= at.date()
+                && chart::can_be_lowered(terms, &self.book)
+        })
     }
 
     fn drawable(&self, at: Timestamp) -> Option<Due> {
@@ -53,18 +62,19 @@ impl State {
         let (clause, _) = terms
             .tranches()
             .filter(|(clause, _)| !self.booked.contains_key(&clause.id))
-            .find(|(clause, tranche)| self.is_met(clause, tranche, at) && !has_lapsed(tranche, at))?;
+            .find(|(clause, tranche)| self.is_met(clause, tranche, at))?;
         Some(Due::Propose(Deed::Draw(Draw { clause: clause.id.clone() })))
     }
 
+    /// Whether a tranche's condition holds. One that fell due on its date is drawn even if nobody looked before it would lapse.
     fn is_met(&self, clause: &Clause, tranche: &CashTranche, at: Timestamp) -> bool {
         match &tranche.condition {
-            Condition::Date(date) => *date <= at.date(),
-            Condition::Milestone { attested_by, .. } => self
-                .attested
-                .iter()
-                .filter(|((id, _), _)| *id == clause.id)
-                .any(|(_, given)| attested_by.iter().all(|party| given.contains(party))),
+            Condition::Date(date) => *date <= at.date() && !self.in_force().has_ended(&clause.id, *date),
+            Condition::Milestone { attested_by, .. } => {
+                let mut attested = self.attested.iter().filter(|((id, _), _)| *id == clause.id);
+                !has_lapsed(tranche, at)
+                    && attested.any(|(_, given)| attested_by.iter().all(|party| given.contains(party)))
+            }
         }
     }
 
@@ -73,11 +83,19 @@ impl State {
         let grant = terms
             .grants()
             .filter(|(_, grant)| grant.expires.is_some_and(|expires| expires <= at.date()))
+            .filter(|(clause, _)| self.is_at_rest(clause))
             .map(|(clause, _)| &clause.id);
         let tranche =
             terms.tranches().filter(|(_, tranche)| has_lapsed(tranche, at)).map(|(clause, _)| &clause.id);
         let clause: &ClauseId = grant.chain(tranche).find(|id| !self.booked.contains_key(*id))?;
         Some(Due::Propose(Deed::Expire(Expire { clause: clause.clone() })))
+    }
+}
+
+impl State {
+    /// Whether no call holds anything of a grant, so that all that is left of it can go.
+    fn is_at_rest(&self, clause: &Clause) -> bool {
+        self.book.balance(&chart::grant(clause, "available")).is_none_or(|pool| pool.debits_pending.is_zero())
     }
 }
 

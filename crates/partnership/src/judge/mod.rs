@@ -3,6 +3,7 @@
 //! Not here: what an entry does once it is written ([`State::apply`]), or the order of a turn (`partnership`).
 
 pub mod admit;
+pub mod again;
 mod due;
 
 pub(crate) use due::Due;
@@ -16,14 +17,15 @@ use crate::investment::chart::{self, Legs};
 use crate::investment::funds;
 use crate::memorandum::{self, Condition};
 use crate::state::{Open, State};
+use crate::terms::Terms;
 use admit::Asks;
 use ledger::{Amount, AssetId, Operation};
 
-/// An assessment, with the version of the memorandum it was made under.
+/// An assessment, with the state of terms and register it was made under.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assessed {
-    /// The digest of the memorandum that was assessed by.
-    pub digest: Digest,
+    /// The state's epoch when it was made: another one is another register or other terms.
+    pub epoch: u64,
     /// What its policies said.
     pub assessment: Assessment,
 }
@@ -54,6 +56,18 @@ impl Judgement {
 impl State {
     /// Judges an act. What it answers can be applied: that is a promise of this function.
     pub(crate) fn judge(&self, act: &Act, assessed: Option<&Assessed>, at: Timestamp) -> Decided {
+        let decided = self.judge_whatever_its_size(act, assessed, at);
+        let parts = [decided.clauses.len(), decided.deviations.len(), decided.transfers.len()];
+        if parts.into_iter().fold(0, usize::saturating_add) <= PARTS_MAX {
+            return decided;
+        }
+        let remedy = format!(
+            "more than {PARTS_MAX} clauses and reservations bear on this act; one entry cannot hold them"
+        );
+        self.decided(act, Judgement::invalid(remedy))
+    }
+
+    fn judge_whatever_its_size(&self, act: &Act, assessed: Option<&Assessed>, at: Timestamp) -> Decided {
         if let (Deed::Infer(infer), Principal::Application { party, key, .. }) = (&act.deed, &act.principal) {
             return self.admit(Asks { act, infer, party, key, assessed, at });
         }
@@ -64,26 +78,30 @@ impl State {
             Deed::Infer(_) => Judgement::invalid("a model is called with an application's key"),
             Deed::Amend(amend) => self.judge_amendment(amend),
             Deed::Approve(approve) => self.judge_approval(approve),
-            Deed::Attest(attest) => self.judge_attestation(attest),
+            Deed::Attest(attest) => self.judge_attestation(attest, at),
             Deed::Draw(draw) => Judgement::allow(vec![draw.clause.clone()]),
             Deed::Expire(expire) => Judgement::allow(vec![expire.clause.clone()]),
-            Deed::Administer(change) => self.judge_change(change),
+            Deed::Administer(change) => self.judge_change(act.id, change),
         };
         self.decided(act, judgement)
     }
 
-    /// Judges an act that has all its approvals once more: the state may have changed while it waited.
+    /// Judges an act that has all its approvals once more: state and terms may have changed while it waited.
     pub(crate) fn judge_approved(&self, id: &ActId, seed: [u8; 32]) -> Decided {
         let waiting =
             self.waiting.get(id).unwrap_or_else(|| unreachable!("only waiting acts are judged again"));
         let act = Act { seed, ..Act::clone(&waiting.act) };
-        let fits = match &act.deed {
-            Deed::Administer(change) => self.registry.check(change).map_err(|error| error.to_string()),
-            Deed::Amend(amend) if amend.version != self.in_force().version().saturating_add(1) => {
-                Err("another amendment came into force first".to_owned())
-            }
-            _ => Ok(()),
+        let (fits, (_, by)) = match &act.deed {
+            Deed::Administer(change) => (self.change_fits(change), self.in_force().approvers(change.name())),
+            Deed::Amend(amend) => (self.follows(amend).map(drop), self.in_force().amenders()),
+            _ => (Ok(()), (None, Vec::new())),
         };
+        let fits = fits.and_then(|()| match by.iter().find(|party| !waiting.given.contains_key(*party)) {
+            None => Ok(()),
+            Some(party) => {
+                Err(format!("the memorandum now asks for the approval of `{party}` too; propose it again"))
+            }
+        });
         let clauses = waiting.clause.iter().cloned().collect();
         let judgement = match fits {
             Ok(()) => Judgement::allow(clauses),
@@ -97,6 +115,7 @@ impl State {
         let act = &open.act;
         let (transfers, charged) = match &act.deed {
             Deed::Infer(_) => self.settle_call(open, &outcome),
+            _ if outcome.ended != crate::act::Ended::Done => (Vec::new(), None),
             Deed::Amend(amend) => (self.opening_of(&amend.digest, act.id, leg), None),
             Deed::Draw(draw) => (self.drawing_of(&draw.clause, act.id), None),
             Deed::Expire(expire) => (self.expiry_of(&expire.clause, act.id), None),
@@ -154,39 +173,72 @@ impl State {
     }
 
     fn judge_amendment(&self, amend: &Amend) -> Judgement {
-        let terms = self.in_force();
-        let (clause, by) = terms.amenders();
-        let clause = clause.cloned();
-        let Some(proposed) = self.library.get(&amend.digest) else {
-            return Judgement::invalid(
-                "the proposed document is not at hand; send its text with the proposal",
-            );
-        };
-        let header = &proposed.memorandum().header;
-        let next = terms.version().saturating_add(1);
-        if header.version != amend.version || header.version != next {
-            return Judgement::invalid(format!(
-                "version {} is in force, so an amendment is version {next}",
-                terms.version()
-            ));
-        }
-        if header.previous != Some(terms.digest().0) {
-            return Judgement::invalid(format!(
-                "an amendment names the version before it: previous = \"{}\"",
-                terms.digest().hex()
-            ));
-        }
-        if header.parties != terms.memorandum().header.parties {
-            return Judgement::invalid("an amendment has the same parties in the same roles");
+        let (clause, by) = self.in_force().amenders();
+        if let Err(remedy) = self.follows(amend) {
+            return Judgement::invalid(remedy);
         }
         if self.waiting.values().any(|waiting| waiting.digest == amend.digest) {
             return Judgement::invalid("this amendment waits already; approve it instead");
         }
         Judgement {
             verdict: Verdict::Escalate { digest: amend.digest, by },
-            clauses: clause.into_iter().collect(),
+            clauses: clause.into_iter().cloned().collect(),
             deviations: Vec::new(),
         }
+    }
+
+    /// The terms that an amendment would put in force, if it follows on those in force and its openings fit the books.
+    pub(crate) fn follows(&self, amend: &Amend) -> Result<&Terms, String> {
+        let terms = self.in_force();
+        let proposed = self
+            .library
+            .get(&amend.digest)
+            .ok_or("the proposed document is not at hand; send its text with the proposal")?;
+        let (header, current) = (&proposed.memorandum().header, &terms.memorandum().header);
+        let next = terms.version().saturating_add(1);
+        if header.version != amend.version || header.version != next {
+            return Err(format!(
+                "version {} is in force, so an amendment is version {next}",
+                terms.version()
+            ));
+        }
+        if header.previous != Some(terms.digest().0) {
+            return Err(format!(
+                "an amendment names the version before it: previous = \"{}\"",
+                terms.digest().hex()
+            ));
+        }
+        if header.parties != current.parties {
+            return Err("an amendment has the same parties in the same roles".to_owned());
+        }
+        if header.vkeys != current.vkeys || header.recovery != current.recovery {
+            return Err("an amendment leaves the parties' keys as they are".to_owned());
+        }
+        let rescaled = current
+            .assets
+            .iter()
+            .find(|(asset, scale)| header.assets.get(*asset).is_some_and(|proposed| proposed != *scale));
+        if let Some((asset, scale)) = rescaled {
+            return Err(format!("an amendment leaves `{asset}` its {scale} decimals"));
+        }
+        self.opens(proposed)?;
+        Ok(proposed)
+    }
+
+    /// Whether the grants and commitments of `terms` can be opened over the books as they are.
+    fn opens(&self, terms: &Terms) -> Result<(), String> {
+        let opening = chart::opening(terms, &self.book, 0, 0);
+        if opening.len() > OPENINGS_MAX {
+            return Err(format!("at most {OPENINGS_MAX} grants and commitments can be opened at once"));
+        }
+        let mut book = self.book.clone();
+        for transfer in &opening {
+            for account in [&transfer.debit, &transfer.credit] {
+                book.open(account, &transfer.asset, chart::limit(account))
+                    .map_err(|error| error.to_string())?;
+            }
+        }
+        book.apply(&opening).map_err(|error| error.to_string())
     }
 
     fn judge_approval(&self, approve: &Approve) -> Judgement {
@@ -219,7 +271,7 @@ impl State {
         Judgement::allow(waiting.clause.iter().cloned().collect())
     }
 
-    fn judge_attestation(&self, attest: &Attest) -> Judgement {
+    fn judge_attestation(&self, attest: &Attest, at: Timestamp) -> Judgement {
         let terms = self.in_force();
         let Some((clause, tranche)) = terms.tranches().find(|(clause, _)| clause.id == attest.clause) else {
             return Judgement::invalid(format!(
@@ -246,36 +298,51 @@ impl State {
                 attest.party
             ));
         }
-        let signed = crate::act::attestation_bytes(&attest.clause, &attest.evidence);
+        if terms.has_ended(&clause.id, at.date()) {
+            return Judgement::invalid(format!(
+                "the memorandum has ended, and `{}` does not survive it",
+                clause.id
+            ));
+        }
+        let signed =
+            crate::act::attestation_bytes(&self.origin, &terms.digest(), &attest.clause, &attest.evidence);
         if !self.is_signed(&attest.party, &signed, &attest.signature) {
             return Judgement::invalid(bad_signature(&attest.party));
         }
         Judgement::allow(vec![clause.id.clone()])
     }
 
-    fn judge_change(&self, change: &Administer) -> Judgement {
-        if let Err(error) = self.registry.check(change) {
-            return Judgement::invalid(error.to_string());
-        }
-        if let Some(remedy) = self.names_unknown(change) {
+    fn judge_change(&self, id: ActId, change: &Administer) -> Judgement {
+        if let Err(remedy) = self.change_fits(change) {
             return Judgement::invalid(remedy);
         }
         let terms = self.in_force();
-        let mut judgement = Judgement::allow(Vec::new());
-        for (clause, requirement) in terms.requirements(change.name()) {
-            if clause.force.is_binding() {
-                judgement.clauses = vec![clause.id.clone()];
-                judgement.verdict =
-                    Verdict::Escalate { digest: digest_of(change), by: requirement.approved_by.clone() };
-            } else {
-                judgement.deviations.push(Deviation {
-                    clause: clause.id.clone(),
-                    code: RefusalCode::Forbidden,
-                    why: "would have waited, because both sides were to approve it".to_owned(),
-                });
-            }
+        let (clause, by) = terms.approvers(change.name());
+        let mut judgement = Judgement::allow(clause.cloned().into_iter().collect());
+        if !by.is_empty() {
+            judgement.verdict = Verdict::Escalate { digest: self.digest_of(id, change), by };
         }
+        let watched = terms.requirements(change.name()).filter(|(clause, _)| !clause.force.is_binding());
+        judgement.deviations = watched
+            .map(|(clause, _)| Deviation {
+                clause: clause.id.clone(),
+                code: RefusalCode::Forbidden,
+                why: "would have waited, because both sides were to approve it".to_owned(),
+            })
+            .collect();
         judgement
+    }
+
+    fn change_fits(&self, change: &Administer) -> Result<(), String> {
+        self.registry.check(change).map_err(|error| error.to_string())?;
+        self.names_unknown(change).map_or(Ok(()), Err)
+    }
+
+    /// The digest of the exact change that a waiting act would make.
+    fn digest_of(&self, id: ActId, change: &Administer) -> Digest {
+        let what = serde_json::to_vec(change)
+            .unwrap_or_else(|error| unreachable!("a change has string keys only: {error}"));
+        crate::act::change_digest(&self.origin, &id.to_string(), change.name(), &what)
     }
 
     /// What in a change names a party or an asset that the memorandum does not know.
@@ -346,14 +413,13 @@ fn budget_of(key: &crate::act::Key, act: ActId) -> Vec<ledger::Transfer> {
     legs.done()
 }
 
-/// The digest of the exact change that a waiting act would make: of its kind and of `what` as the record writes it.
-fn digest_of(change: &Administer) -> Digest {
-    let what = serde_json::to_vec(change)
-        .unwrap_or_else(|error| unreachable!("a change has string keys only: {error}"));
-    let head = format!("countersign/act/v1\0{}\0", change.name());
-    Digest(record::hash::sha256(&[head.as_bytes(), &what].concat()))
-}
-
 fn bad_signature(party: &PartyId) -> String {
     format!("the signature does not verify with the key of party `{party}`")
 }
+
+/// More clauses, deviations and reservations than this would not fit into one entry, nor their settlement into another: each
+/// takes up to about 250 bytes, a settlement has up to two transfers for a reservation, and an entry has 61,440 bytes.
+const PARTS_MAX: usize = 100;
+
+/// More openings than this would not fit into one entry. An opening takes about 250 bytes, an entry 61,440.
+const OPENINGS_MAX: usize = 200;

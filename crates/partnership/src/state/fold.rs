@@ -24,6 +24,11 @@ impl State {
         if (self.entries == 0) != matches!(entry.body, Body::Genesis(_)) {
             return Err(ReplayError::Genesis);
         }
+        if let Some(id) = self.at_once
+            && !matches!(&entry.body, Body::Settled(settled) if settled.act == id)
+        {
+            return Err(ReplayError::Interrupted(id));
+        }
         match &entry.body {
             Body::Genesis(genesis) => self.found(genesis, entry.at)?,
             Body::Decided(decided) => self.decide(decided, entry.at, index)?,
@@ -49,16 +54,19 @@ impl State {
             let verifier = Verifier::parse(vkey).map_err(|_| ReplayError::BadKey(party.clone()))?;
             self.vkeys.insert(party.clone(), verifier);
         }
-        self.check_signed(genesis)?;
+        self.check_signed(genesis, at)?;
         self.bring_into_force(&genesis.memorandum, genesis.signatures.clone(), at)?;
         self.transfer(&genesis.transfers)
     }
 
     /// Whether as many parties as the memorandum asks for have signed it, each with the key that the record goes on with.
-    fn check_signed(&self, genesis: &Genesis) -> Result<(), ReplayError> {
+    fn check_signed(&self, genesis: &Genesis, at: Timestamp) -> Result<(), ReplayError> {
         let terms = self.library.get(&genesis.memorandum);
         let terms = terms.ok_or_else(|| ReplayError::NoMemorandum(genesis.memorandum.hex()))?;
         let header = &terms.memorandum().header;
+        if header.effective > at.date() {
+            return Err(ReplayError::NotYet(header.effective.to_string()));
+        }
         for (party, key) in &self.vkeys {
             let fixed = header.vkeys.get(party);
             if header.party(party).is_none() || fixed.is_some_and(|fixed| *fixed != key.vkey()) {
@@ -96,6 +104,8 @@ impl State {
             Verdict::Allow => {
                 let signatures = waited.map(|waited| waited.given).unwrap_or_default();
                 let open = self.opened(decided, signatures, at, index);
+                let waits = decided.act.deed.is_performed() || matches!(decided.act.deed, Deed::Amend(_));
+                self.at_once = (!waits).then_some(id);
                 self.open.insert(id, open);
             }
             Verdict::Escalate { digest, by } => {
@@ -141,13 +151,15 @@ impl State {
 
     fn settle(&mut self, settled: &Settled, at: Timestamp) -> Result<(), ReplayError> {
         let open = self.open.remove(&settled.act).ok_or(ReplayError::NotOpen(settled.act))?;
+        self.at_once = None;
         self.transfer(&settled.transfers)?;
         if settled.ended == Ended::Done {
             self.take_effect(&open, at)?;
         }
         if let Deed::Infer(infer) = &open.act.deed {
-            let overrun = chart::overrun(&open.operator);
-            if settled.transfers.iter().any(|transfer| transfer.debit == overrun) {
+            let is_overrun =
+                |transfer: &Transfer| transfer.debit == chart::overrun(&open.operator, &transfer.asset);
+            if settled.transfers.iter().any(is_overrun) {
                 self.registry.suspend(&infer.model);
                 self.epoch = self.epoch.saturating_add(1);
             }
@@ -164,11 +176,12 @@ impl State {
                 self.bring_into_force(&amend.digest, signatures, at)?;
             }
             Deed::Approve(approve) => {
-                if let Some(waiting) =
-                    approve.act.parse().ok().and_then(|id: ActId| self.waiting.get_mut(&id))
-                {
-                    waiting.given.insert(approve.party.clone(), approve.signature.clone());
-                }
+                let waiting = approve.act.parse().ok().and_then(|id: ActId| self.waiting.get_mut(&id));
+                let waiting = waiting.filter(|waiting| {
+                    waiting.digest == approve.digest && waiting.by.contains(&approve.party)
+                });
+                let waiting = waiting.ok_or(ReplayError::Misplaced(open.act.id))?;
+                waiting.given.insert(approve.party.clone(), approve.signature.clone());
             }
             Deed::Attest(attest) => {
                 let evidence = (attest.clause.clone(), attest.evidence);
@@ -197,6 +210,8 @@ impl State {
         let terms = self.library.get(digest).ok_or_else(|| ReplayError::NoMemorandum(digest.hex()))?;
         self.signed.push(Signed { version: terms.version(), digest: *digest, since: at, signatures });
         self.terms = Some(Arc::clone(terms));
+        // An attestation is of a clause as one version states it.
+        self.attested.clear();
         self.epoch = self.epoch.saturating_add(1);
         Ok(())
     }

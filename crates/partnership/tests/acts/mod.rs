@@ -1,5 +1,9 @@
 //! Three acts through the core: a call, a tranche that both attest, and an amendment that needs both sides.
 
+mod amendments;
+mod approvals;
+mod limits;
+
 use partnership::act::{
     Act, Administer, Amend, Application, Approve, Attempt, Attest, Deed, Digest, Ended, Infer, Key, Outcome,
     Principal, Usage, approval_bytes, attestation_bytes,
@@ -8,7 +12,6 @@ use partnership::decision::{Decision, RefusalCode};
 use partnership::entry::{Body, Entry, Genesis};
 use partnership::ids::{ActId, ApplicationId, ClauseId, KeyId, ModelId, PartyId, Timestamp};
 use partnership::memorandum::signing_bytes;
-use partnership::partnership::fold;
 use partnership::state::Booked;
 use partnership::{Answer, Command, Entropy, Partnership, State, Terms};
 use record::note::Signer;
@@ -26,6 +29,7 @@ struct House {
     keys: Vec<(PartyId, Signer)>,
     leaves: Vec<record::Leaf>,
     memorandum: String,
+    versions: Vec<String>,
 }
 
 fn documents(memorandum: &str) -> Vec<Terms> {
@@ -66,8 +70,15 @@ impl House {
         };
         let partnership =
             Partnership::found(State::new(documents(text)), loaded.log, at, genesis, &mut entropy).unwrap();
-        let mut house =
-            Self { partnership, entropy, at, keys, leaves: Vec::new(), memorandum: text.to_owned() };
+        let mut house = Self {
+            partnership,
+            entropy,
+            at,
+            keys,
+            leaves: Vec::new(),
+            memorandum: text.to_owned(),
+            versions: Vec::new(),
+        };
         house.seal();
         house
     }
@@ -167,13 +178,68 @@ impl House {
         balance.available()
     }
 
-    /// What a replay of every leaf adds up to.
+    /// What a replay of every leaf adds up to, each judged again on the way.
     fn replayed(&self) -> State {
-        let mut state = State::new(documents(&self.memorandum));
+        let mut state = State::new(self.documents());
         for (index, leaf) in (0..).zip(&self.leaves) {
-            fold(&mut state, index, &leaf.envelope, &leaf.parties).unwrap();
+            let entry = Entry::decode(&leaf.envelope, &leaf.parties).unwrap();
+            state.check(&entry).unwrap_or_else(|unjust| panic!("entry {index}: {unjust}"));
+            state.apply(&entry, index).unwrap();
         }
+        assert_eq!(state.digest(), self.partnership.state().digest());
         state
+    }
+
+    /// Every version that this partnership knows.
+    fn documents(&self) -> Vec<Terms> {
+        let texts = [MEMORANDUM, AMENDMENT, &self.memorandum]
+            .into_iter()
+            .chain(self.versions.iter().map(String::as_str));
+        texts.map(|text| Terms::read(text).unwrap()).collect()
+    }
+
+    /// The next version as `edit` makes it of the one in force, to be effective on `day`; proposed, and approved by both.
+    fn amend(&mut self, day: &str, edit: impl Fn(&str) -> String) -> Decision {
+        let text = self.draft(day, edit);
+        self.adopt(&text)
+    }
+
+    /// The text of a next version.
+    fn draft(&self, day: &str, edit: impl Fn(&str) -> String) -> String {
+        let terms = Arc::clone(self.partnership.state().terms().unwrap());
+        let (version, text) = (terms.version(), terms.memorandum().text.to_string());
+        let text: String = text
+            .lines()
+            .filter(|line| !line.starts_with("previous = "))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let next = format!("version = {}\nprevious = \"{}\"", version + 1, terms.digest().hex());
+        let text = text.replacen(&format!("version = {version}"), &next, 1);
+        let (before, rest) = text.split_once("effective = ").unwrap();
+        let (_, after) = rest.split_once('\n').unwrap();
+        edit(&format!("{before}effective = {day}\n{after}"))
+    }
+
+    /// Proposes a text, and approves it for both where it waits; gives what was answered last.
+    fn adopt(&mut self, text: &str) -> Decision {
+        let terms = Terms::read(text).unwrap();
+        let (version, digest) = (terms.version(), terms.digest());
+        self.versions.push(text.to_owned());
+        self.run(Command::Know(Box::new(terms)));
+        let Decision::Escalate(ticket) = self.by("halcyon", Deed::Amend(Amend { version, digest })) else {
+            return self.by("halcyon", Deed::Amend(Amend { version, digest }));
+        };
+        self.approve("northwind", ticket.act, digest, &signing_bytes(&digest.0));
+        self.approve("halcyon", ticket.act, digest, &signing_bytes(&digest.0))
+    }
+
+    fn version(&self) -> u64 {
+        self.partnership.state().terms().unwrap().version()
+    }
+
+    fn days(&mut self, days: i64) {
+        self.at = self.at.plus_millis(days * 86_400_000);
+        self.run(Command::Tick);
     }
 }
 
@@ -255,9 +321,10 @@ fn a_milestone_is_booked_once_when_both_attest_the_same_evidence() {
         })
         .map(|(clause, _)| clause.id.clone())
         .unwrap();
+    let version = terms.digest();
     let attest = |house: &mut House, party: &str, evidence: [u8; 32]| {
         let evidence = Digest(evidence);
-        let signature = house.sign(party, &attestation_bytes(&clause, &evidence));
+        let signature = house.sign(party, &attestation_bytes(ORIGIN, &version, &clause, &evidence));
         let attest = Attest { clause: clause.clone(), evidence, party: PartyId::from(party), signature };
         house.by(party, Deed::Attest(attest))
     };
@@ -344,7 +411,7 @@ fn a_record_that_its_parties_have_not_signed_is_not_folded() {
     let keys = [("northwind", 1), ("halcyon", 2)]
         .map(|(party, seed)| Signer::generate(&format!("{ORIGIN}/{party}"), [seed; 32]).unwrap());
     let sign = |key: usize| record::hash::base64(&keys[key].sign_bytes(&signing_bytes(&digest.0)));
-    let fold_with = |parties: &[&str], signatures: &[(&str, usize)]| {
+    let fold_on = |day: &str, parties: &[&str], signatures: &[(&str, usize)]| {
         let genesis = Genesis {
             origin: ORIGIN.to_owned(),
             memorandum: digest,
@@ -356,11 +423,14 @@ fn a_record_that_its_parties_have_not_signed_is_not_folded() {
             signatures: signatures.iter().map(|(id, key)| (PartyId::from(*id), sign(*key))).collect(),
             transfers: Vec::new(),
         };
-        let entry = Entry { seed: [1; 32], at: Timestamp::from_millis(1), body: Body::Genesis(genesis) };
+        let at: Timestamp = day.parse().unwrap();
+        let entry = Entry { seed: [1; 32], at, body: Body::Genesis(genesis) };
         let mut state = State::new([Terms::read(MEMORANDUM).unwrap()]);
         state.apply(&entry, 0).err().map(|error| error.to_string())
     };
     let both = ["northwind", "halcyon"];
+    let early = fold_on("2025-12-31T23:59:59Z", &both, &[("northwind", 0), ("halcyon", 1)]);
+    assert!(early.unwrap().contains("in force from 2026-01-01"), "no record begins before its memorandum");
     for (parties, signatures, expected) in [
         (&both[..], &[("northwind", 0), ("halcyon", 1)][..], None),
         (&both, &[], Some("signed by 0 of its parties and asks for 2")),
@@ -370,7 +440,7 @@ fn a_record_that_its_parties_have_not_signed_is_not_folded() {
         (&both, &[("northwind", 0), ("stranger", 1)], Some("signature of `stranger`")),
         (&["northwind", "stranger"], &[("northwind", 0), ("stranger", 1)], Some("the key of `stranger`")),
     ] {
-        let said = fold_with(parties, signatures);
+        let said = fold_on("2026-01-01T00:00:00Z", parties, signatures);
         match (&said, expected) {
             (None, None) => {}
             (Some(said), Some(expected)) => assert!(said.contains(expected), "{said}"),

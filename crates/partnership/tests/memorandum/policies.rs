@@ -48,7 +48,7 @@ fn facts() -> Facts {
         max_output_tokens: 256,
         tools: 0,
         images: 0,
-        end_user: String::new(),
+        end_user: false,
         findings: Vec::new(),
         now: 1_767_225_600_000,
     }
@@ -78,7 +78,7 @@ fn usual() -> Vec<String> {
         forbid("no-tools", "binding", "principal.audience == \"consumer\" && context.tools > 0"),
         forbid("short", "binding", "context.max_output_tokens > 1000"),
         forbid("brief", "non-binding", "context.max_output_tokens > 400"),
-        forbid("named", "non-binding", "context.max_output_tokens > 300 && context.end_user == \"\""),
+        forbid("named", "non-binding", "context.max_output_tokens > 300 && !context.end_user"),
         // Overflows when the input is as large as can be said.
         forbid("sum", "binding", "context.input_bytes + 1 > 100000"),
         forbid("odd-sum", "non-binding", "context.max_output_tokens + 9223372036854775000 < 0"),
@@ -92,11 +92,11 @@ fn verdicts_are_those_of_the_table() {
         (Facts { max_output_tokens: 350, ..facts() }, "allow [serving] against [named] errors 0"),
         (Facts { max_output_tokens: 500, ..facts() }, "allow [serving] against [brief named] errors 0"),
         (
-            Facts { max_output_tokens: 500, end_user: "u1".into(), ..facts() },
+            Facts { max_output_tokens: 500, end_user: true, ..facts() },
             "allow [serving] against [brief] errors 0",
         ),
         (
-            Facts { max_output_tokens: 1001, end_user: "u1".into(), ..facts() },
+            Facts { max_output_tokens: 1001, end_user: true, ..facts() },
             "deny [short] against [brief odd-sum] errors 1",
         ),
         (Facts { tools: 1, ..facts() }, "allow [serving] against [] errors 0"),
@@ -112,7 +112,7 @@ fn verdicts_are_those_of_the_table() {
             "deny [sum] against [named] errors 1",
         ),
         (
-            Facts { max_output_tokens: 900, end_user: "u1".into(), ..facts() },
+            Facts { max_output_tokens: 900, end_user: true, ..facts() },
             "allow [serving] against [brief odd-sum] errors 1",
         ),
         (Facts { party: PartyId::from("alder"), ..facts() }, "deny [serving] against [] errors 0"),

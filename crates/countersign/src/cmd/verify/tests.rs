@@ -1,13 +1,15 @@
 //! A record on a real disk, verified; then the same with an entry that no honest judge would have written.
 
 use super::{At, Verified, state_at, verify};
+use ledger::{Amount, Book, Operation, Transfer, TransferId};
 use partnership::act::{
-    Act, Administer, Amend, Application, Approve, Attest, Deed, Digest, Draw, Infer, Key, Principal,
-    approval_bytes, attestation_bytes,
+    Act, Administer, Amend, Application, Approve, Attest, Deed, Digest, Draw, Ended, Infer, Key, Outcome,
+    Principal, Usage, approval_bytes, attestation_bytes,
 };
-use partnership::decision::{Decision, Ticket};
-use partnership::entry::{Body, Decided, Entry, Genesis, Verdict};
+use partnership::decision::{Decision, RefusalCode, Ticket};
+use partnership::entry::{Body, ClockStep, Decided, Entry, Genesis, Settled, Verdict};
 use partnership::ids::{ActId, ApplicationId, ClauseId, KeyId, ModelId, PartyId, Timestamp};
+use partnership::investment::chart;
 use partnership::memorandum::signing_bytes;
 use partnership::{Answer, Command, Entropy, Partnership, State, Terms};
 use record::note::Signer;
@@ -61,7 +63,7 @@ impl Ground {
                 .take(signing)
                 .map(|(party, key)| (party, base64(&key.sign_bytes(&signing_bytes(&digest.0)))))
                 .collect(),
-            transfers: Vec::new(),
+            transfers: chart::opening(&self.terms, &Book::new(), 0, 0),
         }
     }
 }
@@ -113,10 +115,26 @@ impl Scene {
 
     fn propose(&mut self, principal: Principal, deed: Deed) -> Decision {
         let act = Box::new(self.act(principal, deed));
-        let mut replies =
-            self.partnership.turn(self.at, &mut self.entropy, vec![Command::Propose(act, None)]).unwrap();
-        let Answer::Decided(decision) = replies.remove(0).answer else { panic!("a proposal is decided") };
+        let Answer::Decided(decision) = self.run(Command::Propose(act, None)) else {
+            panic!("a proposal is decided")
+        };
         decision
+    }
+
+    fn run(&mut self, command: Command) -> Answer {
+        self.partnership.turn(self.at, &mut self.entropy, vec![command]).unwrap().remove(0).answer
+    }
+
+    /// What an honest clerk would decide of an act: asked of a second one, whose record nobody keeps.
+    fn expected(&mut self, act: &Act) -> Decided {
+        let mut other = Scene::found();
+        other.admit();
+        other.run(Command::Propose(Box::new(act.clone()), None));
+        let leaf = other.partnership.log().seal().unwrap().leaves.pop().unwrap();
+        match Entry::decode(&leaf.envelope, &leaf.parties).unwrap().body {
+            Body::Decided(decided) => *decided,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn waits(&mut self, deed: Deed) -> Ticket {
@@ -132,6 +150,20 @@ impl Scene {
         assert!(matches!(self.propose(ana(), approve), Decision::Done(_)));
     }
 
+    /// Registers the application `assistant` with a key, approved by both.
+    fn admit(&mut self) {
+        let ticket = self.waits(add());
+        self.approve(&ticket, 0);
+        self.approve(&ticket, 1);
+        assert!(matches!(self.propose(ana(), key()), Decision::Done(_)));
+    }
+
+    fn signed_attest(&self, party: usize) -> Deed {
+        let version = self.partnership.state().terms().unwrap().digest();
+        let bytes = attestation_bytes(ORIGIN, &version, &ClauseId::from("release-tranche"), &Digest([6; 32]));
+        attest(party, base64(&self.keys[party].sign_bytes(&bytes)))
+    }
+
     /// Puts an allowed act on the record that the state was never asked about.
     fn forge(&mut self, principal: Principal, deed: Deed) {
         let act = self.act(principal, deed);
@@ -139,7 +171,12 @@ impl Scene {
     }
 
     fn forge_as(&mut self, act: Act) {
-        let decided = Decided {
+        self.forge_decided(act, |_| {});
+    }
+
+    /// The same with what `change` makes of the decision.
+    fn forge_decided(&mut self, act: Act, change: impl FnOnce(&mut Decided)) {
+        let mut decided = Decided {
             act,
             standing: None,
             memorandum: 1,
@@ -149,8 +186,32 @@ impl Scene {
             lapses: None,
             transfers: Vec::new(),
         };
-        let entry = Entry { seed: decided.act.seed, at: self.at, body: Body::Decided(Box::new(decided)) };
-        self.partnership.log().append(entry.encode()).unwrap();
+        change(&mut decided);
+        self.write(decided.act.seed, Body::Decided(Box::new(decided)));
+    }
+
+    fn write(&mut self, seed: [u8; 32], body: Body) {
+        self.partnership.log().append(Entry { seed, at: self.at, body }.encode()).unwrap();
+    }
+
+    /// A call that is allowed, settled on the record in another way than its books give.
+    fn forge_settled(&mut self, ended: Ended, change: impl FnOnce(&mut Settled)) {
+        self.admit();
+        let Decision::Allow(warrant) = self.propose(caller(), call()) else { panic!("it is allowed") };
+        let mut settled = Settled {
+            act: warrant.act().id,
+            kind: "infer".to_owned(),
+            decided: warrant.index(),
+            ended,
+            usage: Some(Usage { input_tokens: 20, output_tokens: 30 }),
+            estimated: false,
+            attempts: Vec::new(),
+            output: None,
+            charged: None,
+            transfers: Vec::new(),
+        };
+        change(&mut settled);
+        self.write(warrant.act().seed, Body::Settled(Box::new(settled)));
     }
 }
 
@@ -160,6 +221,14 @@ fn base64(bytes: &[u8]) -> String {
 
 fn ana() -> Principal {
     Principal::Party { party: PartyId::from("northwind"), person: "ana".to_owned() }
+}
+
+fn caller() -> Principal {
+    Principal::Application {
+        party: PartyId::from("halcyon"),
+        application: ApplicationId::from("assistant"),
+        key: KeyId::from("k1"),
+    }
 }
 
 fn stranger() -> Principal {
@@ -230,9 +299,8 @@ fn a_sound_record_is_verified_with_every_balance() {
     scene.approve(&ticket, 0);
     scene.approve(&ticket, 1);
     for party in 0..2 {
-        let signed = attestation_bytes(&ClauseId::from("release-tranche"), &Digest([6; 32]));
-        let signature = base64(&scene.keys[party].sign_bytes(&signed));
-        assert!(matches!(scene.propose(ana(), attest(party, signature)), Decision::Done(_)));
+        let attest = scene.signed_attest(party);
+        assert!(matches!(scene.propose(ana(), attest), Decision::Done(_)));
     }
     let live = scene.partnership.state().digest();
     let verified = scene.verify(None).unwrap();
@@ -266,53 +334,147 @@ fn balances_are_those_of_the_entry_or_moment_asked_for() {
 /// What is said of it, and how it is made.
 type Forgery = (&'static str, fn(&mut Scene));
 
+/// Decisions that no honest clerk makes.
+const DECISIONS: [Forgery; 14] = [
+    ("decision should be Escalate", |scene| scene.forge(ana(), add())),
+    ("without the approval of halcyon", |scene| {
+        let ticket = scene.waits(add());
+        scene.approve(&ticket, 0);
+        scene.forge_as(Act { id: ticket.act, seed: [8; 32], principal: ana(), deed: add() });
+    }),
+    ("act should be", |scene| {
+        let ticket = scene.waits(add());
+        scene.approve(&ticket, 0);
+        // The last approval, and before the act that it frees another one under its id.
+        let signature = base64(&scene.keys[1].sign_bytes(&approval_bytes(&ticket.digest)));
+        let act = scene.act(ana(), approve(&ticket, 1, signature));
+        scene.forge_decided(act.clone(), |decided| decided.clauses = vec!["new-applications".into()]);
+        let index = scene.partnership.log().size() - 1;
+        scene.write(act.seed, Body::Settled(Box::new(done(&act, index))));
+        scene.forge_as(Act { id: ticket.act, seed: [8; 32], principal: ana(), deed: key() });
+    }),
+    ("decision should be Deny(Invalid)", |scene| {
+        let digest = scene.partnership.state().terms().unwrap().digest();
+        scene.forge(ana(), Deed::Amend(Amend { version: 2, digest }));
+    }),
+    ("decision should be Deny(Invalid)", |scene| scene.forge(stranger(), call())),
+    ("decision should be Deny(Invalid)", |scene| {
+        let ticket = scene.waits(add());
+        let signature = base64(&scene.keys[0].sign_bytes(&approval_bytes(&ticket.digest)));
+        scene.forge(ana(), approve(&ticket, 1, signature));
+    }),
+    ("decision should be Deny(Invalid)", |scene| scene.forge(ana(), attest(1, base64(&[7; 64])))),
+    ("was not due", |scene| {
+        scene.forge(Principal::Clerk, Deed::Draw(Draw { clause: ClauseId::from("release-tranche") }));
+    }),
+    ("decision should be Deny(Invalid)", |scene| {
+        let nothing = Ticket {
+            act: ActId::from_u128(9),
+            digest: Digest([0; 32]),
+            clause: ClauseId::from("amendments"),
+            missing: Vec::new(),
+            index: 0,
+        };
+        scene.forge(ana(), approve(&nothing, 0, base64(&[7; 64])));
+    }),
+    ("reservations should be []", |scene| {
+        let act = scene.act(ana(), scene.signed_attest(0));
+        scene.forge_decided(act, |decided| {
+            decided.clauses = vec![ClauseId::from("release-tranche")];
+            decided.transfers = vec![theft(decided.act.id)];
+        });
+    }),
+    ("decision should be Allow", |scene| {
+        let act = scene.act(ana(), scene.signed_attest(0));
+        scene.forge_decided(act, |decided| {
+            decided.verdict = Verdict::Deny { code: RefusalCode::Invalid, remedy: "no".to_owned() };
+        });
+    }),
+    ("another entry stands between its decision and its settlement", |scene| {
+        let act = scene.act(ana(), scene.signed_attest(0));
+        scene.forge_decided(act, |decided| decided.clauses = vec![ClauseId::from("release-tranche")]);
+        let at = scene.at;
+        scene.write([9; 32], Body::Clock(ClockStep { at, was: at.plus_millis(9), now: at }));
+    }),
+    ("was decided before", |scene| {
+        scene.admit();
+        let Decision::Allow(warrant) = scene.propose(caller(), call()) else { panic!("it is allowed") };
+        let act = warrant.act().clone();
+        let outcome = Outcome { ended: Ended::Failed, ..Outcome::lost() };
+        scene.run(Command::Settle(warrant, outcome));
+        scene.forge_as(act);
+    }),
+    ("standing should be", |scene| {
+        scene.admit();
+        let act = scene.act(caller(), call());
+        let expected = scene.expected(&act);
+        scene.forge_decided(act, |decided| *decided = Decided { standing: None, ..expected });
+    }),
+];
+
+/// Settlements that no honest clerk makes.
+const SETTLEMENTS: [Forgery; 4] = [
+    ("its charge should be", |scene| scene.forge_settled(Ended::Done, |_| {})),
+    ("its transfers should be", |scene| scene.forge_settled(Ended::Failed, |_| {})),
+    ("cannot have ended as `lapsed`", |scene| scene.forge_settled(Ended::Lapsed, |_| {})),
+    ("its transfers should be", |scene| {
+        scene.forge_settled(Ended::Lost, |settled| settled.transfers = vec![theft(settled.act)]);
+    }),
+];
+
 #[test]
-fn an_allowed_act_that_lacks_what_its_kind_needs_is_found() {
-    let rows: [Forgery; 9] = [
-        ("without the approval of anyone", |scene| scene.forge(ana(), add())),
-        ("without the approval of halcyon", |scene| {
-            let ticket = scene.waits(add());
-            scene.approve(&ticket, 0);
-            scene.forge_as(Act { id: ticket.act, seed: [8; 32], principal: ana(), deed: add() });
-        }),
-        ("what was approved is not what was allowed", |scene| {
-            let ticket = scene.waits(add());
-            scene.approve(&ticket, 0);
-            scene.forge_as(Act { id: ticket.act, seed: [8; 32], principal: ana(), deed: key() });
-        }),
-        ("without the approval of anyone", |scene| {
-            let digest = scene.partnership.state().terms().unwrap().digest();
-            scene.forge(ana(), Deed::Amend(Amend { version: 2, digest }));
-        }),
-        ("without a key in standing", |scene| scene.forge(stranger(), call())),
-        ("the signature of `halcyon` does not verify", |scene| {
-            let ticket = scene.waits(add());
-            let signature = base64(&scene.keys[0].sign_bytes(&approval_bytes(&ticket.digest)));
-            scene.forge(ana(), approve(&ticket, 1, signature));
-        }),
-        ("the signature of `halcyon` does not verify", |scene| {
-            scene.forge(ana(), attest(1, base64(&[7; 64])))
-        }),
-        ("whose condition did not hold", |scene| {
-            scene.forge(Principal::Clerk, Deed::Draw(Draw { clause: ClauseId::from("release-tranche") }));
-        }),
-        ("approves or attests what it may not", |scene| {
-            let nothing = Ticket {
-                act: ActId::from_u128(9),
-                digest: Digest([0; 32]),
-                clause: ClauseId::from("amendments"),
-                missing: Vec::new(),
-                index: 0,
-            };
-            scene.forge(ana(), approve(&nothing, 0, base64(&[7; 64])));
-        }),
-    ];
-    for (expected, forge) in rows {
+fn an_entry_that_no_honest_clerk_would_write_is_found() {
+    for (expected, forge) in DECISIONS.iter().chain(&SETTLEMENTS) {
         let mut scene = Scene::found();
         forge(&mut scene);
-        let (last, said) = (scene.partnership.log().size() - 1, why(scene.verify(None)));
+        let said = why(scene.verify(None));
         assert!(said.contains(expected), "expected `{expected}`, was told: {said}");
-        assert!(said.starts_with(&format!("entry {last}: ")), "{said}");
+        assert!(said.starts_with("entry "), "{said}");
+    }
+}
+
+#[test]
+fn a_record_that_opens_other_amounts_than_its_memorandum_is_found() {
+    let mut ground = Ground::lay();
+    let mut opened = ground.genesis(PARTIES.len());
+    for transfer in &mut opened.transfers {
+        transfer.amount = Amount::new(transfer.amount.minor() * 10);
+    }
+    let body = Body::Genesis(opened);
+    ground.loaded.log.append(Entry { seed: ground.entropy.seed(), at: ground.at, body }.encode()).unwrap();
+    let groups: Vec<_> = ground.loaded.log.seal().into_iter().collect();
+    write(&groups, &mut ground.loaded.journal, &mut ground.loaded.publisher, &ground.log);
+    assert_eq!(
+        why(verify(ground.folder.path(), None)),
+        "entry 0: the first entry opens other amounts than the memorandum states"
+    );
+}
+
+/// A transfer that puts the grant into somebody's pocket.
+fn theft(act: ActId) -> Transfer {
+    Transfer {
+        id: TransferId { act: act.as_u128(), leg: 0 },
+        operation: Operation::Move,
+        debit: "credit:launch-credits:available".into(),
+        credit: "credit:launch-credits:spent".into(),
+        asset: "CREDIT".into(),
+        amount: Amount::new(1),
+    }
+}
+
+/// The settlement of an act that is done at once.
+fn done(act: &Act, decided: u64) -> Settled {
+    Settled {
+        act: act.id,
+        kind: act.deed.name().to_owned(),
+        decided,
+        ended: Ended::Done,
+        usage: None,
+        estimated: false,
+        attempts: Vec::new(),
+        output: None,
+        charged: None,
+        transfers: Vec::new(),
     }
 }
 
@@ -324,7 +486,7 @@ fn a_memorandum_that_one_side_has_not_signed_founds_nothing() {
     let groups: Vec<_> = ground.loaded.log.seal().into_iter().collect();
     write(&groups, &mut ground.loaded.journal, &mut ground.loaded.publisher, &ground.log);
     let said = why(verify(ground.folder.path(), None));
-    assert_eq!(said, "entry 0: the memorandum is signed by 1 of its parties where it asks for 2");
+    assert_eq!(said, "entry 0: the memorandum is signed by 1 of its parties and asks for 2");
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub(super) async fn complete(
     let input = commitment(&content_key, "input", &nonce(id), &::record::hash::sha256(&body));
     let deed = Deed::Infer(infer(&chat, &body, bounds, input));
     let act = Act { id, seed, principal: guest.principal(), deed };
-    let assessed = assess(office, desk, guest, &act);
+    let assessed = assess(desk, guest, &act);
     let call = Call { chat, body, max_tokens: bounds.output, deadline: DEADLINE };
     let (egress, ingress) = cloud::egress::channel();
     let (tells, told) = oneshot::channel();
@@ -91,7 +91,8 @@ fn sign(headers: &mut HeaderMap, id: ActId, against: &[ClauseId]) {
     }
 }
 
-/// What the call may use at most: counted exactly where the upstream lets itself be asked, else a token for each byte.
+/// What the call may use at most: counted exactly where the upstream lets itself be asked, else a token for each byte. What the
+/// caller asks for beyond the agreed context is not asked of the upstream.
 async fn bound(
     office: &Arc<Office>,
     service: &Service,
@@ -100,24 +101,22 @@ async fn bound(
 ) -> Result<Bounds, Problem> {
     let gateway = office.gateway.load_full();
     let agreed = u64::from(service.context_tokens);
-    let context = gateway.context_tokens(&chat.model).map_or(agreed, |tokens| tokens.min(agreed));
-    let (model, bytes) = (chat.model.clone(), body.clone());
-    let counted = match gateway.context_tokens(&chat.model) {
-        Some(_) => tokio::task::spawn_blocking(move || gateway.count(&model, &bytes)).await.unwrap_or(None),
-        None => None,
-    };
-    let default = u64::from(service.max_output_tokens);
-    if let Some(input) = counted {
-        let left = context.checked_sub(input).filter(|left| *left > 0);
-        let left = left.ok_or_else(|| refusal::context_exceeded(input, context))?;
-        return Ok(Bounds { input, output: chat.max_tokens.unwrap_or_else(|| default.min(left)) });
+    let asked = chat.max_tokens.unwrap_or_else(|| u64::from(service.max_output_tokens));
+    if let Some(held) = gateway.context_tokens(&chat.model) {
+        let (context, model, bytes) = (held.min(agreed), chat.model.clone(), body.clone());
+        let counted = tokio::task::spawn_blocking(move || gateway.count(&model, &bytes)).await;
+        if let Ok(Some(input)) = counted {
+            let left = context.checked_sub(input).filter(|left| *left > 0);
+            let left = left.ok_or_else(|| refusal::context_exceeded(input, context))?;
+            return Ok(Bounds { input, output: asked.min(left) });
+        }
     }
     let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
     let (each, once) = (u64::from(service.per_message_tokens), u64::from(service.input_overhead_tokens));
     let images = service.image_tokens.map(u64::from);
     let input =
         chat.input_tokens_max(bytes, each, once, images).map_err(|error| refusal::unbounded(&error))?;
-    Ok(Bounds { input, output: chat.max_tokens.unwrap_or(default) })
+    Ok(Bounds { input, output: asked.min(agreed) })
 }
 
 /// The facts of a call that a decision needs.
@@ -137,9 +136,9 @@ fn infer(chat: &Chat, body: &Bytes, bounds: Bounds, input: Digest) -> Infer {
 }
 
 /// What the policies say, found here and not in the clerk's thread. The clerk asks them again if the terms have changed.
-fn assess(office: &Office, desk: &Desk, guest: &Guest, act: &Act) -> Option<Assessed> {
+fn assess(desk: &Desk, guest: &Guest, act: &Act) -> Option<Assessed> {
     let Deed::Infer(infer) = &act.deed else { return None };
-    let facts = facts(&desk.registry, &guest.application.name, infer, office.clock.now())?;
+    let facts = facts(&desk.registry, &guest.application.name, infer, act.id)?;
     let assessment = desk.terms.policies().assess(&facts);
-    Some(Assessed { digest: desk.terms.digest(), assessment })
+    Some(Assessed { epoch: desk.epoch, assessment })
 }
