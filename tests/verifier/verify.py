@@ -383,6 +383,10 @@ class Replay:
         self.vkeys = {}
         self.vkey_lines = []
         self.origin = None
+        # The version in force, those that approved amendments would put in force, and an act that the next entry must settle.
+        self.memorandum = None
+        self.amending = {}
+        self.at_once = None
         self.at = ""
         self.folds = {
             "genesis": self.fold_genesis,
@@ -406,6 +410,8 @@ class Replay:
         check(body_of(kind, part) == digest(head["body"], place), place, "its commitment is not that of its parts")
         self.check_time(part[FIELDS[kind][0]]["at"], head["time"], place)
         check((index == 0) == (kind == "genesis"), place, "a record begins with one genesis and has no other")
+        ends = kind == "settled" and part["act"]["id"] == self.at_once
+        check(self.at_once is None or ends, place, f"act {self.at_once} is done at once and is not settled here")
         self.folds[kind](index, part, place)
 
     def check_time(self, at, hour, place):
@@ -434,6 +440,7 @@ class Replay:
         self.vkeys = {line["party"]: Key.parse(line["value"], place) for line in genesis["vkeys"]}
         memorandum = digest(genesis["memorandum"], place)
         self.check_memorandum(memorandum, place)
+        self.memorandum = memorandum
         check(genesis["signatures"], place, "nobody signed the memorandum")
         for line in genesis["signatures"]:
             self.check_signature(line["party"], line["value"], MEMORANDUM_DOMAIN + memorandum, place)
@@ -451,16 +458,19 @@ class Replay:
         self.acts[act] = Act(kind, index, decision, reserved)
         if decision == "escalate":
             check(not waited, place, "it escalates twice")
-            self.check_digest(kind, part["what"], why["digest"], place)
+            self.check_digest(act, kind, part["what"], why["digest"], place)
             self.waiting[act] = {"by": why["by"], "digest": why["digest"], "kind": kind, "given": []}
         if decision == "allow":
             self.open.add(act)
+            self.at_once = act if kind not in ("infer", "amend") else None
+            if kind == "amend":
+                self.amending[act] = digest(part["what"]["digest"], place)
             self.check_allowed(kind, part["what"], waited, place)
 
-    @staticmethod
-    def check_digest(kind, what, claimed, place):
-        """What approvals are signed over is the exact thing that waits."""
-        of_what = sha256(b"countersign/act/v1\0", kind.encode(), b"\0", spelled(what))
+    def check_digest(self, act, kind, what, claimed, place):
+        """What approvals are signed over is the exact thing that waits, and no other act."""
+        names = b"".join(name.encode() + b"\0" for name in (self.origin, act, kind))
+        of_what = sha256(b"countersign/act/v1\0", names, spelled(what))
         expected = digest(what["digest"], place) if kind == "amend" else of_what
         check(digest(claimed, place) == expected, place, "its digest is not that of what waits")
 
@@ -472,7 +482,9 @@ class Replay:
         if kind == "approve":
             self.check_approval(what, place)
         if kind == "attest":
-            message = ATTESTATION_DOMAIN + what["clause"].encode() + b"\0" + digest(what["evidence"], place)
+            version = self.origin.encode() + b"\0" + self.memorandum
+            evidence = digest(what["evidence"], place)
+            message = ATTESTATION_DOMAIN + version + what["clause"].encode() + b"\0" + evidence
             self.check_signature(what["party"], what["signature"], message, place)
 
     def check_approval(self, what, place):
@@ -491,6 +503,10 @@ class Replay:
         name, what, money = part["act"]["id"], part["what"], part["money"]
         check(name in self.open, place, f"act {name} is settled but is not open")
         self.open.remove(name)
+        self.at_once = None
+        if name in self.amending:
+            proposed = self.amending.pop(name)
+            self.memorandum = proposed if what["ended"] == "done" else self.memorandum
         act = self.acts[name]
         check(integer(what["decided"], place) == act.decided, place, "it names another decision")
         check(part["act"]["kind"] == act.kind, place, "it names another kind of act")
@@ -506,7 +522,7 @@ class Replay:
     def check_charge(charged, moves, place):
         """What is posted on binding grants, with what the operator bears, is what is charged."""
         granted = [move for move in moves if move["op"] == "post" and move["debit"].startswith("credit:")]
-        borne = [move for move in moves if move["op"] == "move" and move["debit"].endswith(":overrun")]
+        borne = [move for move in moves if move["op"] == "move" and ":overrun:" in move["debit"]]
         total = sum(integer(move["amount"], place) for move in granted + borne)
         check(not granted or total == charged, place, f"it charges {charged} and posts {total}")
 

@@ -64,7 +64,7 @@ fn a_second_verifier_agrees_on_every_balance() {
     let moved = [
         "credit:launch-credits:spent",
         "budget:budget:spent",
-        "northwind:overrun",
+        "northwind:overrun:CREDIT",
         "commitment:first-tranche:drawn",
         "commitment:release-tranche:drawn",
     ];
