@@ -68,6 +68,8 @@ pub(crate) struct Desk {
     pub(crate) terms: Arc<Terms>,
     /// Applications, keys and suspended models.
     pub(crate) registry: Registry,
+    /// The state's epoch that this shows.
+    pub(crate) epoch: u64,
     /// When the partnership began.
     pub(crate) since: Timestamp,
 }
@@ -78,6 +80,7 @@ impl Desk {
         Some(Self {
             terms: Arc::clone(state.terms()?),
             registry: state.registry().clone(),
+            epoch: state.epoch(),
             since: state.versions().first().map(|version| version.since).unwrap_or_default(),
         })
     }
