@@ -11,6 +11,7 @@ use cloud::{Egress, Gone, Problem};
 use partnership::Answer;
 use partnership::act::{Act, Attempt, Deed, Ended, Outcome, Principal};
 use partnership::decision::{Decision, Refusal, Warrant};
+use partnership::entry::{ACT_BYTES_MAX, is_recordable};
 use partnership::ids::ClauseId;
 use partnership::partnership::Assessed;
 use std::future::poll_fn;
@@ -67,14 +68,26 @@ pub(crate) async fn travel(
 }
 
 /// Proposes an act that nothing has to be performed for: it is done, waits or is refused when this returns.
-pub(crate) async fn decide(
-    office: &Office,
-    principal: Principal,
-    deed: Deed,
-) -> Result<Decision, Unavailable> {
+///
+/// Errors: nothing was decided, since the record cannot be written, or the act is too long for it.
+pub(crate) async fn decide(office: &Office, principal: Principal, deed: Deed) -> Result<Decision, Undecided> {
+    if !is_recordable(&principal, &deed) {
+        return Err(Undecided::TooLong);
+    }
     let _errand = office.errand()?;
     let (id, seed) = office.clerk.identity();
-    office.clerk.propose(Act { id, seed, principal, deed }, None).await
+    Ok(office.clerk.propose(Act { id, seed, principal, deed }, None).await?)
+}
+
+/// Why nothing was decided.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Undecided {
+    /// The record cannot be written.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The act's own fields would not fit into an entry.
+    #[error("the act is longer than {ACT_BYTES_MAX} bytes; keep what is long outside the record")]
+    TooLong,
 }
 
 /// Performs what is allowed, settles it, and lets the last bytes go.

@@ -3,6 +3,7 @@
 //! Not here: the errors of the model APIs, which keep those APIs' own shape.
 
 use crate::clerk::Unavailable;
+use crate::road::Undecided;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -98,6 +99,15 @@ impl Problem {
 impl From<Unavailable> for Problem {
     fn from(error: Unavailable) -> Self {
         Self::unavailable(error.to_string())
+    }
+}
+
+impl From<Undecided> for Problem {
+    fn from(error: Undecided) -> Self {
+        match error {
+            Undecided::Unavailable(error) => error.into(),
+            Undecided::TooLong => Self::unreadable(error.to_string()),
+        }
     }
 }
 
