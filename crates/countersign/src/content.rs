@@ -43,7 +43,9 @@ impl Content {
             })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let key = self.clock.random();
-                std::fs::create_dir_all(&folder)?;
+                if !folder.is_dir() {
+                    files::new_directory(&folder, 0o700)?;
+                }
                 files::write_new(&path, &key, 0o600)?;
                 key
             }

@@ -31,6 +31,16 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     sync_directory(parent(path))
 }
 
+/// Removes a file for good; not there is as good.
+///
+/// Errors: those of the file system.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => sync_directory(parent(path)),
+    }
+}
+
 /// Makes a directory that must not be there yet. Its parent must be.
 ///
 /// Errors: [`ErrorKind::AlreadyExists`] where the name is taken; those of the file system.

@@ -29,6 +29,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 
+/// How many keys one tally counts. A line takes about 60 bytes, and an entry has 61,440.
+const TALLIED_MAX: usize = 500;
+
 /// Every part of one running partnership.
 #[derive(Debug)]
 pub(crate) struct Office {
@@ -171,10 +174,10 @@ impl Office {
 
     /// Puts what rate limits refused on the record, if anything.
     pub(crate) async fn tally(&self) -> Result<(), Unavailable> {
-        match self.limits.tally() {
-            refused if refused.is_empty() => Ok(()),
-            refused => self.clerk.tally(refused).await,
+        for refused in self.limits.tally().chunks(TALLIED_MAX) {
+            self.clerk.tally(refused.to_vec()).await?;
         }
+        Ok(())
     }
 
     /// Waits for the acts under way, and ends the threads: all is settled, written and published.
@@ -226,7 +229,6 @@ impl Opened {
         clock: Clock,
     ) -> anyhow::Result<Self> {
         let mut entropy = Entropy::new(clock.random());
-        let genesis = found::prepare(dir, store, log)?;
         let loaded = record::load(Arc::clone(store), &config.origin, config.record.segment_bytes, log)?;
         if let Some(torn) = &loaded.torn {
             tracing::warn!(
@@ -240,13 +242,13 @@ impl Opened {
         loaded.for_each_entry(|index, envelope, parties| {
             fold(&mut state, index, envelope, parties).map(drop).map_err(|error| error.to_string())
         })?;
-        let Loaded { log, journal, publisher, .. } = loaded;
+        let Loaded { log: end, journal, publisher, .. } = loaded;
         let partnership = if state.entries() == 0 {
-            let (terms, genesis) = genesis.into_parts()?;
+            let (terms, genesis) = found::prepare(dir, store, log)?;
             state.know(terms);
-            Partnership::found(state, log, clock.now(), genesis, &mut entropy)?
+            Partnership::found(state, end, clock.now(), genesis, &mut entropy)?
         } else {
-            resolve(state, log, clock.now(), &mut entropy)?
+            resolve(state, end, clock.now(), &mut entropy)?
         };
         let mut opened = Self { partnership, journal, publisher };
         opened.make_durable()?;

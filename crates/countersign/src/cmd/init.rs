@@ -67,16 +67,53 @@ pub(crate) fn create(
     random: &mut impl FnMut() -> [u8; 32],
     at: Timestamp,
 ) -> anyhow::Result<()> {
+    create_with(dir, example, random, at, &[])
+}
+
+/// The same for `up`, which goes on to register the example's applications: [`unfinished`] tells which example's, until
+/// [`finish`] is called, so that an `up` that was cut short is carried on by the next.
+pub(crate) fn create_unfinished(
+    dir: &Path,
+    example: Example,
+    random: &mut impl FnMut() -> [u8; 32],
+    at: Timestamp,
+) -> anyhow::Result<()> {
+    create_with(dir, example, random, at, &[(UNFINISHED, example.name())])
+}
+
+/// The example whose applications are still to be registered.
+pub(crate) fn unfinished(dir: &Path) -> Option<Example> {
+    let name = std::fs::read_to_string(dir.join(UNFINISHED)).ok()?;
+    Example::from_str(&name, false).ok()
+}
+
+/// Everything that the example has is there.
+///
+/// Errors: those of the file system.
+pub(crate) fn finish(dir: &Path) -> std::io::Result<()> {
+    files::remove(&dir.join(UNFINISHED))
+}
+
+/// Left in a folder that `up` has made until its applications are registered.
+const UNFINISHED: &str = "cache/unfinished";
+
+fn create_with(
+    dir: &Path,
+    example: Example,
+    random: &mut impl FnMut() -> [u8; 32],
+    at: Timestamp,
+    more: &[(&str, &str)],
+) -> anyhow::Result<()> {
     check_free(dir)?;
     if dir.exists() {
         // It may be a mount, which nothing can be moved onto.
-        return fill(dir, example, random, at).inspect_err(|_| clear(dir));
+        return fill(dir, example, random, at, more).inspect_err(|_| clear(dir));
     }
     let building = building(dir)?;
     files::new_directory(&building, 0o755).with_context(|| {
         format!("`{}` cannot be made; if it is left from an earlier try, remove it", building.display())
     })?;
-    fill(&building, example, random, at)
+    fill(&building, example, random, at, more)
         .and_then(|()| {
             files::put_in_place(&building, dir).with_context(|| format!("`{}` cannot be made", dir.display()))
         })
@@ -107,7 +144,21 @@ fn building(dir: &Path) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("`{}` has no name of its own; name the folder", dir.display()))?;
     let parent = files::parent(dir);
     std::fs::create_dir_all(parent).with_context(|| format!("`{}` cannot be made", parent.display()))?;
-    Ok(parent.join(format!(".{}.new", name.to_string_lossy())))
+    let stem = format!(".{}.new-", name.to_string_lossy());
+    clear_abandoned(parent, &stem);
+    Ok(parent.join(format!("{stem}{}", std::process::id())))
+}
+
+/// Removes what earlier processes have left half made: those whose number, after `stem`, is of no process any more.
+fn clear_abandoned(parent: &Path, stem: &str) {
+    for path in std::fs::read_dir(parent).into_iter().flatten().flatten().map(|name| name.path()) {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let maker = name.strip_prefix(stem).and_then(|number| number.parse::<u32>().ok());
+        let is_alive = |maker: u32| Path::new("/proc").join(maker.to_string()).exists();
+        if maker.is_some_and(|maker| Path::new("/proc/self").exists() && !is_alive(maker)) {
+            drop(std::fs::remove_dir_all(&path));
+        }
+    }
 }
 
 fn fill(
@@ -115,6 +166,7 @@ fn fill(
     example: Example,
     random: &mut impl FnMut() -> [u8; 32],
     at: Timestamp,
+    more: &[(&str, &str)],
 ) -> anyhow::Result<()> {
     let text = example.memorandum();
     let memorandum = Memorandum::parse(text)
@@ -130,7 +182,8 @@ fn fill(
     };
     write("memorandum.md", text)?;
     write("memorandum.sigs", &signatures.render())?;
-    write("countersign.toml", &configuration(example))
+    write("countersign.toml", &configuration(example))?;
+    more.iter().try_for_each(|(name, text)| write(name, text))
 }
 
 /// Makes the log's key and one for each party; each party signs.

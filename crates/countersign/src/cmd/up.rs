@@ -19,6 +19,7 @@ use cloud::Gateway;
 use cloud::gateway::{Kind, UpstreamConfig};
 use greeting::Greeting;
 use model::{Engine, Model};
+use partnership::State;
 use partnership::act::{Administer, Application, Approve, Deed, Principal, approval_bytes};
 use partnership::decision::{Decision, Ticket};
 use partnership::ids::PartyId;
@@ -80,12 +81,12 @@ struct Prepared<'a> {
     up: &'a Up,
     office: Arc<Office>,
     engine: Option<Arc<Engine>>,
-    /// The example, where this process has made the folder.
-    made: Option<Example>,
+    /// The example whose applications are still to be registered.
+    unfinished: Option<Example>,
 }
 
 fn prepare(up: &Up) -> anyhow::Result<Prepared<'_>> {
-    let made = make(up)?;
+    make(up)?;
     let mut config = Config::read(&up.dir)?;
     if let Some(listen) = &up.listen {
         config.listen.clone_from(listen);
@@ -94,11 +95,11 @@ fn prepare(up: &Up) -> anyhow::Result<Prepared<'_>> {
     let engine = engine(&up.dir, &config);
     let office = Office::open(&up.dir, config)?;
     office.gateway.store(Arc::new(gateway(upstreams, engine.clone())?));
-    Ok(Prepared { up, office, engine, made })
+    Ok(Prepared { up, office, engine, unfinished: init::unfinished(&up.dir) })
 }
 
 /// Makes the folder where it is missing.
-fn make(up: &Up) -> anyhow::Result<Option<Example>> {
+fn make(up: &Up) -> anyhow::Result<()> {
     let dir = &up.dir;
     if dir.join("countersign.toml").exists() {
         if let Some(example) = up.example {
@@ -111,12 +112,12 @@ fn make(up: &Up) -> anyhow::Result<Option<Example>> {
                 );
             }
         }
-        return Ok(None);
+        return Ok(());
     }
     let example = up.example.unwrap_or_default();
-    init::create(dir, example, &mut || Clock.random(), Clock.now())?;
+    init::create_unfinished(dir, example, &mut || Clock.random(), Clock.now())?;
     tracing::info!(dir = %dir.display(), example = example.name(), "a new partnership, with demonstration keys of all its parties");
-    Ok(Some(example))
+    Ok(())
 }
 
 /// The built-in model, where it is asked for and can be had. The server works without it.
@@ -149,7 +150,9 @@ impl Prepared<'_> {
     async fn run(self) -> anyhow::Result<ExitCode> {
         let office = Arc::clone(&self.office);
         let ended = self.serve().await;
-        office.close().await;
+        if !matches!(ended, Ok(code) if code == ExitCode::from(RECORD_FAILED)) {
+            office.close().await;
+        }
         drop(std::fs::remove_file(office.dir.join("socket")));
         ended
     }
@@ -173,6 +176,9 @@ impl Prepared<'_> {
         });
         let greeting = Greeting::of(office, address, key).await?;
         greeting.print(self.up.json);
+        if self.unfinished.is_some() {
+            init::finish(&office.dir).context("the folder's cache cannot be written")?;
+        }
         let code = self.until_stopped(signals).await;
         stops.send_replace(true);
         if code == ExitCode::SUCCESS {
@@ -219,12 +225,12 @@ impl Prepared<'_> {
     async fn first_key(&self) -> anyhow::Result<Option<(String, String)>> {
         let office = &self.office;
         let operator = by(office.desk.load().terms.operator());
-        if let Some(example) = self.made {
+        if let Some(example) = self.unfinished {
             for application in example.applications() {
                 register(office, &operator, application).await?;
             }
         }
-        if self.made.is_none() && !self.up.new_key {
+        if self.unfinished.is_none() && !self.up.new_key {
             return Ok(None);
         }
         let desk = office.desk.load_full();
@@ -256,9 +262,13 @@ fn by(party: &PartyId) -> Principal {
     Principal::Party { party: party.clone(), person: "up".to_owned() }
 }
 
-/// Registers an application of the example; where the memorandum asks for approvals, each party's demonstration key gives its.
+/// Registers an application of the example, unless it is; where the memorandum asks for approvals, each party's demonstration key
+/// gives its. What an earlier `up` has begun is gone on with.
 async fn register(office: &Office, operator: &Principal, application: [&str; 5]) -> anyhow::Result<()> {
     let [name, party, audience, purpose, market] = application;
+    if office.desk.load().registry.application(&name.into()).is_some() {
+        return Ok(());
+    }
     let application = Application {
         name: name.into(),
         party: party.into(),
@@ -267,12 +277,23 @@ async fn register(office: &Office, operator: &Principal, application: [&str; 5])
         market: market.to_owned(),
     };
     let deed = Deed::Administer(Administer::ApplicationAdd(application));
+    let wanted = deed.clone();
+    if let Some(ticket) = office.clerk.ask(move |state| waiting(state, &wanted)).await? {
+        return approve(office, &ticket).await;
+    }
     match road::decide(office, operator.clone(), deed).await? {
         Decision::Done(_) => Ok(()),
         Decision::Escalate(ticket) => approve(office, &ticket).await,
         Decision::Deny(refusal) => bail!("the example's application `{name}` was refused: {refusal}"),
         Decision::Allow(_) => unreachable!("nothing is performed for a change of the register"),
     }
+}
+
+/// The ticket of a change that waits already.
+fn waiting(state: &State, deed: &Deed) -> Option<Ticket> {
+    let (id, waiting) = state.waiting().find(|(_, waiting)| waiting.act.deed == *deed)?;
+    let clause = waiting.clause.clone()?;
+    Some(Ticket { act: *id, digest: waiting.digest, clause, missing: waiting.missing(), index: 0 })
 }
 
 async fn approve(office: &Office, ticket: &Ticket) -> anyhow::Result<()> {

@@ -16,25 +16,11 @@ use record::store::directory::Directory;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What a first entry would say; nothing where the record has begun.
-pub(super) struct Founding(Option<(Terms, Genesis)>);
-
-impl Founding {
-    /// The terms and the first entry.
-    ///
-    /// Errors: where the record has files but no entry.
-    pub(super) fn into_parts(self) -> anyhow::Result<(Terms, Genesis)> {
-        self.0.context("the record has a checkpoint or a journal but no entry; restore it from a copy")
-    }
-}
-
-/// Reads memorandum, signatures and public keys, and puts beside the record what it serves of them, unless it has begun.
+/// Reads memorandum, signatures and public keys, and puts beside the record what it serves of them; gives the first entry, with
+/// the terms that it names. May be tried again as long as the record has no entry.
 ///
 /// Errors: where the memorandum is not sound, or not signed by as many parties as it asks for.
-pub(super) fn prepare(dir: &Path, store: &Directory, log: &Verifier) -> anyhow::Result<Founding> {
-    if !store.list("journal")?.is_empty() {
-        return Ok(Founding(None));
-    }
+pub(super) fn prepare(dir: &Path, store: &Directory, log: &Verifier) -> anyhow::Result<(Terms, Genesis)> {
     let terms = read(dir)?;
     let memorandum = terms.memorandum();
     let keys = Keys::new(dir.join("keys"));
@@ -56,7 +42,7 @@ pub(super) fn prepare(dir: &Path, store: &Directory, log: &Verifier) -> anyhow::
         signatures,
         transfers: Vec::new(),
     };
-    Ok(Founding(Some((terms, genesis))))
+    Ok((terms, genesis))
 }
 
 /// Every version of the memorandum that the record keeps.

@@ -20,7 +20,8 @@ pub(crate) const POOL: &str = "credit:launch-credits:available";
 /// The parties of the first example.
 pub(crate) const PARTIES: [&str; 2] = ["northwind", "halcyon"];
 
-const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
+/// The built binary.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
 /// How long a server may take to be ready. A long record is read again from its start.
 const READY_WITHIN: Duration = Duration::from_secs(120);
 /// How often, and in which steps, the end of a process or of anything else is waited for: a minute in all.
@@ -120,6 +121,11 @@ impl Folder {
         }
         let made = self.said(&["key", "new", "--application", "assistant"]);
         made["key"].as_str().unwrap().to_owned()
+    }
+
+    /// How many keys there are.
+    pub(crate) fn keys(&self) -> usize {
+        self.said(&["key", "list"]).as_array().unwrap().len()
     }
 
     /// Starts a server on the folder and waits until it is ready.
@@ -293,7 +299,7 @@ pub(crate) fn done(output: &Output) -> String {
     out
 }
 
-fn run(command: &mut Command) -> Output {
+pub(crate) fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).output().unwrap()
 }
 

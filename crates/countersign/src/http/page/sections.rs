@@ -119,10 +119,19 @@ fn clause_item(clause: &Clause) -> Markup {
                 span.badge { (clause.state) }
                 span.quiet { (clause.kind) " · " (clause.source) }
             }
-            p { (clause.sentence) }
+            p { (prose(&clause.sentence)) }
             @if clause.allowed > 0 || clause.refused > 0 || clause.deviated > 0 {
                 p.quiet { "allowed " (clause.allowed) " · refused " (clause.refused) " · spoken against " (clause.deviated) }
             }
+        }
+    }
+}
+
+/// A sentence whose backticks hold code.
+fn prose(sentence: &str) -> Markup {
+    html! {
+        @for (at, part) in sentence.split('`').enumerate() {
+            @if at % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
 }
