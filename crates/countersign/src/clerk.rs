@@ -87,7 +87,9 @@ struct Standing {
     /// Entries below this are in full bundles under a durable checkpoint.
     bundles: AtomicU64,
     /// The disk has no room for another segment of the journal.
-    full: AtomicBool,
+    no_segment: AtomicBool,
+    /// The disk has no room for tiles or the checkpoint.
+    no_tiles: AtomicBool,
     /// A write has failed; nothing is written any more.
     failed: AtomicBool,
 }
@@ -197,7 +199,7 @@ impl Standing {
     fn admits(&self) -> Result<(), Unavailable> {
         let why = if self.failed.load(Ordering::Acquire) {
             "the record cannot be written"
-        } else if self.full.load(Ordering::Acquire) {
+        } else if self.no_segment.load(Ordering::Acquire) || self.no_tiles.load(Ordering::Acquire) {
             "the disk of the record is full; calls under way are still settled"
         } else if self.undurable.load(Ordering::Relaxed) > UNDURABLE_BYTES_MAX {
             "the disk of the record is behind; try again shortly"

@@ -41,6 +41,11 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long requests under way have to end after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(30);
 
+/// What proxies add to a request.
+const PROXIED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+/// How many connections are served at once; more wait to be taken.
+const CONNECTIONS_MAX: usize = 16_384;
+
 /// Who is calling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Caller {
@@ -66,6 +71,8 @@ impl Caller {
             (Some(given), Some(token)) if is_same(given, token) => {
                 Self::Operator { party: None, person: "operator".to_owned() }
             }
+            // What came through a proxy may come from anywhere.
+            _ if PROXIED.iter().any(|name| headers.contains_key(*name)) => Self::Stranger,
             // A page of another site may be made to name this machine, but not to send this machine's name as its own.
             _ if is_loopback(&config.listen) && text(HOST).is_some_and(is_loopback) => Self::Reader,
             _ => Self::Stranger,
@@ -98,7 +105,7 @@ pub(crate) async fn serve(
     loop {
         tokio::select! {
             () = asked(&mut stop) => break,
-            accepted = port.accept() => match accepted {
+            accepted = port.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
                 Ok((stream, _)) => {
                     drop(stream.set_nodelay(true));
                     connections.spawn(Arc::clone(&door).connection(stream, Way::Port, stop.clone()));
@@ -267,6 +274,29 @@ mod tests {
         ] {
             assert_eq!(is_loopback(address), open, "{address}");
         }
+    }
+
+    #[test]
+    fn only_this_machine_itself_reads_without_a_token() {
+        let mut config: Config = toml::from_str("origin = \"o\"").unwrap();
+        config.token = Some("t".to_owned());
+        let caller = |listen: &str, headers: &[(&'static str, &'static str)]| {
+            let config = Config { listen: listen.to_owned(), ..config.clone() };
+            let pairs = headers
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            Caller::of(&pairs.collect(), &config)
+        };
+        let (here, all) = ("127.0.0.1:1", "0.0.0.0:1");
+        assert_eq!(caller(here, &[("host", "localhost:1")]), Caller::Reader);
+        assert_eq!(caller(all, &[("host", "localhost:1")]), Caller::Stranger);
+        assert_eq!(caller(here, &[("host", "rebound.example")]), Caller::Stranger);
+        assert_eq!(caller(here, &[]), Caller::Stranger);
+        for name in PROXIED {
+            assert_eq!(caller(here, &[("host", "localhost:1"), (name, "x")]), Caller::Stranger, "{name}");
+        }
+        assert!(matches!(caller(all, &[("authorization", "Bearer t")]), Caller::Operator { .. }));
+        assert_eq!(caller(all, &[("authorization", "Bearer u")]), Caller::Stranger);
     }
 
     #[test]

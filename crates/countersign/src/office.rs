@@ -118,7 +118,12 @@ impl Office {
         let store = Arc::new(Directory::new(dir.join("record")));
         let opened = Opened::of(dir, &store, &config, &log.verifier(), clock)?;
         let Opened { partnership, journal, mut publisher } = opened;
-        publisher.publish(&log)?;
+        match publisher.publish(&log) {
+            Err(error @ record::StoreError::Full { .. }) => {
+                tracing::warn!(%error, "the record is whole, and its disk is full");
+            }
+            published => drop(published?),
+        }
         let desk = Desk::of(partnership.state()).context("the partnership has not begun")?;
         let desk = Arc::new(ArcSwap::from_pointee(desk));
         let metrics = Arc::new(Metrics::default());

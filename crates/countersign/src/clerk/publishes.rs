@@ -41,21 +41,33 @@ impl<S: Store> Publishes<S> {
                     due = due.or_else(|| last.checked_add(EVERY));
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    self.publish().map_err(cannot)?;
-                    (due, last) = (None, self.clock.steady());
+                    let done = self.publish().map_err(cannot)?;
+                    last = self.clock.steady();
+                    due = if done { None } else { last.checked_add(EVERY) };
                 }
-                Err(RecvTimeoutError::Disconnected) => return self.publish().map_err(cannot),
+                Err(RecvTimeoutError::Disconnected) => return self.publish().map(drop).map_err(cannot),
             }
         }
     }
 
-    fn publish(&mut self) -> Result<(), StoreError> {
-        if self.publisher.publish(&self.signer)?.is_some() {
+    /// Publishes what there is; false where the disk is full. Then new acts are sent away, and it is asked again.
+    fn publish(&mut self) -> Result<bool, StoreError> {
+        let published = match self.publisher.publish(&self.signer) {
+            Err(StoreError::Full { path }) => {
+                if !self.standing.no_tiles.swap(true, Ordering::AcqRel) {
+                    tracing::warn!(path, "no room for the checkpoint; no new acts are taken");
+                }
+                return Ok(false);
+            }
+            published => published?,
+        };
+        self.standing.no_tiles.store(false, Ordering::Release);
+        if published.is_some() {
             self.standing.bundles.store(self.publisher.durable_bundles(), Ordering::Release);
             self.standing.published.store(self.publisher.published(), Ordering::Release);
             set(&self.metrics.published, self.publisher.published());
         }
-        Ok(())
+        Ok(true)
     }
 }
 

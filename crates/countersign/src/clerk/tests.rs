@@ -30,9 +30,19 @@ struct Disk {
     sync: Mutex<Sync>,
     changed: Condvar,
     waiting: AtomicU64,
+    /// There is no room for a file.
+    full: AtomicBool,
 }
 
 impl Disk {
+    fn room(&self, path: &str) -> Result<(), StoreError> {
+        if self.full.load(Ordering::SeqCst) {
+            Err(StoreError::Full { path: path.to_owned() })
+        } else {
+            Ok(())
+        }
+    }
+
     fn set(&self, sync: Sync) {
         *self.sync.lock().unwrap() = sync;
         self.changed.notify_all();
@@ -44,9 +54,11 @@ impl Store for Disk {
         self.inner.read(path)
     }
     fn create(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.room(path)?;
         self.inner.create(path, bytes)
     }
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.room(path)?;
         self.inner.replace(path, bytes)
     }
     fn remove(&self, path: &str) -> Result<(), StoreError> {
@@ -98,7 +110,13 @@ impl Scene {
         let mut entropy = Entropy::new([5; 32]);
         let log = Signer::generate(ORIGIN, [1; 32]).unwrap();
         let (sync, changed) = (Mutex::new(Sync::Works), Condvar::new());
-        let disk = Arc::new(Disk { inner: Memory::new(), sync, changed, waiting: AtomicU64::new(0) });
+        let disk = Arc::new(Disk {
+            inner: Memory::new(),
+            sync,
+            changed,
+            waiting: AtomicU64::new(0),
+            full: AtomicBool::new(false),
+        });
         let loaded = record::load(Arc::clone(&disk), ORIGIN, 1 << 20, &log.verifier()).unwrap();
         let (journal, publisher) = (loaded.journal, loaded.publisher);
         let terms = Terms::read(MEMORANDUM).unwrap();
@@ -206,4 +224,29 @@ async fn a_disk_that_fails_refuses_all_who_wait_and_is_not_asked_again() {
         assert_eq!(scene.disk.waiting.load(Ordering::SeqCst), syncs, "{fails:?}: the disk was asked again");
         assert!(scene.reason.lock().unwrap().as_ref().unwrap().contains("told to fail"));
     }
+}
+
+#[tokio::test]
+async fn a_full_disk_sends_new_acts_away_and_takes_them_again_when_there_is_room() {
+    let scene = Scene::set();
+    scene.disk.full.store(true, Ordering::SeqCst);
+    assert!(scene.register("first").await.unwrap().is_ok(), "the journal has room");
+    let eventually = async |what: &str, ready: bool| {
+        for _ in 0..200 {
+            if scene.clerk.is_ready() == ready {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{what}");
+    };
+    eventually("it goes on where it cannot publish", false).await;
+    assert!(scene.register("second").await.unwrap().is_err());
+    assert_eq!(scene.clerk.published(), 0);
+    scene.disk.full.store(false, Ordering::SeqCst);
+    eventually("it does not go on when there is room", true).await;
+    assert!(scene.register("third").await.unwrap().is_ok());
+    assert!(scene.clerk.published() > 0);
+    scene.clerk.stop(scene.threads);
+    assert_eq!(*scene.reason.lock().unwrap(), None);
 }

@@ -76,8 +76,8 @@ impl<S: Store> Writes<S> {
             Err(StoreError::Full { .. }) => true,
             Err(error) => return Err(error),
         };
-        if self.standing.full.swap(full, Ordering::AcqRel) != full {
-            tracing::warn!(full, "room on the record's disk");
+        if self.standing.no_segment.swap(full, Ordering::AcqRel) != full {
+            tracing::warn!(full, "room for the journal");
         }
         Ok(())
     }

@@ -17,8 +17,8 @@ pub(crate) const CHECKPOINT: &str = "checkpoint";
 
 /// The writer of tiles, bundles and checkpoints. Owned by the thread that publishes.
 ///
-/// Any error is final, since a checkpoint of that size may be on the disk or not: each later call gives
-/// [`StoreError::Poisoned`]. Load the record anew.
+/// A full disk may be asked again. Any other error is final, since a checkpoint of that size may be on the disk or not: each
+/// later call gives [`StoreError::Poisoned`]. Load the record anew.
 #[derive(Debug)]
 pub struct Publisher<S: ?Sized> {
     store: Arc<S>,
@@ -77,7 +77,8 @@ impl<S: Store + ?Sized> Publisher<S> {
     /// tiles removed. Gives the signed checkpoint, which may now be shown; `None` if nothing was absorbed since.
     ///
     /// # Errors
-    /// Those of the store; they are final.
+    /// Those of the store. After [`StoreError::Full`] what is to be published is still there, and may be tried again; others are
+    /// final.
     ///
     /// # Panics
     /// If the signer's name is not the record's origin.
@@ -89,7 +90,7 @@ impl<S: Store + ?Sized> Publisher<S> {
             return Ok(None);
         }
         let published = self.write(signer);
-        self.failed = published.is_err();
+        self.failed = published.as_ref().is_err_and(|error| !matches!(error, StoreError::Full { .. }));
         published.map(Some)
     }
 
@@ -113,10 +114,15 @@ impl<S: Store + ?Sized> Publisher<S> {
     fn write(&mut self, signer: &Signer) -> Result<Vec<u8>, StoreError> {
         let size = self.edge.size();
         let mut files = std::mem::take(&mut self.full);
+        let full = files.len();
         files.extend(partials(size).iter().map(|tile| (tile.path(), self.partial_bytes(tile.kind))));
-        self.store.create_all(&files)?;
+        let created = self.store.create_all(&files);
+        files.truncate(full);
+        self.full = files;
+        created?;
         let signed = self.sign(signer);
         self.store.replace(CHECKPOINT, &signed)?;
+        self.full.clear();
         let stale: BTreeSet<TilePath> = partials(self.published).into_iter().collect();
         let wanted: BTreeSet<TilePath> = partials(size).into_iter().collect();
         self.published = size;

@@ -9,7 +9,7 @@ use crate::office::Office;
 use crate::road;
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use partnership::act::{
@@ -22,6 +22,7 @@ use record::Store as _;
 use record::hash::{hex, sha256};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,9 +100,10 @@ struct Answer {
 pub(super) async fn propose(
     State(office): State<Arc<Office>>,
     Extension(caller): Extension<Caller>,
-    body: Bytes,
+    request: Request,
 ) -> Result<Response, Problem> {
     let Caller::Operator { party, person } = caller else { return Err(Problem::unauthorised()) };
+    let body = whole(request).await?;
     let proposal: Proposal = serde_json::from_slice(&body)
         .map_err(|error| Problem::unreadable(format!("the proposal does not parse: {error}")))?;
     let by = Principal::Party {
@@ -123,6 +125,23 @@ pub(super) async fn propose(
     let status = if answer.decision == "waiting" { StatusCode::ACCEPTED } else { StatusCode::OK };
     Ok((status, Json(answer)).into_response())
 }
+
+/// The body of a proposal, read once it is known who sends it.
+async fn whole(request: Request) -> Result<Bytes, Problem> {
+    let read = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX);
+    match tokio::time::timeout(BODY_TIMEOUT, read).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => Err(Problem::unreadable(format!(
+            "the proposal did not come whole, or has more than {BODY_BYTES_MAX} bytes"
+        ))),
+        Err(_) => Err(Problem::unreadable("the proposal did not come in time")),
+    }
+}
+
+/// The longest proposal, a memorandum's text included. Units: bytes.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// How long a caller may take to send one.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Wanted {
     fn deed(self) -> Result<Deed, Problem> {

@@ -17,10 +17,11 @@ use axum::response::{IntoResponse, Response};
 use partnership::State as Books;
 use partnership::entry::{Body, Entry};
 use partnership::ids::{ActId, Timestamp};
-use record::bundle::entry_at;
+use record::bundle::decode;
 use record::store::directory::Directory;
-use record::tile::Kind;
+use record::tile::{Kind, TilePath, WIDTH};
 use record::{Checkpoint, Receipt, Store as _};
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// How many entries after the moment of an act's id are searched for it. Its decision follows within a turn; the rest is
@@ -79,13 +80,15 @@ struct Published<'a> {
     store: &'a Directory,
     checkpoint: Vec<u8>,
     size: u64,
+    /// The bundle that was read last, by its number: a search looks at many entries of one.
+    held: RefCell<(Option<u64>, Vec<Halves>)>,
 }
 
 impl<'a> Published<'a> {
     fn read(store: &'a Directory, log: &record::note::Verifier) -> Result<Self, record::StoreError> {
         let checkpoint = store.read("checkpoint")?.unwrap_or_default();
         let size = Checkpoint::open(&checkpoint, log).map_or(0, |head| head.size);
-        Ok(Self { store, checkpoint, size })
+        Ok(Self { store, checkpoint, size, held: RefCell::default() })
     }
 
     fn receipt(
@@ -141,8 +144,28 @@ impl<'a> Published<'a> {
 
     /// Envelope and parties' part.
     fn leaf(&self, index: u64) -> Result<Option<Halves>, record::StoreError> {
-        let envelope = entry_at(self.store, Kind::Entries, index, self.size)?;
-        let parties = entry_at(self.store, Kind::Parties, index, self.size)?;
-        Ok(envelope.zip(parties))
+        if index >= self.size {
+            return Ok(None);
+        }
+        let number = index / WIDTH;
+        let mut held = self.held.borrow_mut();
+        if held.0 != Some(number) {
+            *held = (Some(number), self.bundle(number)?);
+        }
+        let place = usize::try_from(index % WIDTH).unwrap_or_default();
+        Ok(held.1.get(place).cloned())
+    }
+
+    fn bundle(&self, number: u64) -> Result<Vec<Halves>, record::StoreError> {
+        let left = self.size.saturating_sub(number.saturating_mul(WIDTH)).min(WIDTH);
+        let width = u16::try_from(left).unwrap_or(u16::MAX);
+        let read = |kind| {
+            let path = TilePath { kind, number, width }.path();
+            let missing = || record::StoreError::Missing { path: path.clone() };
+            let bytes = self.store.read(&path)?.ok_or_else(missing)?;
+            let entries = decode(&bytes, usize::from(width)).map_err(|_| missing())?;
+            Ok::<Vec<Vec<u8>>, record::StoreError>(entries.into_iter().map(<[u8]>::to_vec).collect())
+        };
+        Ok(read(Kind::Entries)?.into_iter().zip(read(Kind::Parties)?).collect())
     }
 }
