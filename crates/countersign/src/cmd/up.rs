@@ -23,6 +23,7 @@ use partnership::State;
 use partnership::act::{Administer, Application, Approve, Deed, Principal, approval_bytes};
 use partnership::decision::{Decision, Ticket};
 use partnership::ids::PartyId;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -62,6 +63,7 @@ pub(crate) struct Up {
 /// Runs until stopped. Exit 0 after a graceful stop, 1 where it cannot start, 3 where the record cannot be written any more.
 pub(crate) fn run(up: &Up) -> ExitCode {
     telemetry::start();
+    raise_open_files();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&anyhow::Error::new(error).context("the runtime does not start")),
@@ -69,6 +71,15 @@ pub(crate) fn run(up: &Up) -> ExitCode {
     let ended = prepare(up).and_then(|prepared| runtime.block_on(prepared.run()));
     runtime.shutdown_timeout(LAST_WORDS);
     ended.unwrap_or_else(|error| failed(&error))
+}
+
+/// Lets the process hold as many files and connections as the system allows it, not as many as it starts with.
+fn raise_open_files() {
+    let limits = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
