@@ -15,10 +15,15 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::response::Parts;
 use hyper::body::Incoming;
+use partnership::act::Usage;
 use sha2::{Digest as _, Sha256};
 
 /// Performs the call at `upstream`.
 pub(super) async fn perform(upstream: &Upstream, task: &Task<'_>) -> Trial {
+    if task.egress.is_gone() {
+        // Nothing was sent, so nothing is owed.
+        return Report::left(Usage::default(), word_of(Cut::Left).to_owned(), Sha256::new()).into();
+    }
     let (head, body) = match upstream.send(task).await {
         Ok(response) => response.into_parts(),
         Err(Cut::Unreachable) => return Trial::Unreachable,

@@ -133,11 +133,14 @@ impl<'a> Relay<'a> {
         None
     }
 
-    /// Lets an event leave, or holds it if the answer is finished with it.
+    /// Lets an event leave, or holds it if the answer may be finished with it: an upstream may give fewer choices than were asked
+    /// for. If another begins after all, what was held may go.
     fn pass(&mut self, event: Bytes) {
-        if self.is_finished() {
+        if self.has_ended_what_it_began() {
             self.hold(event);
         } else {
+            self.ready.append(&mut self.tail);
+            self.tail_bytes = 0;
             self.ready.push(event);
         }
     }
@@ -152,11 +155,15 @@ impl<'a> Relay<'a> {
         u64::try_from(self.finished.len()).is_ok_and(|finished| finished >= self.task.call.chat.choices)
     }
 
+    /// Whether every choice that was begun has ended.
+    fn has_ended_what_it_began(&self) -> bool {
+        !self.finished.is_empty() && self.seen == self.finished
+    }
+
     /// Whether the answer is whole: all choices have ended, or, where the upstream gave fewer and said so by `[DONE]`, all
     /// that it began.
     fn is_whole(&self, end: &End) -> bool {
-        let all_begun = !self.finished.is_empty() && self.seen == self.finished;
-        self.is_finished() || (*end == End::Done && all_begun)
+        self.is_finished() || (*end == End::Done && self.has_ended_what_it_began())
     }
 
     /// Sends what may leave, in one piece.

@@ -100,6 +100,15 @@ async fn a_caller_that_leaves_midway_stops_the_upstream_and_pays_for_what_came()
 }
 
 #[tokio::test]
+async fn a_caller_that_leaves_before_anything_was_sent_owes_nothing() {
+    let upstream = Upstream::start().await;
+    let performed = perform(&gateway(vec![config("a", &upstream.url)]), STREAM).leave().await;
+    assert_eq!(performed.outcome.ended, Ended::Cancelled);
+    assert_eq!(usage(&performed), Some((0, 0, true)));
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[tokio::test]
 async fn a_caller_that_leaves_before_the_answer_stops_the_upstream() {
     let mut upstream = Upstream::start().await;
     let gateway = gateway(vec![config("a", &upstream.url)]);

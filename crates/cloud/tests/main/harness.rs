@@ -183,7 +183,7 @@ pub(crate) fn perform(gateway: &Arc<Gateway>, body: &str) -> Performance {
 pub(crate) fn perform_within(gateway: &Arc<Gateway>, body: &str, deadline: Duration) -> Performance {
     let body = Bytes::from(body.to_owned());
     let chat = Chat::parse(&body).unwrap();
-    let warrant = warrant(ACT, Timestamp::from_millis(1_700_000_000_999), infer(&chat));
+    let warrant = warrant(ACT, Timestamp::from_millis(1_790_000_000_999), infer(&chat));
     let call = Call { chat, body, max_tokens: 50, deadline };
     let (egress, ingress) = egress::channel();
     let gateway = Arc::clone(gateway);

@@ -63,7 +63,7 @@ async fn a_plain_answer_has_openais_shape_and_exact_usage() {
     assert_eq!(answer["object"], "chat.completion");
     assert_eq!(
         (answer["created"].as_u64(), answer["model"].as_str()),
-        (Some(1_700_000_000), Some("public-id"))
+        (Some(1_790_000_000), Some("public-id"))
     );
     assert!(answer["id"].as_str().unwrap().starts_with("chatcmpl-"));
     let (input, output, estimated) = played.usage().unwrap();
