@@ -520,10 +520,9 @@ class Replay:
 
     @staticmethod
     def check_charge(charged, moves, place):
-        """What is posted on binding grants, with what the operator bears, is what is charged."""
+        """What is posted on binding grants is what is charged; what the operator bears comes on top."""
         granted = [move for move in moves if move["op"] == "post" and move["debit"].startswith("credit:")]
-        borne = [move for move in moves if move["op"] == "move" and ":overrun:" in move["debit"]]
-        total = sum(integer(move["amount"], place) for move in granted + borne)
+        total = sum(integer(move["amount"], place) for move in granted)
         check(not granted or total == charged, place, f"it charges {charged} and posts {total}")
 
     def fold_clock(self, index, part, place):

@@ -37,6 +37,9 @@ const PROPOSALS_WAITING_MAX: usize = 8192;
 /// How much may be undurable at once before new proposals are sent away. Units: bytes.
 const UNDURABLE_BYTES_MAX: u64 = 4 << 20;
 
+/// A step back of the machine's clock beyond this is put on the record. Units: milliseconds.
+pub(crate) const STEP_MS: i64 = 2_000;
+
 /// A handle to the clerk.
 #[derive(Debug, Clone)]
 pub(crate) struct Clerk {

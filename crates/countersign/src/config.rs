@@ -104,7 +104,6 @@ impl Config {
         if let (Some(path), Some(model)) = (variable("COUNTERSIGN_MODEL"), config.model.as_mut()) {
             model.source = path;
         }
-        config.upstreams()?;
         Ok(config)
     }
 

@@ -121,6 +121,7 @@ pub(crate) async fn serve(
             Some(_) = connections.join_next() => {}
         }
     }
+    drop((port, socket));
     let drained = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(DRAIN, drained).await.is_err() {
         tracing::warn!("requests that did not end in time are cut off");

@@ -6,7 +6,7 @@ mod found;
 
 pub(crate) use found::{document, library};
 
-use crate::clerk::{self, Clerk, Parts, Threads, Unavailable};
+use crate::clerk::{self, Clerk, Parts, STEP_MS, Threads, Unavailable};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::content::Content;
@@ -200,8 +200,11 @@ impl Office {
 /// Takes the folder for this process.
 fn lock(dir: &Path) -> anyhow::Result<File> {
     let path = dir.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path).with_context(|| {
-        format!(
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| {
+        if error.kind() != std::io::ErrorKind::NotFound {
+            return anyhow::anyhow!("`{}` cannot be written: {error}", path.display());
+        }
+        anyhow::anyhow!(
             "`{}` is no partnership; `countersign up DIR` makes one, and `--dir DIR` names one",
             dir.display()
         )
@@ -209,7 +212,7 @@ fn lock(dir: &Path) -> anyhow::Result<File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => bail!(
-            "another process runs `{}` and its socket does not answer; stop that process, or ask it with `--server URL`",
+            "another process runs `{}`; use it through its socket or with `--server URL`, or stop it first",
             dir.display()
         ),
         Err(TryLockError::Error(error)) => {
@@ -282,9 +285,10 @@ fn resolve(
             "calls that were under way when the last process ended are lost"
         );
     }
-    let mut commands: Vec<Command> =
-        in_doubt.into_iter().map(|warrant| Command::Settle(warrant, Outcome::lost())).collect();
-    commands.push(Command::Tick);
+    let was = partnership.state().at();
+    let stepped = (now.plus_millis(STEP_MS) < was).then_some(Command::Clock { was, now });
+    let settled = in_doubt.into_iter().map(|warrant| Command::Settle(warrant, Outcome::lost()));
+    let commands = settled.chain(stepped).chain([Command::Tick]).collect();
     partnership.turn(now, entropy, commands)?;
     Ok(partnership)
 }

@@ -105,6 +105,12 @@ pub enum RefusalCode {
 }
 
 impl RefusalCode {
+    /// Whether the clause's prose says why. A suspended model or a request out of bounds is not what the clause speaks of.
+    #[must_use]
+    pub fn is_in_the_clauses_words(self) -> bool {
+        !matches!(self, Self::Suspended | Self::Unbounded | Self::Invalid)
+    }
+
     /// The word that the record uses.
     #[must_use]
     pub fn name(self) -> &'static str {

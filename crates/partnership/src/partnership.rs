@@ -239,6 +239,7 @@ impl Partnership {
                 let clause = clauses.first().cloned();
                 let message = clause
                     .as_ref()
+                    .filter(|_| code.is_in_the_clauses_words())
                     .map(|id| self.state.in_force().prose(id))
                     .filter(|prose| !prose.is_empty());
                 let message = message.unwrap_or_else(|| remedy.clone());

@@ -41,6 +41,11 @@ pub enum RegistryError {
     /// A budget that cannot be counted with.
     #[error("a budget is more than nothing and less than {BUDGET_MINOR_MAX} minor units")]
     Budget,
+    /// A key that could never be used.
+    #[error(
+        "a key that may ask 0 times a minute can never be used; leave the limit out, or make it 1 or more"
+    )]
+    NoRequests,
     /// A moment that has no place in the record.
     #[error("a key expires after 1970 began and before 9999 ends")]
     Expires,
@@ -148,6 +153,9 @@ impl Registry {
     fn check_key(&self, key: &Key) -> Result<(), RegistryError> {
         if self.application(&key.application).is_none() {
             return Err(RegistryError::NoApplication(key.application.clone()));
+        }
+        if key.requests_per_minute == Some(0) {
+            return Err(RegistryError::NoRequests);
         }
         let amount = key.budget.as_ref().map_or(1, |budget| budget.amount);
         if !(1..BUDGET_MINOR_MAX).contains(&amount) {

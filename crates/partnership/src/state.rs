@@ -183,6 +183,9 @@ pub enum ReplayError {
     /// A signature of the memorandum that founds the record does not verify.
     #[error("the signature of `{0}` under the memorandum does not verify")]
     BadSignature(PartyId),
+    /// Two parties have one key.
+    #[error("the key of `{0}` is that of another party too; each party signs with a key of its own")]
+    SharedKey(PartyId),
     /// The record begins before the memorandum is in force.
     #[error("the memorandum is in force from {0} on, and not before")]
     NotYet(String),

@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Passes the stream on and gives back its end.
 pub(super) async fn relay(upstream: &Upstream, task: &Task<'_>, head: Parts, mut body: Incoming) -> Report {
@@ -53,6 +54,8 @@ struct Relay<'a> {
     /// Waits for the settlement.
     tail: Vec<Bytes>,
     tail_bytes: usize,
+    /// Until when the usage is waited for, once the answer is finished.
+    until: Option<Instant>,
     digest: Sha256,
 }
 
@@ -69,6 +72,7 @@ impl<'a> Relay<'a> {
             ready: Vec::new(),
             tail: Vec::new(),
             tail_bytes: 0,
+            until: None,
             digest: Sha256::new(),
         }
     }
@@ -77,7 +81,7 @@ impl<'a> Relay<'a> {
     /// usage is still to come.
     async fn run(&mut self, upstream: &Upstream, body: &mut Incoming) -> End {
         loop {
-            let bytes = match upstream.read(self.task, body, !self.is_finished()).await {
+            let bytes = match self.read(upstream, body).await {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) => return End::Cut(Cut::Broken),
                 Err(cut) => return End::Cut(cut),
@@ -91,6 +95,16 @@ impl<'a> Relay<'a> {
                 return end;
             }
         }
+    }
+
+    /// The next bytes. A finished answer waits for its usage, but not for long: the caller waits with it.
+    async fn read(&mut self, upstream: &Upstream, body: &mut Incoming) -> Result<Option<Bytes>, Cut> {
+        if !self.is_finished() {
+            return upstream.read(self.task, body, true).await;
+        }
+        let until = *self.until.get_or_insert_with(|| Instant::now() + USAGE_WITHIN);
+        let read = tokio::time::timeout_at(until, upstream.read(self.task, body, false)).await;
+        read.unwrap_or(Err(Cut::Timeout))
     }
 
     fn take_events(&mut self) -> Option<End> {
@@ -219,20 +233,23 @@ impl<'a> Relay<'a> {
     }
 }
 
+/// How long after its last finish an answer's usage may come; then it is counted here.
+const USAGE_WITHIN: Duration = Duration::from_secs(5);
+
 /// The head of a stream.
 pub(super) fn stream_head(content_type: &str) -> Head {
     let no_cache = ("cache-control".to_owned(), "no-cache".to_owned());
     Head { headers: vec![no_cache], ..Head::new(200, content_type) }
 }
 
-/// Waits for the caller to take something, but not beyond the call's time.
+/// Waits for the caller to take something, but not beyond the call's time. One who does not take it has left.
 pub(super) async fn in_time(
     task: &Task<'_>,
     sending: impl Future<Output = Result<(), crate::egress::Gone>>,
 ) -> Result<(), Cut> {
     match tokio::time::timeout_at(task.deadline, sending).await {
         Ok(sent) => sent.map_err(|_| Cut::Left),
-        Err(_) => Err(Cut::Timeout),
+        Err(_) => Err(Cut::Left),
     }
 }
 

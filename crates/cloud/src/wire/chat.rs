@@ -32,7 +32,7 @@ pub struct Chat {
     pub unbounded: Option<String>,
     /// How many messages there are.
     pub messages: u64,
-    /// Whether the request names an end user.
+    /// Whether the request names an end user, by a text that is not empty.
     pub end_user: bool,
     places: Places,
 }
@@ -125,10 +125,7 @@ impl Chat {
             images: conversation.images,
             unbounded: object.unbounded.or(conversation.unbounded).or(tools.unbounded),
             messages: conversation.messages,
-            end_user: [object.user, object.safety_identifier]
-                .into_iter()
-                .flatten()
-                .any(|user| !is_null(user)),
+            end_user: [object.user, object.safety_identifier].into_iter().flatten().any(is_name),
             places: Places {
                 body_len: body.len(),
                 end: text.rfind('}').unwrap_or_default(),
@@ -414,8 +411,9 @@ fn optional<'a, T: Deserialize<'a>>(
         .map_err(|_| BadRequest::about(name, format!("`{name}` must be {shape}")))
 }
 
-fn is_null(value: &RawValue) -> bool {
-    value.get() == "null"
+/// Whether a member names somebody: a text that is not empty.
+fn is_name(value: &RawValue) -> bool {
+    value.get().starts_with('"') && value.get() != "\"\""
 }
 
 fn count(number: usize) -> u64 {

@@ -31,6 +31,24 @@ fn the_facts_of_a_request_are_read() {
 }
 
 #[test]
+fn only_a_text_that_is_not_empty_names_an_end_user() {
+    for (members, named) in [
+        (r#","user":"u""#, true),
+        (r#","safety_identifier":"u""#, true),
+        (r#","user":"","safety_identifier":"u""#, true),
+        (r#","user":"""#, false),
+        (r#","user":5"#, false),
+        (r#","user":{}"#, false),
+        (r#","user":[]"#, false),
+        (r#","user":false"#, false),
+        (r#","safety_identifier":"""#, false),
+        ("", false),
+    ] {
+        assert_eq!(parse(members).unwrap().end_user, named, "{members}");
+    }
+}
+
+#[test]
 fn null_is_as_good_as_absent() {
     let chat = parse(
         r#","stream":null,"stream_options":null,"n":null,"max_tokens":null,"max_completion_tokens":null,"tools":null,

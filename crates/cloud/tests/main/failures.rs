@@ -159,6 +159,36 @@ async fn a_caller_that_does_not_read_holds_the_upstream_back() {
     within(script.closed()).await;
 }
 
+#[tokio::test]
+async fn a_caller_that_does_not_read_to_the_end_pays_for_what_was_delivered() {
+    let mut upstream = Upstream::start().await;
+    let call = perform_within(&gateway(vec![config("a", &upstream.url)]), STREAM, Duration::from_millis(400));
+    let script = upstream.request().await.begin_stream();
+    let sending = tokio::spawn(async move { while script.send(Ok(TEXT.into())).await.is_ok() {} });
+    let performed = call.ends_unread().await;
+    within(sending).await.unwrap();
+    assert_eq!(performed.outcome.ended, Ended::Cancelled);
+    assert!(matches!(usage(&performed), Some((_, 1.., true))), "{:?}", usage(&performed));
+}
+
+#[tokio::test]
+async fn a_finished_answer_does_not_wait_long_for_its_usage() {
+    let mut upstream = Upstream::start().await;
+    let call = perform(&gateway(vec![config("a", &upstream.url)]), STREAM);
+    let script = upstream.request().await.begin_stream();
+    send(&script, TEXT).await;
+    send(&script, STOP).await;
+    let chatter = tokio::spawn(async move {
+        while script.send(Ok(": still here\n\n".into())).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let performed = within(call.end()).await.performed;
+    chatter.abort();
+    assert_eq!(performed.outcome.ended, Ended::Done);
+    assert!(performed.outcome.estimated);
+}
+
 /// A stream that ends badly after `pieces`; the caller gets an error event and no `[DONE]`.
 async fn breaks(pieces: &[&str], end: impl AsyncFnOnce(Script), result: &str) {
     let mut upstream = Upstream::start().await;

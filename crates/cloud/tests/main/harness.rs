@@ -224,6 +224,11 @@ impl Performance {
         within(self.task).await.unwrap()
     }
 
+    /// Waits for the end with nothing read, though the caller is there.
+    pub(crate) async fn ends_unread(self) -> Performed {
+        within(self.task).await.unwrap()
+    }
+
     async fn performed(self) -> Performed {
         within(self.task).await.unwrap()
     }

@@ -57,8 +57,8 @@ fn found(at: Timestamp, entropy: &mut Entropy) -> Partnership {
     let log = Signer::generate(ORIGIN, [1; 32]).unwrap();
     let loaded = record::load(Arc::new(Memory::new()), ORIGIN, 1 << 20, &log.verifier()).unwrap();
     let terms = Terms::read(MEMORANDUM).unwrap();
-    let keys = ["microsoft", "openai"].map(|party| {
-        (PartyId::from(party), Signer::generate(&format!("{ORIGIN}/{party}"), [9; 32]).unwrap())
+    let keys = [("microsoft", 8), ("openai", 9)].map(|(party, seed)| {
+        (PartyId::from(party), Signer::generate(&format!("{ORIGIN}/{party}"), [seed; 32]).unwrap())
     });
     let signed = signing_bytes(&terms.digest().0);
     let sign = |key: &Signer| record::hash::base64(&key.sign_bytes(&signed));

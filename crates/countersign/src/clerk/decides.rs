@@ -2,7 +2,7 @@
 //!
 //! Not here: any disk. What a turn leaves is handed on, with those who wait for it.
 
-use super::{Batch, Order, Release, Standing, bytes_of};
+use super::{Batch, Order, Release, STEP_MS, Standing, bytes_of};
 use crate::clock::Clock;
 use crate::office::Desk;
 use crate::telemetry::{Metrics, count};
@@ -16,8 +16,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// A step back of the machine's clock beyond this is put on the record. Units: milliseconds.
-const STEP_MS: i64 = 2_000;
 /// How long the thread sleeps at most: what falls due is looked at each second.
 const TICK: Duration = Duration::from_secs(1);
 

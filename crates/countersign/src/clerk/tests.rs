@@ -172,8 +172,8 @@ impl Scene {
 }
 
 fn genesis(terms: &Terms) -> Genesis {
-    let keys = ["microsoft", "openai"].map(|party| {
-        (PartyId::from(party), Signer::generate(&format!("{ORIGIN}/{party}"), [9; 32]).unwrap())
+    let keys = [("microsoft", 8), ("openai", 9)].map(|(party, seed)| {
+        (PartyId::from(party), Signer::generate(&format!("{ORIGIN}/{party}"), [seed; 32]).unwrap())
     });
     let signed = signing_bytes(&terms.digest().0);
     Genesis {

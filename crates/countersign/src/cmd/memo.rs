@@ -84,10 +84,7 @@ fn explain(place: &Place, file: &Path) -> Said {
     Said::Done(if place.json {
         Value::Array(clauses.map(|clause| explained(header, clause)).collect()).to_string()
     } else {
-        let line = |clause: &Clause| {
-            let (force, source) = (clause.force.as_str(), clause.source.as_str());
-            format!("{} ({force}, {source}): {}", clause.id, sentence(header, clause))
-        };
+        let line = |clause: &Clause| format!("{}: {}", clause.id, sentence(header, clause));
         clauses.map(line).collect::<Vec<_>>().join("\n")
     })
 }

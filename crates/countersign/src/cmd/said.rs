@@ -52,11 +52,17 @@ pub(crate) fn cell(value: &Value, field: &str) -> String {
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.chars().map(plain).collect(),
         Value::Array(all) => all.iter().map(shown).collect::<Vec<_>>().join(", "),
         Value::Object(money) => money.values().map(shown).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
     }
+}
+
+/// A character as it may stand on a terminal: what would move the cursor or turn the text around is shown as a mark.
+fn plain(letter: char) -> char {
+    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if turns || letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter }
 }
 
 /// A table of the fields of JSON objects.
@@ -78,6 +84,7 @@ mod tests {
             { "name": "longer", "held": null, "by": [] },
         ]);
         let text = table_of(&list, &[("name", "name"), ("held", "held"), ("by", "by")]);
+        assert_eq!(shown(&json!("a\u{1b}[31m\u{202e}b\nc")), "a\u{fffd}[31m\u{fffd}b\u{fffd}c");
         assert_eq!(text, "NAME    HELD      BY\na       1.00 USD  x, y\nlonger");
     }
 }

@@ -190,10 +190,18 @@ impl Prepared<'_> {
         if self.unfinished.is_some() {
             init::finish(&office.dir).context("the folder's cache cannot be written")?;
         }
-        let code = self.until_stopped(signals).await;
+        let mut signals = signals;
+        let code = self.until_stopped(&mut signals).await;
         stops.send_replace(true);
         if code == ExitCode::SUCCESS {
-            serving.await.context("the server stopped badly")?;
+            let mut serving = serving;
+            tokio::select! {
+                stopped = &mut serving => stopped.context("the server stopped badly")?,
+                () = signals.stop.recv() => {
+                    tracing::warn!("a second signal: requests under way are cut off");
+                    serving.abort();
+                }
+            }
         } else {
             drop(tokio::time::timeout(LAST_WORDS, serving).await);
         }
@@ -201,12 +209,11 @@ impl Prepared<'_> {
     }
 
     /// Waits for a signal or for the record to fail; meanwhile keeps the tally, and reads upstreams again on a hangup.
-    async fn until_stopped(&self, mut signals: Signals) -> ExitCode {
+    async fn until_stopped(&self, signals: &mut Signals) -> ExitCode {
         let mut minute = tokio::time::interval(TALLY);
         loop {
             tokio::select! {
-                _ = signals.terminate.recv() => break,
-                _ = signals.interrupt.recv() => break,
+                () = signals.stop.recv() => break,
                 _ = signals.hangup.recv() => self.read_again(),
                 _ = minute.tick() => drop(self.office.tally().await),
                 reason = self.office.failed() => {
@@ -254,18 +261,30 @@ impl Prepared<'_> {
 
 /// What the process is told by its operator.
 struct Signals {
+    stop: Stop,
+    hangup: Signal,
+}
+
+/// To stop: by the system, or by a person at the terminal.
+struct Stop {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
+}
+
+impl Stop {
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 impl Signals {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        let stop =
+            Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        Ok(Self { stop, hangup: signal(SignalKind::hangup())? })
     }
 }
 

@@ -55,7 +55,8 @@ pub(crate) fn run(asked: &Verify) -> anyhow::Result<Said> {
         Err(error) if asked.json => {
             Said::RefusedAsJson(json!({ "holds": false, "fault": format!("{error:#}") }).to_string())
         }
-        Err(error) => Said::Refused(format!("does not hold: {error:#}")),
+        Err(error) if error.is::<Fault>() => Said::Refused(format!("does not hold: {error:#}")),
+        Err(error) => return Err(error),
     })
 }
 
@@ -272,13 +273,23 @@ fn one_more(count: &mut u64) {
 impl Verified {
     /// What can only be seen at the end: that the books add up, and that the keys served are the keys signed.
     fn agrees(&self) -> anyhow::Result<()> {
-        ensure!(self.state.origin() == self.origin || self.audited.entries == 0, "entry 0: another origin");
+        let signed = self.audited.checkpoint.is_some() || self.audited.entries == 0;
+        if !signed {
+            bail!(fault("checkpoint", "it is missing, so nobody has signed any of the entries"));
+        }
+        if self.state.origin() != self.origin && self.audited.entries > 0 {
+            bail!(fault("entry 0", "it is of another origin"));
+        }
         for (asset, row) in ledger::trial_balance(self.state.book()) {
-            ensure!(row.agrees(), "balances: the debits and credits of `{asset}` differ");
+            if !row.agrees() {
+                bail!(fault("balances", &format!("the debits and credits of `{asset}` differ")));
+            }
         }
         let served: BTreeSet<String> = self.audited.parties.iter().map(Verifier::vkey).collect();
         let signed: BTreeSet<String> = self.state.vkeys().map(|(_, vkey)| vkey.vkey()).collect();
-        ensure!(served == signed || self.audited.entries == 0, "vkeys: not the parties' keys of entry 0");
+        if served != signed && self.audited.entries > 0 {
+            bail!(fault("vkeys", "it does not hold the parties' keys of entry 0"));
+        }
         Ok(())
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Report {
     pub(crate) clauses: Vec<Clause>,
     /// The acts that wait for a person, oldest first.
     pub(crate) waiting: Vec<Wait>,
+    /// The versions that are approved and wait for their day.
+    pub(crate) coming: Vec<Coming>,
     /// The milestones attested by some and not by all.
     pub(crate) attestations: Vec<Attestation>,
     /// Every account with its sums.
@@ -96,6 +98,16 @@ pub(crate) struct Wait {
     pub(crate) since: String,
 }
 
+/// A version that is approved and waits for its day.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Coming {
+    /// The act's id.
+    pub(crate) id: String,
+    pub(crate) version: u64,
+    /// The first day on which it may be in force.
+    pub(crate) effective: String,
+}
+
 /// Evidence that some have attested, and others not yet.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Attestation {
@@ -142,6 +154,7 @@ impl Report {
             areas: Area::all(state),
             clauses,
             waiting: waiting(state),
+            coming: coming(state),
             attestations: attestations(state),
             balances: Account::all(state),
             acts: state.recent().map(|line| Deed::of(state, line)).collect(),
@@ -220,6 +233,16 @@ pub(crate) fn waiting(state: &State) -> Vec<Wait> {
         since: waiting.since.to_string(),
     };
     state.waiting().map(of).collect()
+}
+
+fn coming(state: &State) -> Vec<Coming> {
+    let of = |(id, open): (&partnership::ids::ActId, &partnership::state::Open)| {
+        let partnership::act::Deed::Amend(amend) = &open.act.deed else { return None };
+        let noticed = state.terms()?.after_notice(open.at.date());
+        let effective = state.document(&amend.digest)?.memorandum().header.effective.max(noticed);
+        Some(Coming { id: id.to_string(), version: amend.version, effective: effective.to_string() })
+    };
+    state.open().filter_map(of).collect()
 }
 
 fn attestations(state: &State) -> Vec<Attestation> {

@@ -149,7 +149,7 @@ impl Need<'_> {
 pub struct Settling {
     /// Resolutions of every reservation, and what else moves.
     pub transfers: Vec<Transfer>,
-    /// What was charged.
+    /// What was charged: what the call cost, less what the operator bears.
     pub charged: Option<(Amount, AssetId)>,
     /// Whether the upstream reported more than was reserved.
     pub overran: bool,
@@ -182,6 +182,7 @@ pub fn settle(
         };
     };
     let mut overran = false;
+    let mut borne = Amount::ZERO;
     for purse in purses(reservations) {
         let excess = post(&mut legs, &purse, charge.amount);
         let Some(first) = purse.first().filter(|_| !excess.is_zero()) else { continue };
@@ -196,6 +197,7 @@ pub fn settle(
             );
         } else if name.starts_with("credit:") {
             overran = true;
+            borne = excess;
             legs.push(
                 Operation::Move,
                 chart::overrun(operator, &first.asset),
@@ -208,7 +210,8 @@ pub fn settle(
     if tariff.force.is_binding() {
         book_remainder(&mut legs, tariff, charge.remainder.numerator, charge.remainder.denominator);
     }
-    let charged = (!reservations.is_empty()).then(|| (charge.amount, tariff.asset.clone()));
+    let charged = (!reservations.is_empty())
+        .then(|| (charge.amount.checked_sub(borne).unwrap_or(charge.amount), tariff.asset.clone()));
     Settling { transfers: legs.done(), charged, overran }
 }
 

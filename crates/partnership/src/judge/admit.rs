@@ -99,7 +99,7 @@ impl State {
             Judgement::invalid(format!("no service clause offers `{}` to `{party}`", infer.model))
         })?;
         if self.registry.is_suspended(&infer.model) {
-            let remedy = "the upstream reported more than was reserved; `countersign model resume` puts it back in service";
+            let remedy = "the model is out of service, since its upstream reported more than was reserved; `countersign model resume` puts it back";
             return Err(Box::new(Judgement::deny(RefusalCode::Suspended, Some(service.id.clone()), remedy)));
         }
         let assessment = self.assessment(&application.name, asks);
@@ -154,7 +154,7 @@ impl State {
         };
         let (transfers, deviations) = need
             .reserve(act.id.as_u128())
-            .map_err(|short| insufficient(terms, &tariff.asset, bound, short, &tariff.clause))?;
+            .map_err(|short| insufficient(terms, &tariff.asset, bound, short))?;
         Ok((deviations, transfers))
     }
 }
@@ -235,21 +235,12 @@ fn unpriced(
     Ok((if asks_price(service) { vec![deviation] } else { Vec::new() }, Vec::new()))
 }
 
-fn insufficient(
-    terms: &Terms,
-    asset: &ledger::AssetId,
-    bound: Amount,
-    short: Short,
-    tariff: &ClauseId,
-) -> Judgement {
+fn insufficient(terms: &Terms, asset: &ledger::AssetId, bound: Amount, short: Short) -> Judgement {
     let scale = terms.memorandum().header.scale(asset).unwrap_or(0);
     let (bound, by) = (bound.display(scale), short.by.display(scale));
-    let (clause, whose) = match short.clause {
-        Some(clause) => (clause, "the grant"),
-        None => (tariff.clone(), "what the key or the party may spend"),
-    };
+    let whose = if short.clause.is_some() { "the grant" } else { "what the key or the party may spend" };
     let remedy = format!(
-        "the call reserves up to {bound} {asset}, which is {by} more than {whose} has left; ask for fewer tokens or top it up"
+        "the call reserves up to {bound} {asset}, which is {by} more than {whose} has left; ask for fewer tokens, or have the limit raised"
     );
-    Judgement::deny(RefusalCode::InsufficientQuota, Some(clause), remedy)
+    Judgement::deny(RefusalCode::InsufficientQuota, short.clause, remedy)
 }

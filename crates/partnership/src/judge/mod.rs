@@ -81,7 +81,7 @@ impl State {
             Deed::Attest(attest) => self.judge_attestation(attest, at),
             Deed::Draw(draw) => Judgement::allow(vec![draw.clause.clone()]),
             Deed::Expire(expire) => Judgement::allow(vec![expire.clause.clone()]),
-            Deed::Administer(change) => self.judge_change(act.id, change),
+            Deed::Administer(change) => self.judge_change(act.id, change, at),
         };
         self.decided(act, judgement)
     }
@@ -227,6 +227,20 @@ impl State {
 
     /// Whether the grants and commitments of `terms` can be opened over the books as they are.
     fn opens(&self, terms: &Terms) -> Result<(), String> {
+        let agreed = terms
+            .grants()
+            .map(|(clause, grant)| (chart::grant(clause, "issued"), clause, &grant.amount.asset));
+        let promised = terms
+            .tranches()
+            .map(|(clause, tranche)| (chart::commitment(clause, "pledged"), clause, &tranche.amount.asset));
+        for (account, clause, asset) in agreed.chain(promised) {
+            if let Some(before) = self.book.asset_of(&account).filter(|before| *before != asset) {
+                return Err(format!(
+                    "clause `{}` counts {before} and cannot come to count {asset}; write a new clause",
+                    clause.id
+                ));
+            }
+        }
         let opening = chart::opening(terms, &self.book, 0, 0);
         if opening.len() > OPENINGS_MAX {
             return Err(format!("at most {OPENINGS_MAX} grants and commitments can be opened at once"));
@@ -312,9 +326,14 @@ impl State {
         Judgement::allow(vec![clause.id.clone()])
     }
 
-    fn judge_change(&self, id: ActId, change: &Administer) -> Judgement {
+    fn judge_change(&self, id: ActId, change: &Administer, at: Timestamp) -> Judgement {
         if let Err(remedy) = self.change_fits(change) {
             return Judgement::invalid(remedy);
+        }
+        if let Administer::KeyNew(key) = change
+            && let Some(expired) = key.expires.filter(|expires| *expires <= at)
+        {
+            return Judgement::invalid(format!("the key would have expired on {expired} already"));
         }
         let terms = self.in_force();
         let (clause, by) = terms.approvers(change.name());

@@ -54,9 +54,23 @@ impl State {
             let verifier = Verifier::parse(vkey).map_err(|_| ReplayError::BadKey(party.clone()))?;
             self.vkeys.insert(party.clone(), verifier);
         }
+        self.check_own_keys()?;
         self.check_signed(genesis, at)?;
         self.bring_into_force(&genesis.memorandum, genesis.signatures.clone(), at)?;
         self.transfer(&genesis.transfers)
+    }
+
+    /// Whether each party has a key of its own: two names for one key are one signatory.
+    fn check_own_keys(&self) -> Result<(), ReplayError> {
+        let mut seen = BTreeSet::new();
+        for (party, key) in &self.vkeys {
+            let text = key.vkey();
+            let bytes = text.splitn(3, '+').nth(2).unwrap_or_default().to_owned();
+            if !seen.insert(bytes) {
+                return Err(ReplayError::SharedKey(party.clone()));
+            }
+        }
+        Ok(())
     }
 
     /// Whether as many parties as the memorandum asks for have signed it, each with the key that the record goes on with.

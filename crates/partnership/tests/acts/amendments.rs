@@ -38,7 +38,11 @@ fn an_amendment_that_another_one_has_overtaken_never_comes_into_force() {
 fn an_amendment_that_the_books_cannot_follow_is_refused() {
     let mut house = House::founded();
     let usd = house.amend("2026-11-01", grant("1000.00 USD"));
-    assert!(remedy(usd).contains("launch-credits"), "a grant keeps its asset");
+    assert!(remedy(usd).contains("cannot come to count"), "a grant keeps its asset");
+    let as_many_minor_units = house.amend("2026-11-01", grant("10000000000.00 USD"));
+    assert!(remedy(as_many_minor_units).contains("cannot come to count"));
+    let tranche = house.amend("2026-11-01", |text| text.replacen("750000.00 USD", "750000.00 EUR", 1));
+    assert!(remedy(tranche).contains("cannot come to count"));
     let points = |decimals: u8| {
         move |text: &str| {
             let text = text.lines().filter(|line| !line.starts_with("assets = "));

@@ -429,6 +429,28 @@ fn a_record_that_its_parties_have_not_signed_is_not_folded() {
         state.apply(&entry, 0).err().map(|error| error.to_string())
     };
     let both = ["northwind", "halcyon"];
+    let shared = both.map(|party| Signer::generate(&format!("{ORIGIN}/{party}"), [1; 32]).unwrap());
+    let twice = Genesis {
+        origin: ORIGIN.to_owned(),
+        memorandum: digest,
+        vkeys: both
+            .iter()
+            .zip(&shared)
+            .map(|(id, key)| (PartyId::from(*id), key.verifier().vkey()))
+            .collect(),
+        signatures: both
+            .iter()
+            .zip(&shared)
+            .map(|(id, key)| {
+                (PartyId::from(*id), record::hash::base64(&key.sign_bytes(&signing_bytes(&digest.0))))
+            })
+            .collect(),
+        transfers: Vec::new(),
+    };
+    let at: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    let entry = Entry { seed: [1; 32], at, body: Body::Genesis(twice) };
+    let said = State::new([Terms::read(MEMORANDUM).unwrap()]).apply(&entry, 0).unwrap_err().to_string();
+    assert!(said.contains("that of another party too"), "{said}");
     let early = fold_on("2025-12-31T23:59:59Z", &both, &[("northwind", 0), ("halcyon", 1)]);
     assert!(early.unwrap().contains("in force from 2026-01-01"), "no record begins before its memorandum");
     for (parties, signatures, expected) in [

@@ -22,6 +22,10 @@ fn shown(status: &Value) -> String {
         let (kind, act, missing) = (cell(wait, "kind"), cell(wait, "id"), cell(wait, "missing"));
         text.push_str(&format!("waits: {kind} {act}, missing {missing}\n"));
     }
+    for version in status.get("coming").and_then(Value::as_array).into_iter().flatten() {
+        let (number, effective) = (cell(version, "version"), cell(version, "effective"));
+        text.push_str(&format!("comes: version {number} on {effective}, approved\n"));
+    }
     for one in status.get("attestations").and_then(Value::as_array).into_iter().flatten() {
         let (clause, given, missing) = (cell(one, "clause"), cell(one, "given"), cell(one, "missing"));
         text.push_str(&format!("waits: {clause} attested by {given}, missing {missing}\n"));

@@ -17,6 +17,8 @@ pub(super) struct Greeting {
     url: String,
     dir: String,
     model: Option<String>,
+    /// Whether any application is registered.
+    registered: bool,
     /// The application and its key, where one was made.
     key: Option<(String, String)>,
 }
@@ -34,7 +36,15 @@ impl Greeting {
             api::report(office).await.map_err(|_| anyhow!("the record failed while the server started"))?;
         let dir = office.dir.display().to_string();
         let models = office.gateway.load().models();
-        Ok(Self { report, url: format!("http://{address}"), dir, model: models.into_iter().next(), key })
+        let registered = office.desk.load().registry.applications().next().is_some();
+        Ok(Self {
+            report,
+            url: format!("http://{address}"),
+            dir,
+            model: models.into_iter().next(),
+            registered,
+            key,
+        })
     }
 
     /// Prints it to stdout: one line of JSON, or a few lines for a person. A server serves all the same where nobody reads it.
@@ -92,7 +102,13 @@ impl Greeting {
 
     fn try_it(&self) -> String {
         let Some((application, key)) = &self.key else {
-            return "\n`--new-key` makes and prints another API key.".to_owned();
+            return match self.registered {
+                true => "\n`--new-key` makes and prints another API key.".to_owned(),
+                false => {
+                    "\nNo application is registered yet: `countersign app add`, then `countersign key new`."
+                        .to_owned()
+                }
+            };
         };
         let mut text = String::new();
         line(&mut text, "key", &format!("{key}  (of `{application}`; shown this once)"));

@@ -63,7 +63,10 @@ impl Verified {
 
     fn entries(&self) -> String {
         let covered = self.audited.checkpoint.as_ref().map_or(0, |head| head.size);
-        format!("{}, of which {covered} are under the checkpoint", self.audited.entries)
+        let beyond = self.audited.entries.saturating_sub(covered);
+        let unsigned =
+            if beyond > 0 { format!("; the last {beyond} nobody has signed yet") } else { String::new() };
+        format!("{}, of which {covered} are under the checkpoint{unsigned}", self.audited.entries)
     }
 
     fn acts(&self) -> String {

@@ -490,6 +490,15 @@ fn a_memorandum_that_one_side_has_not_signed_founds_nothing() {
 }
 
 #[test]
+fn a_record_that_nobody_has_signed_does_not_hold() {
+    let mut scene = Scene::found();
+    scene.verify(None).unwrap();
+    Directory::new(scene.folder.path().join("record")).remove("checkpoint").unwrap();
+    let said = why(verify(scene.folder.path(), None));
+    assert_eq!(said, "checkpoint: it is missing, so nobody has signed any of the entries");
+}
+
+#[test]
 fn only_exactly_the_keys_given_are_trusted() {
     let mut scene = Scene::found();
     scene.verify(None).unwrap();

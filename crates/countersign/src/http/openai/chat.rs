@@ -44,7 +44,8 @@ pub(super) async fn complete(
     let service = desk.terms.service(party, &chat.model);
     let (_, service) = service.ok_or_else(|| refusal::unknown_model(&chat.model))?;
     if office.gateway.load().serves(&chat.model).is_none() {
-        return Err(refusal::unserved(&chat.model));
+        let is_named = service.models.contains(&chat.model);
+        return Err(if is_named { refusal::unserved } else { refusal::unknown_model }(&chat.model));
     }
     let bounds = bound(office, service, &chat, &body).await?;
     let errand = office.errand().map_err(|error| refusal::unavailable(&error))?;

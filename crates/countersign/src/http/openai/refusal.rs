@@ -23,6 +23,7 @@ pub(super) fn rate_limit(allowance: &Allowance) -> Problem {
 
 /// The model is agreed on by nobody, or not for this application's party.
 pub(super) fn unknown_model(model: &str) -> Problem {
+    let model: String = model.chars().take(NAME_CHARS_MAX).collect();
     let message = format!(
         "the model `{model}` does not exist or no service clause offers it to this application; `GET /v1/models` lists those there are"
     );
@@ -121,6 +122,9 @@ pub(super) fn refused(refusal: Refusal) -> Problem {
 pub(super) fn seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
+
+/// As much of an unknown name as is said back.
+const NAME_CHARS_MAX: usize = 100;
 
 fn with(status: u16, kind: &'static str, code: &str, message: &str) -> Problem {
     Problem { kind, ..Problem::server(status, code, message) }

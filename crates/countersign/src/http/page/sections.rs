@@ -47,13 +47,16 @@ pub(super) fn waiting(report: &Report) -> Markup {
     html! {
         section aria-labelledby="waiting" {
             h2 id="waiting" { "Waits for a person" }
-            @if report.waiting.is_empty() && report.attestations.is_empty() && report.suspended.is_empty() {
+            @if report.waiting.is_empty() && report.attestations.is_empty() && report.suspended.is_empty() && report.coming.is_empty() {
                 p.quiet { "Nothing waits." }
             }
             ul.waits {
                 @for wait in &report.waiting { (wait_item(wait)) }
                 @for one in report.attestations.iter().filter(|one| !one.missing.is_empty()) {
                     li { strong { (one.clause) } " attested by " (one.given.join(", ")) "; still to attest: " strong { (one.missing.join(", ")) } }
+                }
+                @for version in &report.coming {
+                    li { "Version " (version.version) " is approved and comes into force on " strong { (version.effective) } }
                 }
                 @for model in &report.suspended { li { "Model " strong { (model) } " is out of service until it is resumed" } }
             }
