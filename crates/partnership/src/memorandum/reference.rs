@@ -78,11 +78,14 @@ const HEADER_EXAMPLE: &str = "title = \"Memorandum between Northwind Cloud and H
 
 const VOCABULARY_INTRODUCTION: &str = "\n## What a policy may speak of\n\n\
 Cedar's own rules hold: a `forbid` goes before every `permit`. Each `service` clause permits the calls it covers, so a policy \
-usually only forbids. A `permit` in a binding policy adds to what services permit; in a non-binding one it gives nothing.\n";
+usually only forbids. A `permit` gives nothing that no service offers.\n";
 
 const SIGNATURES: &str = "\n## Signatures\n\n\
 Each party signs, with Ed25519, the bytes `countersign/memorandum/v1`, a zero byte, and the 32 bytes of the SHA-256 of the file. \
 The signatures stand in `memorandum.sigs`:\n\n\
 ```toml\n[[signature]]\nparty = \"northwind\"\nkey = \"<the party's vkey>\"\ndigest = \"<SHA-256 of the file, hexadecimal>\"\nsignature = \"<64 bytes, base64>\"\nat = \"2026-01-01T09:00:00.000Z\"\n```\n\n\
 A version is in force once as many parties as its `threshold` have signed it and its `effective` day has come. A later version \
-names the digest of the one before in `previous`, and is signed with the keys the parties had before it.\n";
+names the digest of the one before in `previous`, and is signed with the keys the parties had before it, by all whom \
+`amendment` and any `requirement` on amendments name. It leaves the parties and their keys, the decimals of each asset, and the asset of \
+each clause as they are. Its notice runs from the last approval. One that another has overtaken when its day comes has failed. A \
+grant is lowered when the calls under way have given back what they hold.\n";
