@@ -195,3 +195,32 @@ fn a_key_made_by_hand_is_printed_alone() {
     assert!(key.starts_with("cs_live_") && !key.contains(char::is_whitespace), "{told}");
     assert_eq!(scene.chat(key, |_| {}).status, 200);
 }
+
+#[test]
+fn an_act_too_long_for_an_entry_is_refused_before_it_is_one() {
+    let scene = Scene::set();
+    let before = scene.folder.entries();
+    let purpose = "p".repeat(20_000);
+    let words = ["app", "add", "long", "--party", "halcyon", "--audience", "business", "--market", "eu"];
+    let refused = scene.folder.command(&[&words[..], &["--purpose", &purpose]].concat());
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stdout).contains("longer than"));
+    assert_eq!(scene.folder.entries(), before);
+    let admitted = scene.folder.command(&[&words[..], &["--purpose", &"p".repeat(600)]].concat());
+    assert_eq!(admitted.status.code(), Some(1), "and one that only its own limit refuses is an entry");
+    assert_eq!(scene.folder.entries(), before + 1);
+}
+
+#[test]
+fn a_request_a_minute_is_one_and_the_next_is_told_when() {
+    let scene = Scene::set();
+    let made = scene.folder.said(&["key", "new", "--application", "assistant", "--requests-per-minute", "1"]);
+    let key = made["key"].as_str().unwrap();
+    assert_eq!(scene.chat(key, |_| {}).status, 200);
+    let before = scene.folder.entries();
+    let limited = scene.chat(key, |_| {});
+    assert_eq!(error(&limited, 429)["code"], "rate_limit_exceeded");
+    assert!(limited.headers.value("retry-after").unwrap().parse::<u64>().unwrap() <= 60);
+    assert_eq!(limited.headers.value("x-ratelimit-remaining-requests"), Some("0"));
+    assert_eq!(scene.folder.entries(), before, "it is no act");
+}
