@@ -180,3 +180,39 @@ fn default_public() -> Public {
 fn default_segment() -> u32 {
     16 << 20
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> anyhow::Result<Vec<UpstreamConfig>> {
+        toml::from_str::<Config>(text)?.upstreams()
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_configuration_is_said() {
+        let upstream =
+            "origin = \"o\"\n[[upstream]]\nname = \"a\"\nkind = \"openai\"\nurl = \"http://h/v1\"\n";
+        assert_eq!(read(upstream).unwrap().len(), 1);
+        for (text, said) in [
+            ("", "missing field `origin`"),
+            ("origin = \"o\"\nlisten_on = \"x\"\n", "unknown field `listen_on`"),
+            ("origin = \"o\"\n[record]\npublic = \"all\"\n", "unknown variant `all`"),
+            (&upstream.replace("openai", "opnai"), "upstream `a` is of kind `opnai`"),
+            (&upstream.replace("url = \"http://h/v1\"\n", ""), "upstream `a` has no `url`"),
+            (
+                &format!("{upstream}key_env = \"COUNTERSIGN_NO_SUCH\"\n"),
+                "`COUNTERSIGN_NO_SUCH`, which is not set",
+            ),
+        ] {
+            let error = format!("{:#}", read(text).unwrap_err());
+            assert!(error.contains(said), "`{said}` is not in: {error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_comes_from_the_environment() {
+        let text = "origin = \"o\"\n[[upstream]]\nname = \"a\"\nkind = \"openai\"\nurl = \"http://h/v1\"\nkey_env = \"PATH\"\n";
+        assert_eq!(read(text).unwrap().remove(0).key, variable("PATH"));
+    }
+}
