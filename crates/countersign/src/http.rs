@@ -25,6 +25,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use partnership::ids::PartyId;
+use rustix::process::{Resource, getrlimit};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -43,8 +44,10 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 /// What proxies add to a request.
 const PROXIED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
-/// How many connections are served at once; more wait to be taken.
-const CONNECTIONS_MAX: usize = 16_384;
+/// How many connections are served at once, where the process may open enough files; more wait to be taken.
+const CONNECTIONS_MAX: u64 = 16_384;
+/// How many files the process keeps for itself: the record's above all, which must never find that there is none left.
+const FILES_KEPT: u64 = 128;
 
 /// Who is calling.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,10 +105,11 @@ pub(crate) async fn serve(
 ) {
     let door = Arc::new(Door { router: router(Arc::clone(office)), office: Arc::clone(office) });
     let mut connections = JoinSet::new();
+    let connections_max = connections_max(getrlimit(Resource::Nofile).current);
     loop {
         tokio::select! {
             () = asked(&mut stop) => break,
-            accepted = port.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+            accepted = port.accept(), if connections.len() < connections_max => match accepted {
                 Ok((stream, _)) => {
                     drop(stream.set_nodelay(true));
                     connections.spawn(Arc::clone(&door).connection(stream, Way::Port, stop.clone()));
@@ -127,6 +131,13 @@ pub(crate) async fn serve(
         tracing::warn!("requests that did not end in time are cut off");
     }
     connections.shutdown().await;
+}
+
+/// How many connections are served at once where so many files may be open, if that is limited. Each may need one to its caller and
+/// one to an upstream.
+fn connections_max(files: Option<u64>) -> usize {
+    let afforded = files.map_or(CONNECTIONS_MAX, |files| files.saturating_sub(FILES_KEPT) / 2);
+    usize::try_from(afforded.clamp(1, CONNECTIONS_MAX)).unwrap_or(usize::MAX)
 }
 
 /// Resolves when a stop was asked for, or whoever could ask has gone.
@@ -298,6 +309,15 @@ mod tests {
         }
         assert!(matches!(caller(all, &[("authorization", "Bearer t")]), Caller::Operator { .. }));
         assert_eq!(caller(all, &[("authorization", "Bearer u")]), Caller::Stranger);
+    }
+
+    #[test]
+    fn connections_leave_the_record_its_files() {
+        for (files, connections) in
+            [(None, 16_384), (Some(1 << 20), 16_384), (Some(1_024), 448), (Some(256), 64), (Some(64), 1)]
+        {
+            assert_eq!(connections_max(files), connections, "{files:?}");
+        }
     }
 
     #[test]

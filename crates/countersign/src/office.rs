@@ -29,9 +29,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 
-/// How many keys one tally counts. A line takes about 60 bytes, and an entry has 61,440.
-const TALLIED_MAX: usize = 500;
-
 /// Every part of one running partnership.
 #[derive(Debug)]
 pub(crate) struct Office {
@@ -179,8 +176,8 @@ impl Office {
 
     /// Puts what rate limits refused on the record, if anything.
     pub(crate) async fn tally(&self) -> Result<(), Unavailable> {
-        for refused in self.limits.tally().chunks(TALLIED_MAX) {
-            self.clerk.tally(refused.to_vec()).await?;
+        for refused in self.limits.tallies() {
+            self.clerk.tally(refused).await?;
         }
         Ok(())
     }

@@ -20,10 +20,6 @@ use sha2::{Digest as _, Sha256};
 
 /// Performs the call at `upstream`.
 pub(super) async fn perform(upstream: &Upstream, task: &Task<'_>) -> Trial {
-    if task.egress.is_gone() {
-        // Nothing was sent, so nothing is owed.
-        return Report::left(Usage::default(), word_of(Cut::Left).to_owned(), Sha256::new()).into();
-    }
     let (head, body) = match upstream.send(task).await {
         Ok(response) => response.into_parts(),
         Err(Cut::Unreachable) => return Trial::Unreachable,
@@ -50,7 +46,7 @@ pub(super) fn problem_of(cut: Cut) -> Problem {
         Cut::TooLong => {
             Problem::server(502, "upstream_error", "the upstream's answer is longer than is allowed")
         }
-        Cut::Unreachable | Cut::Broken | Cut::Left => Problem::server(
+        Cut::Unreachable | Cut::Broken | Cut::Left | Cut::LeftUnsent => Problem::server(
             502,
             "upstream_error",
             "the upstream ended its answer before it was finished; try again",
@@ -63,7 +59,7 @@ pub(super) fn word_of(cut: Cut) -> &'static str {
     match cut {
         Cut::Unreachable => "unreachable",
         Cut::Timeout => "timeout",
-        Cut::Broken | Cut::TooLong | Cut::Left => "cut",
+        Cut::Broken | Cut::TooLong | Cut::Left | Cut::LeftUnsent => "cut",
     }
 }
 
@@ -73,10 +69,12 @@ pub(super) fn header(head: &Parts, name: http::HeaderName) -> Option<&str> {
 }
 
 fn without_answer(task: &Task<'_>, cut: Cut) -> Report {
-    match cut {
-        Cut::Left => Report::left(Tally::default().counted(task), word_of(cut).to_owned(), Sha256::new()),
-        _ => Report::failed(&problem_of(cut), word_of(cut).to_owned()),
-    }
+    let owed = match cut {
+        Cut::Left => Tally::default().counted(task),
+        Cut::LeftUnsent => Usage::default(),
+        _ => return Report::failed(&problem_of(cut), word_of(cut).to_owned()),
+    };
+    Report::left(owed, word_of(cut).to_owned(), Sha256::new())
 }
 
 /// Whether an answer is what was asked for, and in the clear.

@@ -150,7 +150,7 @@ impl<'a> Relay<'a> {
     /// Lets an event leave, or holds it if the answer may be finished with it: an upstream may give fewer choices than were asked
     /// for. If another begins after all, what was held may go.
     fn pass(&mut self, event: Bytes) {
-        if self.has_ended_what_it_began() {
+        if self.is_finished() || self.has_ended_what_it_began() {
             self.hold(event);
         } else {
             self.ready.append(&mut self.tail);

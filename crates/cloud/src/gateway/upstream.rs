@@ -8,11 +8,16 @@ use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -20,7 +25,7 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Upstream {
     name: String,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Outgoing>,
     uri: Uri,
     authorization: Option<HeaderValue>,
     /// Kept to make sure that no answer repeats it.
@@ -43,6 +48,36 @@ pub(super) enum Cut {
     TooLong,
     /// The caller has left.
     Left,
+    /// The caller has left before anything was sent to the upstream.
+    LeftUnsent,
+}
+
+/// The body of a call, which notes that it is being sent.
+struct Outgoing {
+    body: Full<Bytes>,
+    is_sent: Arc<AtomicBool>,
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    /// Asked for when there is a connection and the head of the request is on its way.
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.is_sent.store(true, Ordering::Relaxed);
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 impl Upstream {
@@ -71,10 +106,13 @@ impl Upstream {
 
     /// Sends the call and waits for the head of the answer.
     pub(super) async fn send(&self, task: &Task<'_>) -> Result<Response<Incoming>, Cut> {
-        let request = self.client.request(self.request(task));
+        let is_sent = Arc::new(AtomicBool::new(false));
+        let request = self.client.request(self.request(task, Arc::clone(&is_sent)));
         let answer = tokio::select! {
             biased;
-            () = task.egress.gone() => return Err(Cut::Left),
+            () = task.egress.gone() => {
+                return Err(if is_sent.load(Ordering::Relaxed) { Cut::Left } else { Cut::LeftUnsent });
+            }
             answer = tokio::time::timeout_at(self.until(task), request) => answer,
         };
         match answer {
@@ -137,10 +175,10 @@ impl Upstream {
         self.key.as_ref().is_some_and(|Secret(key)| text.contains(key.as_str()))
     }
 
-    fn request(&self, task: &Task<'_>) -> Request<Full<Bytes>> {
+    fn request(&self, task: &Task<'_>, is_sent: Arc<AtomicBool>) -> Request<Outgoing> {
         let call = task.call;
-        let mut request =
-            Request::new(Full::new(call.chat.forward(&call.body, task.served, call.max_tokens)));
+        let body = Full::new(call.chat.forward(&call.body, task.served, call.max_tokens));
+        let mut request = Request::new(Outgoing { body, is_sent });
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = self.uri.clone();
         let accept = if call.chat.stream { "text/event-stream" } else { "application/json" };

@@ -143,6 +143,18 @@ async fn with_several_choices_the_last_finish_is_held() {
 }
 
 #[tokio::test]
+async fn a_choice_beyond_those_that_were_asked_for_lets_no_finish_go() {
+    let mut upstream = Upstream::start().await;
+    let call = perform(&gateway(vec![config("a", &upstream.url)]), STREAM);
+    let more = "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"x\"}}]}\n\n";
+    upstream.request().await.stream(&[TEXT, STOP, more, USAGE, DONE]).await;
+    let played = call.end().await;
+    assert_eq!(played.performed.outcome.ended, Ended::Done);
+    assert_eq!(played.early(), without_usage(&[TEXT]));
+    assert_eq!(played.held(), without_usage(&[STOP, more, DONE]));
+}
+
+#[tokio::test]
 async fn an_upstream_that_gives_fewer_choices_and_says_done_is_done() {
     let mut upstream = Upstream::start().await;
     let body = STREAM.replace("\"stream\":true", "\"stream\":true,\"n\":2");

@@ -109,6 +109,25 @@ async fn a_caller_that_leaves_before_anything_was_sent_owes_nothing() {
 }
 
 #[tokio::test]
+async fn a_caller_that_leaves_while_the_upstream_is_being_connected_to_owes_nothing() {
+    // It takes connections and never says a word of TLS.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/v1", silent.local_addr().unwrap());
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let gateway = std::sync::Arc::new(Gateway::new(vec![config("a", &url)], None, Some(tls)).unwrap());
+    let call = perform(&gateway, PLAIN);
+    let _connection = within(silent.accept()).await.unwrap();
+    let performed = call.leave().await;
+    assert_eq!(performed.outcome.ended, Ended::Cancelled);
+    assert_eq!(usage(&performed), Some((0, 0, true)));
+}
+
+#[tokio::test]
 async fn a_caller_that_leaves_before_the_answer_stops_the_upstream() {
     let mut upstream = Upstream::start().await;
     let gateway = gateway(vec![config("a", &upstream.url)]);

@@ -31,8 +31,9 @@ impl<S: Store> Publishes<S> {
     ///
     /// Errors: what failed; it is not tried again.
     pub(super) fn run(mut self) -> Result<(), String> {
-        let mut due: Option<Instant> = None;
         let mut last = self.clock.steady();
+        // What a full disk kept back when the record was opened is due at once.
+        let mut due: Option<Instant> = Some(last);
         loop {
             let wait = due.map_or(IDLE, |due| due.saturating_duration_since(self.clock.steady()));
             match self.group.recv_timeout(wait) {
@@ -61,12 +62,12 @@ impl<S: Store> Publishes<S> {
             }
             published => published?,
         };
-        self.standing.no_tiles.store(false, Ordering::Release);
         if published.is_some() {
             self.standing.bundles.store(self.publisher.durable_bundles(), Ordering::Release);
             self.standing.published.store(self.publisher.published(), Ordering::Release);
             set(&self.metrics.published, self.publisher.published());
         }
+        self.standing.no_tiles.store(false, Ordering::Release);
         Ok(true)
     }
 }

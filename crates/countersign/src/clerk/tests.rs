@@ -30,22 +30,32 @@ struct Disk {
     sync: Mutex<Sync>,
     changed: Condvar,
     waiting: AtomicU64,
-    /// There is no room for a file.
-    full: AtomicBool,
+    room: Room,
+}
+
+/// What the disk has room for.
+#[derive(Debug)]
+struct Room {
+    files: AtomicBool,
+    segments: AtomicBool,
 }
 
 impl Disk {
-    fn room(&self, path: &str) -> Result<(), StoreError> {
-        if self.full.load(Ordering::SeqCst) {
-            Err(StoreError::Full { path: path.to_owned() })
-        } else {
-            Ok(())
-        }
-    }
-
     fn set(&self, sync: Sync) {
         *self.sync.lock().unwrap() = sync;
         self.changed.notify_all();
+    }
+}
+
+impl Room {
+    const ALL: [bool; 2] = [true, true];
+
+    fn for_file(&self, path: &str) -> Result<(), StoreError> {
+        Self::check(&self.files, path)
+    }
+
+    fn check(room: &AtomicBool, path: &str) -> Result<(), StoreError> {
+        if room.load(Ordering::SeqCst) { Ok(()) } else { Err(StoreError::Full { path: path.to_owned() }) }
     }
 }
 
@@ -54,11 +64,11 @@ impl Store for Disk {
         self.inner.read(path)
     }
     fn create(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.room(path)?;
+        self.room.for_file(path)?;
         self.inner.create(path, bytes)
     }
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.room(path)?;
+        self.room.for_file(path)?;
         self.inner.replace(path, bytes)
     }
     fn remove(&self, path: &str) -> Result<(), StoreError> {
@@ -68,6 +78,7 @@ impl Store for Disk {
         self.inner.list(directory)
     }
     fn segment_create(&self, number: u32, size: u32) -> Result<(), StoreError> {
+        Room::check(&self.room.segments, "journal")?;
         self.inner.segment_create(number, size)
     }
     fn segment_write(&self, number: u32, offset: u32, bytes: &[u8]) -> Result<(), StoreError> {
@@ -106,6 +117,11 @@ struct Scene {
 
 impl Scene {
     fn set() -> Self {
+        Self::with_room(Room::ALL)
+    }
+
+    /// A clerk whose disk has room for files and for segments, or not; its first entry is durable.
+    fn with_room([files, segments]: [bool; 2]) -> Self {
         let clock = Clock;
         let mut entropy = Entropy::new([5; 32]);
         let log = Signer::generate(ORIGIN, [1; 32]).unwrap();
@@ -115,14 +131,20 @@ impl Scene {
             sync,
             changed,
             waiting: AtomicU64::new(0),
-            full: AtomicBool::new(false),
+            room: Room { files: AtomicBool::new(true), segments: AtomicBool::new(true) },
         });
         let loaded = record::load(Arc::clone(&disk), ORIGIN, 1 << 20, &log.verifier()).unwrap();
-        let (journal, publisher) = (loaded.journal, loaded.publisher);
+        let (mut journal, mut publisher) = (loaded.journal, loaded.publisher);
         let terms = Terms::read(MEMORANDUM).unwrap();
         let genesis = genesis(&terms);
-        let partnership =
+        let mut partnership =
             Partnership::found(State::new([terms]), loaded.log, clock.now(), genesis, &mut entropy).unwrap();
+        let founded = partnership.log().seal().unwrap();
+        journal.write(std::slice::from_ref(&founded)).unwrap();
+        publisher.absorb(founded);
+        disk.waiting.store(0, Ordering::SeqCst);
+        disk.room.files.store(files, Ordering::SeqCst);
+        disk.room.segments.store(segments, Ordering::SeqCst);
         let desk = Arc::new(ArcSwap::from_pointee(Desk::of(partnership.state()).unwrap()));
         let reason = Arc::new(Mutex::new(None));
         let parts = Parts {
@@ -164,6 +186,17 @@ impl Scene {
         while self.disk.waiting.load(Ordering::SeqCst) <= before {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+    }
+
+    /// Waits until new acts are taken, or are not.
+    async fn becomes_ready(&self, ready: bool) {
+        for _ in 0..400 {
+            if self.clerk.is_ready() == ready {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("new acts are {}taken", if ready { "not " } else { "" });
     }
 
     fn is_registered(&self, name: &str) -> bool {
@@ -228,25 +261,37 @@ async fn a_disk_that_fails_refuses_all_who_wait_and_is_not_asked_again() {
 
 #[tokio::test]
 async fn a_full_disk_sends_new_acts_away_and_takes_them_again_when_there_is_room() {
-    let scene = Scene::set();
-    scene.disk.full.store(true, Ordering::SeqCst);
-    assert!(scene.register("first").await.unwrap().is_ok(), "the journal has room");
-    let eventually = async |what: &str, ready: bool| {
-        for _ in 0..200 {
-            if scene.clerk.is_ready() == ready {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("{what}");
-    };
-    eventually("it goes on where it cannot publish", false).await;
-    assert!(scene.register("second").await.unwrap().is_err());
+    let scene = Scene::with_room([false, true]);
+    scene.becomes_ready(false).await;
+    assert!(scene.register("first").await.unwrap().is_err());
+    let counted = vec![Refused { key: "k".into(), count: 1 }];
+    assert!(scene.clerk.tally(counted).await.is_ok(), "what is no new act is still written");
     assert_eq!(scene.clerk.published(), 0);
-    scene.disk.full.store(false, Ordering::SeqCst);
-    eventually("it does not go on when there is room", true).await;
-    assert!(scene.register("third").await.unwrap().is_ok());
-    assert!(scene.clerk.published() > 0);
+    scene.disk.room.files.store(true, Ordering::SeqCst);
+    scene.becomes_ready(true).await;
+    assert!(scene.clerk.published() > 0, "published without a new act");
+    assert!(scene.register("second").await.unwrap().is_ok());
     scene.clerk.stop(scene.threads);
     assert_eq!(*scene.reason.lock().unwrap(), None);
+}
+
+#[tokio::test]
+async fn room_for_the_one_does_not_hide_that_there_is_none_for_the_other() {
+    for files_first in [true, false] {
+        let scene = Scene::with_room([false, false]);
+        let Room { files, segments } = &scene.disk.room;
+        let (first, second) = if files_first { (files, segments) } else { (segments, files) };
+        scene.becomes_ready(false).await;
+        // Both have been asked for by then.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        first.store(true, Ordering::SeqCst);
+        for _ in 0..100 {
+            assert!(!scene.clerk.is_ready(), "files first: {files_first}");
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        second.store(true, Ordering::SeqCst);
+        scene.becomes_ready(true).await;
+        scene.clerk.stop(scene.threads);
+        assert_eq!(*scene.reason.lock().unwrap(), None);
+    }
 }

@@ -182,8 +182,9 @@ fn fill(
     };
     write("memorandum.md", text)?;
     write("memorandum.sigs", &signatures.render())?;
-    write("countersign.toml", &configuration(example))?;
-    more.iter().try_for_each(|(name, text)| write(name, text))
+    more.iter().try_for_each(|(name, text)| write(name, text))?;
+    // The last: what has it counts as made.
+    write("countersign.toml", &configuration(example))
 }
 
 /// Makes the log's key and one for each party; each party signs.

@@ -160,9 +160,13 @@ fn gateway(mut upstreams: Vec<UpstreamConfig>, engine: Option<Arc<Engine>>) -> a
 impl Prepared<'_> {
     async fn run(self) -> anyhow::Result<ExitCode> {
         let office = Arc::clone(&self.office);
-        let ended = self.serve().await;
+        let mut ended = self.serve().await;
         if !matches!(ended, Ok(code) if code == ExitCode::from(RECORD_FAILED)) {
-            office.close().await;
+            tokio::select! {
+                biased;
+                reason = office.failed() => ended = Ok(record_failed(&reason)),
+                () = office.close() => {}
+            }
         }
         drop(std::fs::remove_file(office.dir.join("socket")));
         ended
@@ -191,20 +195,21 @@ impl Prepared<'_> {
             init::finish(&office.dir).context("the folder's cache cannot be written")?;
         }
         let mut signals = signals;
-        let code = self.until_stopped(&mut signals).await;
+        let mut code = self.until_stopped(&mut signals).await;
         stops.send_replace(true);
+        let mut serving = serving;
         if code == ExitCode::SUCCESS {
-            let mut serving = serving;
             tokio::select! {
-                stopped = &mut serving => stopped.context("the server stopped badly")?,
+                stopped = &mut serving => return stopped.map(|()| code).context("the server stopped badly"),
                 () = signals.stop.recv() => {
                     tracing::warn!("a second signal: requests under way are cut off");
                     serving.abort();
+                    return Ok(code);
                 }
+                reason = office.failed() => code = record_failed(&reason),
             }
-        } else {
-            drop(tokio::time::timeout(LAST_WORDS, serving).await);
         }
+        drop(tokio::time::timeout(LAST_WORDS, serving).await);
         Ok(code)
     }
 
@@ -216,10 +221,7 @@ impl Prepared<'_> {
                 () = signals.stop.recv() => break,
                 _ = signals.hangup.recv() => self.read_again(),
                 _ = minute.tick() => drop(self.office.tally().await),
-                reason = self.office.failed() => {
-                    tracing::error!("{reason}; the server stops. Mend the disk, then start it again: nothing that was told is lost");
-                    return ExitCode::from(RECORD_FAILED);
-                }
+                reason = self.office.failed() => return record_failed(&reason),
             }
         }
         tracing::info!("stopping: no new requests; those under way are answered and settled");
@@ -257,6 +259,13 @@ impl Prepared<'_> {
         let key = acts::first_key(office, operator, &name).await?;
         Ok(Some((name, key)))
     }
+}
+
+fn record_failed(reason: &str) -> ExitCode {
+    tracing::error!(
+        "{reason}; the server stops. Mend the disk, then start it again: nothing that was told is lost"
+    );
+    ExitCode::from(RECORD_FAILED)
 }
 
 /// What the process is told by its operator.

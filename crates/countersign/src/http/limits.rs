@@ -11,6 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// How many keys one tally counts. A line takes about 60 bytes, and an entry has 61,440.
+const TALLIED_MAX: usize = 500;
 
 /// Who has asked how often within the last minute.
 #[derive(Debug)]
@@ -53,19 +55,20 @@ impl Limits {
         Some(self.keys().entry(key.id.clone()).or_default().ask(limit, now))
     }
 
-    /// What was refused since the last tally, in order of key; forgets it, and the keys that have not asked for a minute.
-    pub(crate) fn tally(&self) -> Vec<Refused> {
+    /// What was refused since the last tally, in order of key, in as many tallies as it takes; forgets it, and the keys that
+    /// have not asked for a minute.
+    pub(crate) fn tallies(&self) -> Vec<Vec<Refused>> {
         let now = self.clock.steady();
         let mut keys = self.keys();
         let take = |(key, asked): (&KeyId, &mut Asked)| {
             let count = std::mem::take(&mut asked.refused);
             (count > 0).then(|| Refused { key: key.clone(), count })
         };
-        let refused = keys.iter_mut().filter_map(take).collect();
+        let refused: Vec<Refused> = keys.iter_mut().filter_map(take).collect();
         keys.retain(|_, asked| {
             asked.at.back().is_some_and(|last| now.saturating_duration_since(*last) < MINUTE)
         });
-        refused
+        refused.chunks(TALLIED_MAX).map(<[Refused]>::to_vec).collect()
     }
 
     fn keys(&self) -> MutexGuard<'_, BTreeMap<KeyId, Asked>> {
@@ -98,6 +101,9 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use partnership::act::Digest;
+    use partnership::entry::{Body, Entry, Tally};
+    use record::bundle::ENTRY_BYTES_MAX;
 
     #[test]
     fn no_minute_holds_more_than_the_limit() {
@@ -116,6 +122,31 @@ mod tests {
         }
         assert_eq!(admitted.len(), 35, "and each minute holds as many as it may");
         assert_eq!(asked.refused, 300 - 35);
+    }
+
+    #[test]
+    fn what_many_keys_were_refused_is_told_in_tallies_that_fit_into_an_entry() {
+        let limits = Limits::new(Clock);
+        let asked = |number: usize| Key {
+            id: format!("{number:016x}").as_str().into(),
+            application: "assistant".into(),
+            secret: Digest([0; 32]),
+            requests_per_minute: Some(0),
+            budget: None,
+            expires: None,
+        };
+        let keys: Vec<Key> = (0..1_201).map(asked).collect();
+        keys.iter().for_each(|key| assert!(!limits.ask(key).unwrap().admitted));
+        let tallies = limits.tallies();
+        let told: Vec<&KeyId> = tallies.iter().flatten().map(|refused| &refused.key).collect();
+        assert_eq!(told, keys.iter().map(|key| &key.id).collect::<Vec<_>>(), "each key once, in order");
+        for mut refused in tallies {
+            refused.iter_mut().for_each(|one| one.count = u64::MAX);
+            let at = Clock.now();
+            let entry = Entry { seed: [255; 32], at, body: Body::Tally(Tally { at, refused }) };
+            assert!(entry.encode().parties.len() <= ENTRY_BYTES_MAX);
+        }
+        assert!(limits.tallies().is_empty(), "it is told once");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::server::{Folder, MODEL, Server, config, eventually};
 use crate::upstream::{Upstream, Used};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -223,4 +224,17 @@ fn a_request_a_minute_is_one_and_the_next_is_told_when() {
     assert!(limited.headers.value("retry-after").unwrap().parse::<u64>().unwrap() <= 60);
     assert_eq!(limited.headers.value("x-ratelimit-remaining-requests"), Some("0"));
     assert_eq!(scene.folder.entries(), before, "it is no act");
+}
+
+#[test]
+fn a_stranger_is_told_so_before_anything_of_a_proposal_is_read() {
+    let scene = Scene::set();
+    let authority = scene.server.url().strip_prefix("http://").unwrap();
+    let mut stranger = TcpStream::connect(authority).unwrap();
+    stranger.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let head = format!("POST /api/acts HTTP/1.1\r\nhost: {authority}\r\ncontent-length: 1000000\r\n\r\n");
+    stranger.write_all(head.as_bytes()).unwrap();
+    let mut status = [0; 12];
+    stranger.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 401");
 }

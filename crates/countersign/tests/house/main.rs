@@ -11,6 +11,7 @@ mod clients;
 mod crash;
 mod dice;
 mod doors;
+mod exhaustion;
 mod founding;
 mod grant;
 mod http;

@@ -123,11 +123,6 @@ impl Folder {
         made["key"].as_str().unwrap().to_owned()
     }
 
-    /// How many keys there are.
-    pub(crate) fn keys(&self) -> usize {
-        self.said(&["key", "list"]).as_array().unwrap().len()
-    }
-
     /// Starts a server on the folder and waits until it is ready.
     pub(crate) fn serve(&self, words: &[&str]) -> Server {
         Server::start(&self.dir, words)
@@ -148,7 +143,11 @@ pub(crate) struct Server {
 
 impl Server {
     fn start(dir: &Path, words: &[&str]) -> Self {
-        let mut command = Self::command(dir, words);
+        Self::by(Self::command(dir, words))
+    }
+
+    /// Starts a server by this command and waits until it is ready.
+    pub(crate) fn by(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = lines_of(&mut child);
         let log = log_of(&mut child);
@@ -169,6 +168,15 @@ impl Server {
         command
     }
 
+    /// The same under a limit of the system's, as `ulimit` takes it.
+    pub(crate) fn limited(dir: &Path, limit: &str) -> Command {
+        let whole = Self::command(dir, &[]);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")]);
+        command.arg(whole.get_program()).args(whole.get_args()).stdin(Stdio::null());
+        command
+    }
+
     /// Its address.
     pub(crate) fn url(&self) -> &str {
         self.ready["url"].as_str().unwrap()
@@ -186,10 +194,26 @@ impl Server {
 
     /// Asks it to stop, and waits until it has.
     pub(crate) fn stop(mut self) {
-        self.stopper.stdin.take().unwrap().write_all(b"stop\n").unwrap();
+        self.ask_to_stop();
         let status = self.end();
         assert_eq!(status.code(), Some(0), "a graceful stop is exit 0, not {status}; the log is below");
         assert_eq!(self.lines.iter().count(), 0, "one line on stdout and no more");
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn ask_to_stop(&mut self) {
+        self.stopper.stdin.take().unwrap().write_all(b"stop\n").unwrap();
+    }
+
+    /// Its exit code, if it ends within this time.
+    pub(crate) fn exit_within(&mut self, time: Duration) -> Option<i32> {
+        for _ in 0..time.as_millis() / STEP.as_millis() {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            thread::sleep(STEP);
+        }
+        None
     }
 
     /// Kills it at once.

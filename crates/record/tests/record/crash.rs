@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use record::note::Signer;
 use record::store::faulty::{Fault, Faulty};
 use record::store::memory::Memory;
-use record::{Hash, LoadError, Store, StoreError};
+use record::{Checkpoint, Hash, LoadError, Store, StoreError};
 
-use crate::support::{ORIGIN, Writer, check, expect_leaf, memory, open, roots};
+use crate::support::{ORIGIN, Writer, check, expect_leaf, memory, open, roots, signer, verifier};
 
 /// The work that is cut at every call: several publications, rotations, retirements and a restart.
 fn work(store: &Arc<Faulty<Arc<Memory>>>, told: &mut Told) -> Result<(), Stop> {
@@ -196,6 +196,48 @@ fn a_second_crash_while_a_torn_tail_is_mended_loses_nothing() {
         assert!(matches!(open(&store), Err(LoadError::Store(_))));
         inner.crash_keeping(|_, sector| sector % 3 == 0);
         check_after(&inner, &Told { acked: durable, shown: Vec::new() }, &roots(100), "a second crash");
+    }
+}
+
+/// A record of 700 entries, 300 of them published, over a store whose call number `at` meets a full disk; and how many calls
+/// there were.
+fn growing(at: u64) -> (Arc<Memory>, Writer<Faulty<Arc<Memory>>>, u64) {
+    let inner = memory();
+    let mut writer = Writer::open(&inner);
+    writer.write(&[300]).unwrap();
+    writer.publish().unwrap();
+    drop(writer);
+    let store = Arc::new(Faulty::new(Arc::clone(&inner), at, Fault::Full));
+    let mut writer = Writer::open(&store);
+    writer.write(&[400]).unwrap();
+    (inner, writer, store.calls())
+}
+
+#[test]
+fn a_publication_that_met_a_full_disk_is_made_when_there_is_room() {
+    let roots = roots(2000);
+    let (.., begins) = growing(u64::MAX);
+    for at in begins.. {
+        let case = format!("full at call {at}");
+        let (inner, mut writer, _) = growing(at);
+        let publish = |writer: &mut Writer<_>| writer.owners.publisher.publish(&signer());
+        match publish(&mut writer) {
+            Err(StoreError::Full { .. }) => {}
+            Err(error) => panic!("{case}: {error}"),
+            Ok(_) => {
+                assert!(at > begins + 8, "{at}");
+                break;
+            }
+        }
+        check(&*inner).unwrap_or_else(|fault| panic!("{case}: {fault}"));
+        writer.write(&[5]).unwrap_or_else(|error| panic!("{case}, the journal goes on: {error}"));
+        let signed = publish(&mut writer).unwrap_or_else(|error| panic!("{case}, asked again: {error}"));
+        let head = Checkpoint::open(&signed.unwrap(), &verifier()).unwrap();
+        assert_eq!((head.size, head.root), (705, roots[705]), "{case}");
+        let audited = check(&*inner).unwrap_or_else(|fault| panic!("{case}, published: {fault}"));
+        assert_eq!(audited.checkpoint.map(|head| head.size), Some(705), "{case}");
+        writer.owners.journal.retire(writer.owners.publisher.durable_bundles()).unwrap();
+        check_after(&inner, &Told { acked: 705, shown: vec![(705, head.root)] }, &roots, &case);
     }
 }
 

@@ -12,6 +12,7 @@ use axum::body::Bytes;
 use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use partnership::act::{
     Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Key, Principal,
 };
@@ -103,7 +104,7 @@ pub(super) async fn propose(
     request: Request,
 ) -> Result<Response, Problem> {
     let Caller::Operator { party, person } = caller else { return Err(Problem::unauthorised()) };
-    let body = whole(request).await?;
+    let body = whole(request.into_body(), BODY_TIMEOUT).await?;
     let proposal: Proposal = serde_json::from_slice(&body)
         .map_err(|error| Problem::unreadable(format!("the proposal does not parse: {error}")))?;
     let by = Principal::Party {
@@ -127,14 +128,14 @@ pub(super) async fn propose(
 }
 
 /// The body of a proposal, read once it is known who sends it.
-async fn whole(request: Request) -> Result<Bytes, Problem> {
-    let read = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX);
-    match tokio::time::timeout(BODY_TIMEOUT, read).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(_)) => Err(Problem::unreadable(format!(
-            "the proposal did not come whole, or has more than {BODY_BYTES_MAX} bytes"
-        ))),
-        Err(_) => Err(Problem::unreadable("the proposal did not come in time")),
+async fn whole(body: axum::body::Body, within: Duration) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(within, Limited::new(body, BODY_BYTES_MAX).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(Problem::too_large(format!("a proposal has at most {BODY_BYTES_MAX} bytes")))
+        }
+        Ok(Err(_)) => Err(Problem::unreadable("the proposal did not come whole")),
+        Err(_) => Err(Problem::timeout(format!("send a proposal within {} seconds", within.as_secs()))),
     }
 }
 
@@ -318,6 +319,33 @@ mod tests {
         ] {
             assert_eq!(read(text), minor, "{text}");
         }
+    }
+
+    /// A body of which nothing comes.
+    struct Silent;
+
+    impl http_body::Body for Silent {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+            std::task::Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proposal_that_is_too_long_or_too_slow_is_told_so() {
+        let read = async |body| {
+            let read = whole(body, Duration::from_millis(20)).await;
+            read.map_err(|problem| problem.into_response().status().as_u16())
+        };
+        let of = |bytes: usize| axum::body::Body::from(vec![b' '; bytes]);
+        assert_eq!(read(of(BODY_BYTES_MAX)).await.map(|body| body.len()), Ok(BODY_BYTES_MAX));
+        assert_eq!(read(of(BODY_BYTES_MAX + 1)).await, Err(413));
+        assert_eq!(read(axum::body::Body::new(Silent)).await, Err(408));
     }
 
     #[test]

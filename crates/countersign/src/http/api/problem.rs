@@ -72,6 +72,16 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Unreadable", detail)
     }
 
+    /// The request is longer than is read.
+    pub(crate) fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Too large", detail)
+    }
+
+    /// The request did not come in time.
+    pub(crate) fn timeout(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "Too slow", detail)
+    }
+
     /// Nothing was decided; trying again may help.
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Unavailable", detail)

@@ -169,3 +169,34 @@ impl<'a> Published<'a> {
         Ok(read(Kind::Entries)?.into_iter().zip(read(Kind::Parties)?).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use record::bundle::encode;
+
+    #[test]
+    fn a_bundle_is_read_once_for_all_entries_of_it_that_are_looked_at() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Directory::new(place.path());
+        let parts: Vec<String> = (0..600).map(|index| format!("entry {index}")).collect();
+        for (kind, number, width) in [Kind::Entries, Kind::Parties]
+            .into_iter()
+            .flat_map(|kind| [(kind, 0, 256), (kind, 1, 256), (kind, 2, 88)])
+        {
+            let from = usize::try_from(number * WIDTH).unwrap();
+            let held = parts[from..from + usize::from(width)].iter().map(String::as_bytes);
+            store.create(&TilePath { kind, number, width }.path(), &encode(held)).unwrap();
+        }
+        let published =
+            Published { store: &store, checkpoint: Vec::new(), size: 600, held: RefCell::default() };
+        let read = |index: u64| published.leaf(index).map(|leaf| leaf.map(|(envelope, _)| envelope));
+        assert_eq!(read(512).unwrap().unwrap(), b"entry 512");
+        std::fs::remove_dir_all(place.path()).unwrap();
+        for index in [512, 599, 513] {
+            assert_eq!(read(index).unwrap().unwrap(), format!("entry {index}").as_bytes());
+        }
+        assert_eq!(read(600).unwrap(), None);
+        assert!(read(0).is_err(), "another bundle is read, and is not there");
+    }
+}
