@@ -40,6 +40,8 @@ pub struct State {
     pub(crate) epoch: u64,
     pub(crate) signed: Vec<Signed>,
     pub(crate) digested: u64,
+    /// The approved amendments that wait for their day.
+    pub(crate) amending: BTreeSet<ActId>,
     /// An act whose settlement must be the next entry.
     pub(crate) at_once: Option<ActId>,
 }
@@ -226,6 +228,7 @@ impl State {
             epoch: 0,
             signed: Vec::new(),
             digested: 0,
+            amending: BTreeSet::new(),
             at_once: None,
         }
     }

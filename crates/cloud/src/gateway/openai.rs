@@ -15,7 +15,6 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::response::Parts;
 use hyper::body::Incoming;
-use partnership::act::Usage;
 use sha2::{Digest as _, Sha256};
 
 /// Performs the call at `upstream`.
@@ -69,12 +68,11 @@ pub(super) fn header(head: &Parts, name: http::HeaderName) -> Option<&str> {
 }
 
 fn without_answer(task: &Task<'_>, cut: Cut) -> Report {
-    let owed = match cut {
-        Cut::Left => Tally::default().counted(task),
-        Cut::LeftUnsent => Usage::default(),
-        _ => return Report::failed(&problem_of(cut), word_of(cut).to_owned()),
-    };
-    Report::left(owed, word_of(cut).to_owned(), Sha256::new())
+    match cut {
+        Cut::Left => Report::left(Tally::default().counted(task), word_of(cut).to_owned(), Sha256::new()),
+        Cut::LeftUnsent => Report::unsent(word_of(cut).to_owned()),
+        _ => Report::failed(&problem_of(cut), word_of(cut).to_owned()),
+    }
 }
 
 /// Whether an answer is what was asked for, and in the clear.

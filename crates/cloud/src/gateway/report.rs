@@ -67,6 +67,11 @@ impl Report {
         }
     }
 
+    /// The caller left before anything was sent to the upstream: nothing is owed, not even the price of a request.
+    pub(super) fn unsent(result: String) -> Self {
+        Self { usage: None, estimated: false, ..Self::left(Usage::default(), result, Sha256::new()) }
+    }
+
     /// Done; `sent` has been delivered and `last` is to follow.
     pub(super) fn done(usage: (Usage, bool), last: Last, sent: Sha256) -> Self {
         let held: &[Bytes] = match &last {

@@ -12,13 +12,19 @@ use axum::body::Body;
 use bytes::Bytes;
 use clap::Args;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tower_service::Service as _;
+
+/// How long a command waits for an answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// Longer than any bundle of entries: 256 of them with their lengths. Units: bytes.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
 
 /// Where a command finds its partnership, and how it answers.
 #[derive(Debug, Clone, Default, Args)]
@@ -195,6 +201,11 @@ impl Client {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Answer> {
+        let answered = tokio::time::timeout(ANSWER_WITHIN, self.ask_patiently(method, path, body)).await;
+        answered.with_context(|| format!("no answer came within {} s", ANSWER_WITHIN.as_secs()))?
+    }
+
+    async fn ask_patiently(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Answer> {
         let base = match &self.way {
             Way::Server { url, .. } => url.trim_end_matches('/'),
             Way::Here(..) | Way::Socket(_) => "",
@@ -249,11 +260,11 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (head, body) = response.into_parts();
-    let body = body
+    let body = Limited::new(body, ANSWER_BYTES_MAX)
         .collect()
         .await
-        .map_err(|error| anyhow::anyhow!(error.into()))
-        .context("the answer was cut off")?;
+        .map_err(|error| anyhow::anyhow!(error))
+        .context("the answer was cut off, or is longer than any of this server's")?;
     Ok(Answer { status: head.status, body: body.to_bytes() })
 }
 

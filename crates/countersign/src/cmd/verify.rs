@@ -53,7 +53,8 @@ pub(crate) fn run(asked: &Verify) -> anyhow::Result<Said> {
         Ok(verified) if asked.json => Said::Done(verified.json().to_string()),
         Ok(verified) => Said::Done(verified.text()),
         Err(error) if asked.json => {
-            Said::RefusedAsJson(json!({ "holds": false, "fault": format!("{error:#}") }).to_string())
+            let holds = if error.is::<Fault>() { Some(false) } else { None };
+            Said::RefusedAsJson(json!({ "holds": holds, "fault": format!("{error:#}") }).to_string())
         }
         Err(error) if error.is::<Fault>() => Said::Refused(format!("does not hold: {error:#}")),
         Err(error) => return Err(error),
@@ -106,8 +107,11 @@ fn verify_served(url: &str, vkeys: Option<&Path>) -> anyhow::Result<Verified> {
     let served = Served::open(url)?;
     let log = trusted(&served, vkeys)?;
     let mut pass = Pass::over(&served);
-    let audited = record::audit_published(&served, log.name(), &log, pass.visitor())?;
-    pass.verified(audited, &log, vkeys.is_some())
+    let audited = record::audit_published(&served, log.name(), &log, pass.visitor());
+    if let Some(failure) = served.failure() {
+        return Err(failure.context("the record could not be read to its end, so nothing is said of it"));
+    }
+    pass.verified(audited?, &log, vkeys.is_some())
 }
 
 /// A point of the record: after an entry, or at the end of a day or moment.

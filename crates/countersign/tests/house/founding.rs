@@ -7,22 +7,37 @@ use crate::needs;
 use crate::server::{BINARY, Folder, PARTIES, Server, done, eventually, run, write};
 use record::note::Verifier;
 use record::store::directory::Directory;
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The first `up` of a folder, with a model at `model`.
-fn first(folder: &Folder, model: &Path) -> Child {
-    let mut command = Server::command(&folder.dir, &[]);
-    command.env("COUNTERSIGN_MODEL", model).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+/// The first `up` of a folder. Dropped, it is killed.
+struct First(Child);
+
+impl First {
+    /// Starts it with a model at `model`.
+    fn start(folder: &Folder, model: &Path) -> Self {
+        let mut command = Server::command(&folder.dir, &[]);
+        command.env("COUNTERSIGN_MODEL", model).stdout(Stdio::piped()).stderr(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+
+    /// Kills it, and gives what it has said by then.
+    fn killed(mut self) -> String {
+        self.0.kill().unwrap();
+        let mut said = String::new();
+        self.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        said
+    }
 }
 
-/// Kills it, and gives what it has said by then.
-fn killed(mut child: Child) -> String {
-    child.kill().unwrap();
-    let said = child.wait_with_output().unwrap();
-    String::from_utf8(said.stdout).unwrap()
+impl Drop for First {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 /// Starts the folder's next `up`, which must find the example whole; gives the key that it says.
@@ -48,9 +63,9 @@ const UNFINISHED: &str = "cache/unfinished";
 fn a_first_start_that_is_cut_off_is_carried_on_by_the_next() {
     for round in 0..12 {
         let folder = Folder::absent();
-        let child = first(&folder, &needs::model());
+        let first = First::start(&folder, &needs::model());
         std::thread::sleep(Duration::from_millis(round * round * 4));
-        let said = killed(child);
+        let said = first.killed();
         let key = carried_on(&folder, &format!("round {round}"));
         assert!(key.is_some() || said.contains("cs_live_"), "round {round}: nobody was told a key");
     }
@@ -61,10 +76,10 @@ fn a_first_start_that_is_cut_off_while_the_model_comes_is_carried_on_by_the_next
     let folder = Folder::absent();
     let never = folder.dir.with_file_name("model");
     done(&run(Command::new("mkfifo").arg(&never)));
-    let child = first(&folder, &never);
+    let first = First::start(&folder, &never);
     eventually("the folder is made", || folder.dir.join(UNFINISHED).exists());
     std::thread::sleep(Duration::from_millis(100));
-    assert_eq!(killed(child), "");
+    assert_eq!(first.killed(), "");
     assert!(!folder.dir.join("record").exists(), "it waited for the model");
     assert!(carried_on(&folder, "the next").is_some());
     assert_eq!(carried_on(&folder, "the one after it"), None, "a key is made once");

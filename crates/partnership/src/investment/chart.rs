@@ -86,7 +86,8 @@ pub fn opening(terms: &Terms, book: &Book, act: u128, first_leg: u16) -> Vec<Tra
 /// that is lowered cannot be taken back before they are settled.
 #[must_use]
 pub fn can_be_lowered(terms: &Terms, book: &Book) -> bool {
-    terms.grants().all(|(clause, agreed)| {
+    let binding = |(clause, _): &(&Clause, _)| clause.force.is_binding();
+    terms.grants().filter(binding).all(|(clause, agreed)| {
         let issued =
             book.balance(&grant(clause, "issued")).map_or(0, |balance| balance.net().saturating_neg());
         let pool = book.balance(&grant(clause, "available")).unwrap_or_default();

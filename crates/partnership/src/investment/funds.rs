@@ -28,6 +28,8 @@ pub struct Need<'a> {
     pub tariff: &'a Tariff,
     /// Upper bound of the cost.
     pub bound: Amount,
+    /// The terms that are about to lower what those in force grant: no more is reserved than they leave.
+    pub lowering: Option<&'a Terms>,
     /// When it is decided.
     pub at: Timestamp,
     /// When the reservation ends by itself.
@@ -130,13 +132,24 @@ impl Need<'_> {
 
     fn lot(&self, clause: &Clause, grant: &ComputeCredit) -> Lot {
         let account = chart::grant(clause, "available");
-        let available = self.book.balance(&account).map_or(0, |balance| balance.available()).max(0);
+        let available = self.book.balance(&account).map_or(0, |balance| balance.available());
+        let available = available.saturating_sub(self.excess(clause)).max(0);
         Lot {
             account,
             order: grant.burn_order,
             expires_at: grant.expires.map(|date| Timestamp::start_of(date).as_millis()),
             available: Amount::new(available),
         }
+    }
+
+    /// What has been issued of a grant beyond what is about to be granted.
+    fn excess(&self, clause: &Clause) -> i128 {
+        let next = self.lowering.and_then(|terms| terms.grants().find(|(next, _)| next.id == clause.id));
+        next.map_or(0, |(_, next)| {
+            let issued = self.book.balance(&chart::grant(clause, "issued"));
+            let issued = issued.map_or(0, |balance| balance.net().saturating_neg());
+            issued.saturating_sub(next.amount.amount.minor()).max(0)
+        })
     }
 
     fn reservation(&self) -> Operation {

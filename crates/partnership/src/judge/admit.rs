@@ -149,6 +149,7 @@ impl State {
             key,
             tariff: &tariff,
             bound,
+            lowering: self.lowering(at),
             at,
             lapses: asks.lapses(),
         };

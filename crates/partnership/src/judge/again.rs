@@ -63,6 +63,8 @@ impl State {
     pub fn check(&self, entry: &Entry) -> Result<(), Unjust> {
         match &entry.body {
             Body::Genesis(genesis) => self.check_opening(genesis),
+            // The fold refuses whatever stands before the first entry's terms.
+            _ if self.terms.is_none() => Ok(()),
             Body::Decided(decided) => self.check_decided(decided, entry.at),
             Body::Settled(settled) => self.check_settled(settled, entry.at),
             Body::Clock(_) | Body::Tally(_) | Body::StateDigest(_) => Ok(()),

@@ -2,11 +2,12 @@
 //!
 //! Not here: how it is written (`partnership`).
 
-use crate::act::{Deed, Draw, Ended, Expire, Outcome};
+use crate::act::{Amend, Deed, Draw, Ended, Expire, Outcome};
 use crate::ids::{ActId, ClauseId, Timestamp};
 use crate::investment::chart;
 use crate::memorandum::{CashTranche, Clause, Condition};
 use crate::state::{Open, State};
+use crate::terms::Terms;
 
 /// One thing that is due.
 #[derive(Debug)]
@@ -20,12 +21,13 @@ pub(crate) enum Due {
 }
 
 impl State {
-    /// The next thing that is due at `at`: lapsed acts first, then freed ones, amendments, tranches and grants.
+    /// The next thing that is due at `at`: lapsed acts first, then freed ones, tranches, amendments and
+    /// grants. A tranche whose condition holds is drawn before an amendment could say otherwise.
     pub(crate) fn due(&self, at: Timestamp) -> Option<Due> {
         self.lapsed(at)
             .or_else(|| self.freed())
-            .or_else(|| self.effective(at))
             .or_else(|| self.drawable(at))
+            .or_else(|| self.effective(at))
             .or_else(|| self.expired(at))
     }
 
@@ -41,19 +43,32 @@ impl State {
 
     /// The next amendment whose day has come: it takes effect if it still follows on what is in force, else it has failed.
     pub(super) fn effective(&self, at: Timestamp) -> Option<Due> {
-        let come = |open: &&Open| self.has_come(open, at);
-        let open = self.open.values().find(come)?;
-        let Deed::Amend(amend) = &open.act.deed else { return None };
+        let (open, amend) = self.come(at).find(|(_, amend)| {
+            let terms = self.library.get(&amend.digest);
+            terms.is_some_and(|terms| chart::can_be_lowered(terms, &self.book))
+        })?;
         let follows = self.follows(amend).is_ok();
         Some(Due::Settle(open.act.id, ended(if follows { Ended::Done } else { Ended::Failed })))
     }
 
-    fn has_come(&self, open: &Open, at: Timestamp) -> bool {
-        let Deed::Amend(amend) = &open.act.deed else { return false };
-        let first = self.in_force().after_notice(open.at.date());
-        self.library.get(&amend.digest).is_some_and(|terms| {
-            terms.memorandum().header.effective.max(first) <= at.date()
-                && chart::can_be_lowered(terms, &self.book)
+    /// The terms that wait for calls under way to give back what they lower. Until then no call is admitted to that, so that the
+    /// wait ends.
+    pub(super) fn lowering(&self, at: Timestamp) -> Option<&Terms> {
+        let (_, amend) = self.come(at).next()?;
+        self.follows(amend).ok()
+    }
+
+    /// The approved amendments whose day has come, in order of id.
+    fn come(&self, at: Timestamp) -> impl Iterator<Item = (&Open, &Amend)> {
+        let amendments = self.amending.iter().filter_map(|id| self.open.get(id));
+        let amendments = amendments.filter_map(|open| match &open.act.deed {
+            Deed::Amend(amend) => Some((open, amend)),
+            _ => None,
+        });
+        amendments.filter(move |(open, amend)| {
+            let first = self.in_force().after_notice(open.at.date());
+            let effective = self.library.get(&amend.digest).map(|terms| terms.memorandum().header.effective);
+            effective.is_some_and(|effective| effective.max(first) <= at.date())
         })
     }
 
@@ -93,9 +108,13 @@ impl State {
 }
 
 impl State {
-    /// Whether no call holds anything of a grant, so that all that is left of it can go.
+    /// Whether no call holds anything of a grant, so that all that is left of it can go. An intention holds nothing.
     fn is_at_rest(&self, clause: &Clause) -> bool {
-        self.book.balance(&chart::grant(clause, "available")).is_none_or(|pool| pool.debits_pending.is_zero())
+        !clause.force.is_binding()
+            || self
+                .book
+                .balance(&chart::grant(clause, "available"))
+                .is_none_or(|pool| pool.debits_pending.is_zero())
     }
 }
 

@@ -79,6 +79,9 @@ impl State {
             Deed::Amend(amend) => self.judge_amendment(amend),
             Deed::Approve(approve) => self.judge_approval(approve),
             Deed::Attest(attest) => self.judge_attestation(attest, at),
+            Deed::Draw(_) | Deed::Expire(_) if act.principal != Principal::Clerk => {
+                Judgement::invalid("what falls due is done by the clerk, and proposed by nobody else")
+            }
             Deed::Draw(draw) => Judgement::allow(vec![draw.clause.clone()]),
             Deed::Expire(expire) => Judgement::allow(vec![expire.clause.clone()]),
             Deed::Administer(change) => self.judge_change(act.id, change, at),

@@ -120,6 +120,9 @@ impl State {
                 let open = self.opened(decided, signatures, at, index);
                 let waits = decided.act.deed.is_performed() || matches!(decided.act.deed, Deed::Amend(_));
                 self.at_once = (!waits).then_some(id);
+                if matches!(decided.act.deed, Deed::Amend(_)) {
+                    self.amending.insert(id);
+                }
                 self.open.insert(id, open);
             }
             Verdict::Escalate { digest, by } => {
@@ -166,6 +169,7 @@ impl State {
     fn settle(&mut self, settled: &Settled, at: Timestamp) -> Result<(), ReplayError> {
         let open = self.open.remove(&settled.act).ok_or(ReplayError::NotOpen(settled.act))?;
         self.at_once = None;
+        self.amending.remove(&settled.act);
         self.transfer(&settled.transfers)?;
         if settled.ended == Ended::Done {
             self.take_effect(&open, at)?;

@@ -62,6 +62,10 @@ fn a_grant_is_lowered_only_when_calls_under_way_have_given_back() {
     let Decision::Allow(warrant) = house.call(200) else { panic!("it is within the grant") };
     house.amend("2026-11-01", grant("0.000100000 CREDIT"));
     assert_eq!(house.version(), 1, "the call holds more than may stay granted");
+    let Decision::Deny(refusal) = house.call(1) else {
+        panic!("no call goes on spending what is taken back")
+    };
+    assert_eq!(refusal.code, RefusalCode::InsufficientQuota);
     house.run(Command::Settle(warrant, Outcome { ended: Ended::Failed, ..used(0, 0) }));
     house.run(Command::Tick);
     assert_eq!((house.version(), house.left()), (2, 100_000));

@@ -9,6 +9,7 @@ use http::StatusCode;
 use record::tile::{TilePath, WIDTH, changed, partials};
 use record::{Checkpoint, Store, StoreError, note};
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use tokio::runtime::Runtime;
 
 /// How often one begins again because a newer checkpoint came.
@@ -21,6 +22,8 @@ pub(super) struct Served {
     /// What is kept, by path.
     kept: BTreeMap<String, Vec<u8>>,
     size: u64,
+    /// Why a file could not be asked for; that says nothing of the record.
+    failed: Mutex<Option<anyhow::Error>>,
 }
 
 impl Served {
@@ -32,7 +35,7 @@ impl Served {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let place = Place { server: Some(url), ..Place::default() };
         let client = runtime.block_on(Client::reach(&place))?;
-        let mut served = Self { runtime, client, kept: BTreeMap::new(), size: 0 };
+        let mut served = Self { runtime, client, kept: BTreeMap::new(), size: 0, failed: Mutex::new(None) };
         for _ in 0..TRIES {
             if served.keep()? {
                 return Ok(served);
@@ -54,6 +57,11 @@ impl Served {
         Ok(true)
     }
 
+    /// Why a file could not be asked for, if one could not.
+    pub(super) fn failure(&self) -> Option<anyhow::Error> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// A file of the record; none where there is none.
     fn get(&self, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
         let answer = self.runtime.block_on(self.client.get(&format!("/record/{path}")))?;
@@ -73,11 +81,11 @@ impl Store for Served {
         if let Some(bytes) = self.kept.get(path) {
             return Ok(Some(bytes.clone()));
         }
-        let failed = |error: anyhow::Error| StoreError::Io {
-            path: path.to_owned(),
-            source: std::io::Error::other(format!("{error:#}")),
-        };
-        self.get(path).map_err(failed)
+        self.get(path).map_err(|error| {
+            let source = std::io::Error::other(format!("{error:#}"));
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            StoreError::Io { path: path.to_owned(), source }
+        })
     }
 
     /// The files that a record of this size has; memoranda are read by the names that entries give them.

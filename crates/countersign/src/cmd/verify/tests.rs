@@ -3,8 +3,8 @@
 use super::{At, Verified, state_at, verify};
 use ledger::{Amount, Book, Operation, Transfer, TransferId};
 use partnership::act::{
-    Act, Administer, Amend, Application, Approve, Attest, Deed, Digest, Draw, Ended, Infer, Key, Outcome,
-    Principal, Usage, approval_bytes, attestation_bytes,
+    Act, Administer, Amend, Application, Approve, Attest, Deed, Digest, Draw, Ended, Expire, Infer, Key,
+    Outcome, Principal, Usage, approval_bytes, attestation_bytes,
 };
 use partnership::decision::{Decision, RefusalCode, Ticket};
 use partnership::entry::{Body, ClockStep, Decided, Entry, Genesis, Settled, Verdict};
@@ -335,7 +335,7 @@ fn balances_are_those_of_the_entry_or_moment_asked_for() {
 type Forgery = (&'static str, fn(&mut Scene));
 
 /// Decisions that no honest clerk makes.
-const DECISIONS: [Forgery; 14] = [
+const DECISIONS: [Forgery; 16] = [
     ("decision should be Escalate", |scene| scene.forge(ana(), add())),
     ("without the approval of halcyon", |scene| {
         let ticket = scene.waits(add());
@@ -366,6 +366,14 @@ const DECISIONS: [Forgery; 14] = [
     ("decision should be Deny(Invalid)", |scene| scene.forge(ana(), attest(1, base64(&[7; 64])))),
     ("was not due", |scene| {
         scene.forge(Principal::Clerk, Deed::Draw(Draw { clause: ClauseId::from("release-tranche") }));
+    }),
+    ("decision should be Deny(Invalid)", |scene| {
+        let act = scene.act(ana(), Deed::Draw(Draw { clause: ClauseId::from("release-tranche") }));
+        scene.forge_decided(act, |decided| decided.clauses = vec![ClauseId::from("release-tranche")]);
+    }),
+    ("decision should be Deny(Invalid)", |scene| {
+        let act = scene.act(ana(), Deed::Expire(Expire { clause: ClauseId::from("launch-credits") }));
+        scene.forge_decided(act, |decided| decided.clauses = vec![ClauseId::from("launch-credits")]);
     }),
     ("decision should be Deny(Invalid)", |scene| {
         let nothing = Ticket {
@@ -487,6 +495,41 @@ fn a_memorandum_that_one_side_has_not_signed_founds_nothing() {
     write(&groups, &mut ground.loaded.journal, &mut ground.loaded.publisher, &ground.log);
     let said = why(verify(ground.folder.path(), None));
     assert_eq!(said, "entry 0: the memorandum is signed by 1 of its parties and asks for 2");
+}
+
+#[test]
+fn a_record_that_begins_with_something_else_is_found_and_not_fallen_over() {
+    let mut ground = Ground::lay();
+    let at = ground.at;
+    for body in [
+        Body::Clock(ClockStep { at, was: at.plus_millis(9), now: at }),
+        Body::Settled(Box::new(done(
+            &Act { id: ActId::from_u128(1), seed: [1; 32], principal: ana(), deed: key() },
+            0,
+        ))),
+    ] {
+        let state = State::new([]);
+        let entry = Entry { seed: [1; 32], at, body };
+        assert!(state.check(&entry).is_ok(), "the fold refuses it");
+        assert!(State::new([]).apply(&entry, 0).is_err());
+    }
+    let act = Act { id: ActId::from_u128(1), seed: [1; 32], principal: ana(), deed: key() };
+    let decided = Decided {
+        act,
+        standing: None,
+        memorandum: 1,
+        verdict: Verdict::Allow,
+        clauses: Vec::new(),
+        deviations: Vec::new(),
+        lapses: None,
+        transfers: Vec::new(),
+    };
+    let entry = Entry { seed: [1; 32], at, body: Body::Decided(Box::new(decided)) };
+    ground.loaded.log.append(entry.encode()).unwrap();
+    let groups: Vec<_> = ground.loaded.log.seal().into_iter().collect();
+    write(&groups, &mut ground.loaded.journal, &mut ground.loaded.publisher, &ground.log);
+    let said = why(verify(ground.folder.path(), None));
+    assert_eq!(said, "entry 0: a record begins with one genesis entry and has no other");
 }
 
 #[test]
