@@ -10,6 +10,7 @@ Needs: Python 3.9 or newer, and `cryptography` for Ed25519.
 
 import argparse
 import base64
+import datetime
 import hashlib
 import json
 import pathlib
@@ -29,6 +30,7 @@ FIELDS = {
     "clock": ["clock"],
     "tally": ["tally"],
     "state-digest": ["state"],
+    "lease": ["lease"],
 }
 
 
@@ -103,6 +105,11 @@ def spelled(value):
 def integer(text, place):
     check(isinstance(text, str) and re.fullmatch(r"0|-?[1-9][0-9]*", text), place, f"`{text}` is no integer")
     return int(text)
+
+
+def instant(text, place):
+    check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text), place, f"`{text}` is no time")
+    return datetime.datetime.fromisoformat(text[:-1])
 
 
 def unbase64(text, place):
@@ -395,6 +402,7 @@ class Replay:
             "clock": self.fold_clock,
             "tally": self.fold_tally,
             "state-digest": self.fold_state_digest,
+            "lease": self.fold_lease,
         }
 
     def entry(self, index, envelope, parties):
@@ -415,7 +423,7 @@ class Replay:
         self.folds[kind](index, part, place)
 
     def check_time(self, at, hour, place):
-        check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", at), place, f"`{at}` is no time")
+        instant(at, place)
         check(at >= self.at, place, "time went back")
         check(hour == at[:13] + "Z", place, "the envelope's hour is another")
         self.at = at
@@ -534,6 +542,17 @@ class Replay:
 
     def fold_state_digest(self, index, part, place):
         check(digest(part["state"]["digest"], place) == self.projection(), place, "the state's digest differs")
+
+    def fold_lease(self, index, part, place):
+        lease = part["lease"]
+        check(list(lease) == ["at", "expires", "calls", "amounts"], place, "a lease has other fields")
+        lasts = instant(lease["expires"], place) - instant(lease["at"], place)
+        check(datetime.timedelta(0) < lasts <= datetime.timedelta(days=1), place, "a lease lasts a day at most")
+        check(integer(lease["calls"], place) > 0, place, "it caps no calls")
+        assets = [cap["asset"] for cap in lease["amounts"]]
+        check(assets == sorted(set(assets)), place, "its assets are not in order")
+        for cap in lease["amounts"]:
+            check(list(cap) == ["asset", "amount"] and integer(cap["amount"], place) > 0, place, "it caps nothing")
 
     def projection(self):
         """SHA-256 over every account with its four sums, then the open acts, each on a line."""

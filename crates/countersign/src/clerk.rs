@@ -78,6 +78,29 @@ pub(crate) type Fatal = Arc<dyn Fn(String) + Send + Sync>;
 #[derive(Debug)]
 pub(crate) struct Threads(Vec<JoinHandle<()>>);
 
+/// A decision, and what its caller still has to wait for before anybody is told.
+#[derive(Debug)]
+pub(crate) struct Proposed {
+    /// What was decided.
+    pub(crate) decision: Decision,
+    /// Resolves when that is on the record for good.
+    pub(crate) durable: Durable,
+}
+
+/// Resolves when a decision is durable: at once, unless the decision was handed out early, under a lease.
+#[derive(Debug)]
+pub(crate) struct Durable(Option<oneshot::Receiver<()>>);
+
+impl Durable {
+    /// Waits for it. Errors: it never will be, and nobody may be told of the decision.
+    pub(crate) async fn wait(self) -> Result<(), Unavailable> {
+        match self.0 {
+            Some(durable) => durable.await.map_err(gone),
+            None => Ok(()),
+        }
+    }
+}
+
 /// How the record stands, as the threads tell one another and the handle.
 #[derive(Debug, Default)]
 struct Standing {
@@ -85,6 +108,8 @@ struct Standing {
     proposals: AtomicUsize,
     /// Bytes decided and not durable.
     undurable: AtomicU64,
+    /// How many entries are durable.
+    durable: AtomicU64,
     /// The tree size of the last checkpoint.
     published: AtomicU64,
     /// Entries below this are in full bundles under a durable checkpoint.
@@ -98,7 +123,7 @@ struct Standing {
 }
 
 enum Order {
-    Propose(Box<Act>, Option<Assessed>, oneshot::Sender<Decision>),
+    Propose(Box<Act>, Option<Assessed>, oneshot::Sender<Proposed>),
     Settle(Warrant, Outcome, oneshot::Sender<Answer>),
     Tell(Command, oneshot::Sender<()>),
     Ask(Question),
@@ -124,13 +149,13 @@ impl Clerk {
         (entropy.act_id(self.clock.now()), entropy.seed())
     }
 
-    /// Proposes an act; answered when its decision is durable. Must be awaited to its end: a warrant that nobody takes holds
-    /// its reservation until it lapses.
+    /// Proposes an act; answered when its decision is durable, or for a call that the lease has room for at once, with what to wait
+    /// for. Must be awaited to its end: a warrant that nobody takes holds its reservation until it lapses.
     pub(crate) async fn propose(
         &self,
         act: Act,
         assessed: Option<Assessed>,
-    ) -> Result<Decision, Unavailable> {
+    ) -> Result<Proposed, Unavailable> {
         self.standing.admits()?;
         let (answer, waits) = oneshot::channel();
         self.standing.proposals.fetch_add(1, Ordering::Relaxed);
@@ -224,6 +249,7 @@ pub(crate) fn start<S: Store + 'static>(parts: Parts<S>, clock: Clock) -> std::i
     let (batches, batch) = channel();
     let (groups, group) = channel();
     let standing = Arc::new(Standing::default());
+    standing.durable.store(journal.durable(), Ordering::Release);
     standing.published.store(publisher.published(), Ordering::Release);
     standing.bundles.store(publisher.durable_bundles(), Ordering::Release);
     let clerk = Clerk { desk: orders, clock, standing: Arc::clone(&standing) };

@@ -2,8 +2,10 @@
 //!
 //! Not here: anything the parties agreed; that stands in the memorandum.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use cloud::gateway::{Kind, UpstreamConfig};
+use partnership::lease::Caps;
+use partnership::memorandum::Header;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -57,11 +59,45 @@ pub(crate) struct RecordConfig {
     /// Size of the journal's segments. Units: bytes.
     #[serde(default = "default_segment")]
     pub(crate) segment_bytes: u32,
+    /// What may be under way while its decisions are still being written; none to let every call wait for its own.
+    pub(crate) lease: Option<LeaseConfig>,
+}
+
+/// What may be under way while its decisions are still being written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LeaseConfig {
+    /// How many calls at once.
+    calls: u64,
+    /// What they may cost together at most, such as `5.00 CREDIT`, one for each asset.
+    #[serde(default)]
+    amounts: Vec<String>,
+}
+
+impl LeaseConfig {
+    /// The caps, with amounts at the scale of their assets.
+    ///
+    /// Errors: an amount that cannot be read, an asset that the memorandum does not know or that stands twice, no calls.
+    pub(crate) fn caps(&self, header: &Header) -> anyhow::Result<Caps> {
+        ensure!(
+            self.calls > 0,
+            "`record.lease.calls` is 0; without the table every call waits for its own decision"
+        );
+        let mut amounts = BTreeMap::new();
+        for text in &self.amounts {
+            let money = header.money(text);
+            let (asset, amount) = money
+                .with_context(|| format!("`record.lease.amounts` has `{text}`; write it as `5.00 CREDIT`"))?;
+            let before = amounts.insert(asset, amount);
+            ensure!(before.is_none(), "`record.lease.amounts` has the asset of `{text}` twice");
+        }
+        Ok(Caps { calls: self.calls, amounts })
+    }
 }
 
 impl Default for RecordConfig {
     fn default() -> Self {
-        Self { public: default_public(), segment_bytes: default_segment() }
+        Self { public: default_public(), segment_bytes: default_segment(), lease: None }
     }
 }
 

@@ -114,7 +114,7 @@ impl Office {
         );
         let store = Arc::new(Directory::new(dir.join("record")));
         let opened = Opened::of(dir, &store, &config, &log.verifier(), clock)?;
-        let Opened { partnership, journal, mut publisher } = opened;
+        let Opened { mut partnership, journal, mut publisher } = opened;
         match publisher.publish(&log) {
             Err(error @ record::StoreError::Full { .. }) => {
                 tracing::warn!(%error, "the record is whole, and its disk is full");
@@ -122,6 +122,9 @@ impl Office {
             published => drop(published?),
         }
         let desk = Desk::of(partnership.state()).context("the partnership has not begun")?;
+        if let Some(lease) = &config.record.lease {
+            partnership.lend(lease.caps(&desk.terms.memorandum().header)?);
+        }
         let desk = Arc::new(ArcSwap::from_pointee(desk));
         let metrics = Arc::new(Metrics::default());
         let (fails, failed) = watch::channel(None);

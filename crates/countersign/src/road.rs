@@ -2,7 +2,7 @@
 //!
 //! Not here: HTTP. Whoever travels is told by `told` that the act was allowed and hears the answer through the egress.
 
-use crate::clerk::Unavailable;
+use crate::clerk::{Proposed, Unavailable};
 use crate::content;
 use crate::office::{Errand, Office};
 use crate::telemetry::{count, discount};
@@ -46,6 +46,8 @@ pub(crate) enum Stop {
 /// Carries a call from its proposal to its settlement. To be spawned: a caller who leaves cannot cut it short.
 ///
 /// `told` hears of the decision when it is durable, with the non-binding clauses that spoke against the act; the last bytes of the answer leave when the settlement is.
+/// Whoever is told must let no byte of the answer go before. Under a lease the performance begins earlier; if the decision then never
+/// becomes durable, the performance is dropped, and its upstream with it.
 pub(crate) async fn travel(
     office: Arc<Office>,
     journey: Journey,
@@ -53,18 +55,36 @@ pub(crate) async fn travel(
     told: oneshot::Sender<Result<Vec<ClauseId>, Stop>>,
 ) {
     let Journey { act, assessed, call, content_key, errand } = journey;
-    let warrant = match office.clerk.propose(act, assessed).await {
-        Ok(Decision::Allow(warrant)) => warrant,
-        Ok(Decision::Deny(refusal)) => return drop(told.send(Err(Stop::Refused(Box::new(refusal))))),
-        Ok(Decision::Done(_) | Decision::Escalate(_)) => unreachable!("a call is allowed or refused"),
+    let Proposed { decision, durable } = match office.clerk.propose(act, assessed).await {
+        Ok(proposed) => proposed,
         Err(unavailable) => return drop(told.send(Err(Stop::Unavailable(unavailable)))),
     };
+    let warrant = match decision {
+        Decision::Allow(warrant) => warrant,
+        Decision::Deny(refusal) => return drop(told.send(Err(Stop::Refused(Box::new(refusal))))),
+        Decision::Done(_) | Decision::Escalate(_) => unreachable!("a call is allowed or refused"),
+    };
     let against = warrant.deviations().iter().map(|deviation| deviation.clause.clone()).collect();
-    drop(told.send(Ok(against)));
     count(&office.metrics.under_way);
-    complete(&office, warrant, call, &content_key, &egress).await;
+    let told = async {
+        let durable = durable.wait().await.map(|()| against);
+        let cut_short = durable.is_err();
+        drop(told.send(durable.map_err(Stop::Unavailable)));
+        cut_short
+    };
+    unless(told, complete(&office, warrant, call, &content_key, &egress)).await;
     discount(&office.metrics.under_way);
     drop(errand);
+}
+
+/// Runs both to their end, but drops `work` where `cut_short` says so.
+async fn unless(cut_short: impl Future<Output = bool>, work: impl Future<Output = ()>) {
+    let (mut cut_short, mut work) = (pin!(cut_short), pin!(work));
+    tokio::select! {
+        biased;
+        cut_short = &mut cut_short => if !cut_short { work.await },
+        () = &mut work => drop(cut_short.await),
+    }
 }
 
 /// Proposes an act that nothing has to be performed for: it is done, waits or is refused when this returns.
@@ -76,7 +96,10 @@ pub(crate) async fn decide(office: &Office, principal: Principal, deed: Deed) ->
     }
     let _errand = office.errand()?;
     let (id, seed) = office.clerk.identity();
-    Ok(office.clerk.propose(Act { id, seed, principal, deed }, None).await?)
+    let Proposed { decision, durable } =
+        office.clerk.propose(Act { id, seed, principal, deed }, None).await?;
+    durable.wait().await?;
+    Ok(decision)
 }
 
 /// Why nothing was decided.

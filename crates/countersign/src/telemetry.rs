@@ -11,6 +11,8 @@ use tracing_subscriber::EnvFilter;
 pub(crate) struct Metrics {
     /// Acts allowed.
     pub(crate) allowed: AtomicU64,
+    /// Calls that started before their decision was durable.
+    pub(crate) started_early: AtomicU64,
     /// Acts refused by a clause or a quota.
     pub(crate) refused: AtomicU64,
     /// Acts that wait for approvals.
@@ -36,6 +38,12 @@ impl Metrics {
     pub(crate) fn text(&self) -> String {
         let rows = [
             ("countersign_acts_allowed_total", "counter", "Acts allowed", &self.allowed),
+            (
+                "countersign_calls_started_early_total",
+                "counter",
+                "Calls that started while their decision was being written, under a lease",
+                &self.started_early,
+            ),
             (
                 "countersign_acts_refused_total",
                 "counter",

@@ -12,6 +12,7 @@ use crate::ids::{ActId, ClauseId, KeyId, PartyId, Timestamp};
 use ledger::{Amount, AssetId, Transfer};
 use record::{Envelope, Leaf};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The rules by which this version folds entries into state.
 pub const FOLD: u32 = 1;
@@ -42,6 +43,8 @@ pub enum Body {
     Tally(Tally),
     /// The state's digest, so that a replay that diverges is caught at once.
     StateDigest(StateDigest),
+    /// What may be under way at once while its decisions are still being written.
+    Lease(Lease),
 }
 
 /// Who the parties are and what they signed.
@@ -181,6 +184,23 @@ pub struct StateDigest {
     pub digest: Digest,
 }
 
+/// Leave to start calls whose decisions are not durable yet, up to these caps at once and until it expires. It moves no money.
+///
+/// So what a crash can leave performed and unrecorded is bounded by what is on the record. It counts from when it is durable itself,
+/// and takes the place of the one before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// When it was written.
+    pub at: Timestamp,
+    /// When it ends by itself.
+    pub expires: Timestamp,
+    /// How many calls may be so under way at once.
+    pub calls: u64,
+    /// What they may cost at most, all together, in each asset. Shape: sorted by asset, each once, above zero; a call that is priced in
+    /// another asset starts when its decision is durable. Units: minor units.
+    pub amounts: BTreeMap<AssetId, Amount>,
+}
+
 /// Why bytes are not an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
@@ -260,6 +280,7 @@ impl Body {
             Self::Clock(_) => "clock",
             Self::Tally(_) => "tally",
             Self::StateDigest(_) => "state-digest",
+            Self::Lease(_) => "lease",
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod governance;
 pub mod ids;
 pub mod investment;
 pub mod judge;
+pub mod lease;
 pub mod memorandum;
 pub mod partnership;
 pub mod registry;

@@ -11,6 +11,7 @@ use crate::entry::{
 use crate::ids::{ActId, Timestamp};
 use crate::investment::chart;
 use crate::judge::Due;
+use crate::lease::{Caps, Exposure};
 use crate::state::{Open, ReplayError, State};
 use record::{Log, LogError};
 use std::sync::Arc;
@@ -49,6 +50,8 @@ pub struct Reply {
     pub command: usize,
     /// The tree size that must be durable first.
     pub durable: u64,
+    /// Whether a call that was allowed may start before that, under the lease in force. Its caller is still told nothing before.
+    pub starts: bool,
     /// The answer.
     pub answer: Answer,
 }
@@ -114,6 +117,11 @@ impl Entropy {
 pub struct Partnership {
     state: State,
     log: Log,
+    /// What the operator asks of leases; none where every call waits until its decision is durable.
+    caps: Option<Caps>,
+    exposure: Exposure,
+    /// How many entries are known to be durable.
+    durable: u64,
 }
 
 impl Partnership {
@@ -127,7 +135,7 @@ impl Partnership {
         genesis: Genesis,
         entropy: &mut Entropy,
     ) -> Result<Self, Fatal> {
-        let mut partnership = Self { state, log };
+        let mut partnership = Self::over(state, log);
         let mut genesis = genesis;
         if let Some(terms) = partnership.state.document(&genesis.memorandum) {
             genesis.transfers = chart::opening(terms, partnership.state.book(), 0, 0);
@@ -147,7 +155,22 @@ impl Partnership {
             .filter(|(_, open)| open.act.deed.is_performed())
             .map(|(_, open)| warrant(open))
             .collect();
-        (Self { state, log }, in_doubt)
+        (Self::over(state, log), in_doubt)
+    }
+
+    fn over(state: State, log: Log) -> Self {
+        Self { state, log, caps: None, exposure: Exposure::default(), durable: 0 }
+    }
+
+    /// Lets calls start before their decisions are durable, under leases with these caps. The first is written with the first call.
+    pub fn lend(&mut self, caps: Caps) {
+        self.caps = Some(caps);
+    }
+
+    /// The first `size` entries are durable.
+    pub fn is_durable_to(&mut self, size: u64) {
+        self.durable = self.durable.max(size);
+        self.exposure.recede(self.durable);
     }
 
     /// Runs one turn: judges each command, appends what was decided, and answers.
@@ -192,9 +215,15 @@ impl Partnership {
         command: usize,
         order: Command,
     ) -> Result<Reply, Fatal> {
+        let mut starts = false;
         let answer = match order {
             Command::Propose(act, assessed) => {
-                Answer::Decided(self.propose(at, entropy, &act, assessed.as_ref())?)
+                let decision = self.propose(at, entropy, &act, assessed.as_ref())?;
+                if let Decision::Allow(warrant) = &decision {
+                    starts = self.starts_at_once(&warrant.act.id, at);
+                    self.renew_lease(at, entropy)?;
+                }
+                Answer::Decided(decision)
             }
             Command::Settle(warrant, outcome) => self.settle(at, &warrant, outcome)?,
             Command::Clock { was, now } => {
@@ -219,7 +248,23 @@ impl Partnership {
             }
         };
         self.digest_if_due(at, entropy)?;
-        Ok(Reply { command, durable: self.log.size(), answer })
+        Ok(Reply { command, durable: self.log.size(), starts, answer })
+    }
+
+    /// Whether a call that was just allowed may start before its decision is durable; then it counts against the lease until it is.
+    fn starts_at_once(&mut self, id: &ActId, at: Timestamp) -> bool {
+        let (Some((index, lease)), Some(open)) = (&self.state.lease, self.state.open.get(id)) else {
+            return false;
+        };
+        self.caps.is_some() && *index < self.durable && self.exposure.take(lease, open, at)
+    }
+
+    fn renew_lease(&mut self, at: Timestamp, entropy: &mut Entropy) -> Result<(), Fatal> {
+        let due = self.caps.as_ref().and_then(|caps| caps.due(self.state.lease(), at));
+        if let Some(lease) = due {
+            self.write(&Entry { seed: entropy.seed(), at, body: Body::Lease(lease) })?;
+        }
+        Ok(())
     }
 
     fn propose(

@@ -6,7 +6,7 @@ mod fold;
 
 use crate::act::{Act, Digest};
 use crate::decision::Settlement;
-use crate::entry::{Settled, Standing};
+use crate::entry::{Lease, Settled, Standing};
 use crate::ids::{ActId, ClauseId, KeyId, PartyId, Timestamp};
 use crate::investment::tariff::Tariff;
 use crate::registry::Registry;
@@ -44,6 +44,8 @@ pub struct State {
     pub(crate) amending: BTreeSet<ActId>,
     /// An act whose settlement must be the next entry.
     pub(crate) at_once: Option<ActId>,
+    /// The last lease, and where it stands.
+    pub(crate) lease: Option<(u64, Lease)>,
 }
 
 /// An allowed act that is not settled yet.
@@ -230,6 +232,7 @@ impl State {
             digested: 0,
             amending: BTreeSet::new(),
             at_once: None,
+            lease: None,
         }
     }
 
@@ -355,6 +358,12 @@ impl State {
     #[must_use]
     pub fn versions(&self) -> &[Signed] {
         &self.signed
+    }
+
+    /// The last lease; it may have expired.
+    #[must_use]
+    pub fn lease(&self) -> Option<&Lease> {
+        self.lease.as_ref().map(|(_, lease)| lease)
     }
 
     /// The number of entries.

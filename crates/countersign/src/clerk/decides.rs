@@ -2,14 +2,14 @@
 //!
 //! Not here: any disk. What a turn leaves is handed on, with those who wait for it.
 
-use super::{Batch, Order, Release, STEP_MS, Standing, bytes_of};
+use super::{Batch, Durable, Order, Proposed, Release, STEP_MS, Standing, bytes_of};
 use crate::clock::Clock;
 use crate::office::Desk;
 use crate::telemetry::{Metrics, count};
 use arc_swap::ArcSwap;
 use partnership::decision::Decision;
 use partnership::ids::Timestamp;
-use partnership::{Answer, Command, Entropy, Fatal, Partnership};
+use partnership::{Answer, Command, Entropy, Fatal, Partnership, Reply};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -35,7 +35,7 @@ pub(super) struct Decides {
 
 /// Who waits for the answer to a command.
 enum Waits {
-    Decision(oneshot::Sender<Decision>),
+    Decision(oneshot::Sender<Proposed>),
     Answer(oneshot::Sender<Answer>),
     Nothing(oneshot::Sender<()>),
     Nobody,
@@ -90,10 +90,11 @@ impl Decides {
         self.standing.proposals.fetch_sub(round.proposals, Ordering::Relaxed);
         let mut entropy = Entropy::new(self.clock.random());
         let mut releases = Vec::with_capacity(round.waits.len());
+        self.partnership.is_durable_to(self.standing.durable.load(Ordering::Acquire));
         for reply in self.partnership.turn(now, &mut entropy, round.commands)? {
-            self.count(&reply.answer);
+            self.count(&reply);
             let waits = round.waits.get_mut(reply.command).and_then(Option::take);
-            releases.extend(waits.and_then(|waits| waits.release(reply.answer)));
+            releases.extend(waits.and_then(|waits| waits.release(reply.answer, reply.starts)));
         }
         releases.extend(round.questions.into_iter().map(|question| question(self.partnership.state())));
         self.hand_on(releases);
@@ -114,8 +115,11 @@ impl Decides {
         commands
     }
 
-    fn count(&self, answer: &Answer) {
-        match answer {
+    fn count(&self, reply: &Reply) {
+        if reply.starts {
+            count(&self.metrics.started_early);
+        }
+        match &reply.answer {
             Answer::Decided(Decision::Allow(_) | Decision::Done(_)) => count(&self.metrics.allowed),
             Answer::Decided(Decision::Deny(_)) => count(&self.metrics.refused),
             Answer::Decided(Decision::Escalate(_)) => count(&self.metrics.waiting),
@@ -165,10 +169,17 @@ impl Round {
 }
 
 impl Waits {
-    fn release(self, answer: Answer) -> Option<Release> {
+    /// What lets the caller go. A call that `starts` is let go now, with something to wait for.
+    fn release(self, answer: Answer, starts: bool) -> Option<Release> {
         match (self, answer) {
+            (Self::Decision(caller), Answer::Decided(decision)) if starts => {
+                let (tells, durable) = oneshot::channel();
+                drop(caller.send(Proposed { decision, durable: Durable(Some(durable)) }));
+                Some(Box::new(move || tells.send(()).unwrap_or_default()))
+            }
             (Self::Decision(caller), Answer::Decided(decision)) => {
-                Some(Box::new(move || drop(caller.send(decision))))
+                let proposed = Proposed { decision, durable: Durable(None) };
+                Some(Box::new(move || drop(caller.send(proposed))))
             }
             (Self::Answer(caller), answer) => Some(Box::new(move || drop(caller.send(answer)))),
             (Self::Nothing(caller), _) => Some(Box::new(move || caller.send(()).unwrap_or_default())),

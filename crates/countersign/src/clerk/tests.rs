@@ -1,9 +1,10 @@
 //! Nobody is told what is not durable: the clerk's threads over a disk that waits to be let go, and over one that fails.
 
 use super::*;
-use partnership::act::{Administer, Application, Deed, Principal};
+use partnership::act::{Administer, Application, Deed, Digest, Infer, Key, Principal};
 use partnership::entry::Genesis;
 use partnership::ids::PartyId;
+use partnership::lease::Caps;
 use partnership::memorandum::signing_bytes;
 use record::StoreError;
 use record::store::memory::Memory;
@@ -139,6 +140,7 @@ impl Scene {
         let genesis = genesis(&terms);
         let mut partnership =
             Partnership::found(State::new([terms]), loaded.log, clock.now(), genesis, &mut entropy).unwrap();
+        partnership.lend(Caps { calls: 1, amounts: std::collections::BTreeMap::new() });
         let founded = partnership.log().seal().unwrap();
         journal.write(std::slice::from_ref(&founded)).unwrap();
         publisher.absorb(founded);
@@ -165,20 +167,62 @@ impl Scene {
 
     /// Proposes to register an application, on a task of its own.
     fn register(&self, name: &str) -> tokio::task::JoinHandle<Result<Decision, Unavailable>> {
-        let party = PartyId::from("openai");
-        let principal = Principal::Party { party: party.clone(), person: "ana".to_owned() };
         let application = Application {
             name: name.into(),
-            party,
+            party: PartyId::from(PARTY),
             audience: "business".to_owned(),
             purpose: "letters".to_owned(),
             market: "eu".to_owned(),
         };
+        let proposed = self.propose(by_ana(), Deed::Administer(Administer::ApplicationAdd(application)));
+        tokio::spawn(async move { proposed.await.map(|proposed| proposed.decision) })
+    }
+
+    fn propose(
+        &self,
+        principal: Principal,
+        deed: Deed,
+    ) -> impl Future<Output = Result<Proposed, Unavailable>> + use<> {
         let (id, seed) = self.clerk.identity();
-        let deed = Deed::Administer(Administer::ApplicationAdd(application));
-        let act = Act { id, seed, principal, deed };
-        let clerk = self.clerk.clone();
-        tokio::spawn(async move { clerk.propose(act, None).await })
+        let (clerk, act) = (self.clerk.clone(), Act { id, seed, principal, deed });
+        async move { clerk.propose(act, None).await }
+    }
+
+    /// Registers an application with a key, and makes a first call, which brings a lease for one call at a time.
+    async fn serve(&self) {
+        self.register("letters").await.unwrap().unwrap();
+        let key = Key {
+            id: "k".into(),
+            application: "letters".into(),
+            secret: Digest([1; 32]),
+            requests_per_minute: None,
+            budget: None,
+            expires: None,
+        };
+        self.propose(by_ana(), Deed::Administer(Administer::KeyNew(key))).await.unwrap();
+        self.call().await.unwrap();
+    }
+
+    /// Calls a model that has no price.
+    fn call(&self) -> impl Future<Output = Result<Proposed, Unavailable>> + use<> {
+        let principal = Principal::Application {
+            party: PartyId::from(PARTY),
+            application: "letters".into(),
+            key: "k".into(),
+        };
+        let infer = Infer {
+            model: "gpt-4".into(),
+            surface: "chat".to_owned(),
+            stream: false,
+            input_bytes: 1,
+            input_tokens_max: 1,
+            output_tokens_max: 1,
+            tools: 0,
+            images: 0,
+            end_user: false,
+            input: Digest([2; 32]),
+        };
+        self.propose(principal, Deed::Infer(infer))
     }
 
     /// Waits until the disk has been asked to sync once more than `before`.
@@ -203,6 +247,12 @@ impl Scene {
         self.desk.load().registry.application(&name.into()).is_some()
     }
 }
+
+fn by_ana() -> Principal {
+    Principal::Party { party: PartyId::from(PARTY), person: "ana".to_owned() }
+}
+
+const PARTY: &str = "openai";
 
 fn genesis(terms: &Terms) -> Genesis {
     let keys = [("microsoft", 8), ("openai", 9)].map(|(party, seed)| {
@@ -257,6 +307,39 @@ async fn a_disk_that_fails_refuses_all_who_wait_and_is_not_asked_again() {
         assert_eq!(scene.disk.waiting.load(Ordering::SeqCst), syncs, "{fails:?}: the disk was asked again");
         assert!(scene.reason.lock().unwrap().as_ref().unwrap().contains("told to fail"));
     }
+}
+
+#[tokio::test]
+async fn under_a_lease_a_call_starts_while_its_decision_is_written_and_the_next_one_waits() {
+    let scene = Scene::set();
+    scene.serve().await;
+    scene.disk.set(Sync::Waits);
+    let Proposed { decision: Decision::Allow(warrant), durable } = scene.call().await.unwrap() else {
+        panic!("it is allowed")
+    };
+    let mut durable = Box::pin(durable.wait());
+    let told = tokio::time::timeout(Duration::from_millis(100), &mut durable).await;
+    assert!(told.is_err(), "it may start, and nobody may be told");
+    let mut second = Box::pin(scene.call());
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut second).await;
+    assert!(early.is_err(), "the lease is for one call at a time");
+    scene.disk.set(Sync::Works);
+    durable.await.unwrap();
+    second.await.unwrap().durable.wait().await.unwrap();
+    let settled = scene.clerk.settle(warrant, Outcome::lost()).await;
+    assert!(matches!(settled, Ok(Answer::Settled(_))));
+    scene.clerk.stop(scene.threads);
+}
+
+#[tokio::test]
+async fn a_call_that_started_early_hears_that_its_decision_was_never_written() {
+    let scene = Scene::set();
+    scene.serve().await;
+    scene.disk.set(Sync::Waits);
+    let proposed = scene.call().await.unwrap();
+    scene.disk.set(Sync::Fails);
+    assert!(proposed.durable.wait().await.is_err());
+    scene.clerk.stop(scene.threads);
 }
 
 #[tokio::test]

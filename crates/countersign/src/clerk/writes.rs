@@ -57,7 +57,11 @@ impl<S: Store> Writes<S> {
     }
 
     fn write(&mut self, groups: &[Group]) -> Result<(), StoreError> {
-        self.journal.write(groups).inspect_err(|_| self.standing.failed.store(true, Ordering::Release))?;
+        let durable = self
+            .journal
+            .write(groups)
+            .inspect_err(|_| self.standing.failed.store(true, Ordering::Release))?;
+        self.standing.durable.store(durable, Ordering::Release);
         self.standing.undurable.fetch_sub(groups.iter().map(bytes_of).sum(), Ordering::Relaxed);
         count(&self.metrics.groups);
         add(&self.metrics.entries, groups.iter().map(|group| group.leaves.len()).sum());

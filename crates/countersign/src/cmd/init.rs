@@ -50,6 +50,15 @@ impl Example {
         }
     }
 
+    /// What may be under way at once while its decisions are being written, as the configuration has it.
+    fn lease(self) -> &'static str {
+        match self {
+            Self::NorthwindHalcyon => "\"1.00 CREDIT\"",
+            // Nothing is priced, so nothing can be overspent.
+            Self::MicrosoftOpenai => "",
+        }
+    }
+
     /// The origin of the example's record.
     pub(crate) fn origin(self) -> String {
         format!("{}.example/record", self.name())
@@ -207,7 +216,7 @@ fn keys_and_signatures(
 
 /// The operator's configuration of a new partnership.
 fn configuration(example: Example) -> String {
-    let origin = example.origin();
+    let (origin, lease) = (example.origin(), example.lease());
     format!(
         r#"# How the operator runs this partnership. What the parties agreed stands in memorandum.md, and the two never mix.
 
@@ -228,6 +237,13 @@ workers = 2
 [record]
 # What strangers may read beside checkpoints and proofs: "envelopes" or "checkpoints" (then nothing more).
 public = "envelopes"
+
+# A model call may start while its decision is still being written to the disk, as long as no more than this is so under way at once.
+# Its caller sees nothing before the decision is there. What a crash leaves performed and unrecorded is no more than this; the record
+# says so. Without this table every call starts after its decision.
+[record.lease]
+calls = 256
+amounts = [{lease}]
 
 # Where models are served. Another one: kind = "openai", url = "http://127.0.0.1:8000/v1", key_env = "NAME_OF_A_VARIABLE".
 [[upstream]]

@@ -20,6 +20,7 @@ mod kills;
 mod load;
 mod memo;
 mod needs;
+mod overlap;
 mod readme;
 mod scene;
 mod second_verifier;

@@ -1,5 +1,6 @@
 //! A partnership on a real disk that lives through every kind of entry and every ending of a call.
 
+use ledger::Amount;
 use partnership::act::{
     Act, Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Ended, Infer, Key, Outcome,
     Principal, Usage, approval_bytes, attestation_bytes,
@@ -7,6 +8,7 @@ use partnership::act::{
 use partnership::decision::{Decision, Ticket, Warrant};
 use partnership::entry::{Genesis, Refused};
 use partnership::ids::{ActId, ApplicationId, ClauseId, KeyId, ModelId, PartyId, Timestamp};
+use partnership::lease::Caps;
 use partnership::memorandum::signing_bytes;
 use partnership::partnership::{Reply, fold};
 use partnership::{Answer, Command, Entropy, Partnership, State, Terms};
@@ -66,6 +68,7 @@ impl House {
         let partnership = Partnership::found(state, loaded.log, at, genesis, &mut entropy).unwrap();
         let (journal, publisher) = (loaded.journal, loaded.publisher);
         let mut house = Self { partnership, log, store, journal, publisher, entropy, at, keys };
+        house.partnership.lend(Caps { calls: 3, amounts: [("CREDIT".into(), Amount::new(1))].into() });
         house.register();
         house
     }

@@ -180,3 +180,20 @@ pub(super) struct StateDigestText {
     pub(super) seed: Digest,
     pub(super) state: StateDigest,
 }
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LeaseText {
+    pub(super) seed: Digest,
+    pub(super) lease: Caps,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Caps {
+    pub(super) at: Timestamp,
+    pub(super) expires: Timestamp,
+    #[serde(with = "integer")]
+    pub(super) calls: u64,
+    pub(super) amounts: Vec<Charge>,
+}

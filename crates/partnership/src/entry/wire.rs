@@ -3,10 +3,10 @@
 //! Not here: whether a text is in its one spelling; the caller writes it again and compares.
 
 use super::text::{
-    Charge, Charged, ClockText, DecidedText, Ending, Founding, GenesisText, Head, Move, OfParty, Op,
-    Reserved, SettledText, StateDigestText, TallyText, Who, Why,
+    Caps, Charge, Charged, ClockText, DecidedText, Ending, Founding, GenesisText, Head, LeaseText, Move,
+    OfParty, Op, Reserved, SettledText, StateDigestText, TallyText, Who, Why,
 };
-use super::{Body, Decided, Entry, EntryError, Genesis, Settled, Standing, Verdict};
+use super::{Body, Decided, Entry, EntryError, Genesis, Lease, Settled, Standing, Verdict};
 use crate::act::{Act, Administer, Amend, Approve, Attest, Deed, Digest, Draw, Expire, Infer, Principal};
 use crate::ids::{ActId, PartyId, Timestamp};
 use ledger::{AccountId, Amount, AssetId, Operation, Transfer, TransferId};
@@ -31,6 +31,7 @@ pub(super) fn encode(entry: &Entry) -> Vec<u8> {
         Body::Clock(clock) => bytes(&ClockText { seed, clock: clock.clone() }),
         Body::Tally(tally) => bytes(&TallyText { seed, tally: tally.clone() }),
         Body::StateDigest(state) => bytes(&StateDigestText { seed, state: state.clone() }),
+        Body::Lease(lease) => bytes(&LeaseText { seed, lease: caps(lease) }),
     }
 }
 
@@ -54,6 +55,7 @@ pub(super) fn decode(kind: &str, parties: &[u8]) -> Result<Entry, EntryError> {
             at: text.state.at,
             body: Body::StateDigest(text.state),
         }),
+        "lease" => read::<LeaseText>(kind, parties).map(lease),
         other => Err(EntryError::Unknown(other.to_owned())),
     }
 }
@@ -259,6 +261,25 @@ fn settled(text: SettledText) -> Result<Entry, EntryError> {
             transfers: transfers("settled", act, text.money.transfers)?,
         })),
     })
+}
+
+fn caps(lease: &Lease) -> Caps {
+    let amounts = lease.amounts.iter();
+    Caps {
+        at: lease.at,
+        expires: lease.expires,
+        calls: lease.calls,
+        amounts: amounts
+            .map(|(asset, amount)| Charge { asset: asset.to_string(), amount: amount.minor() })
+            .collect(),
+    }
+}
+
+fn lease(text: LeaseText) -> Entry {
+    let LeaseText { seed, lease: Caps { at, expires, calls, amounts } } = text;
+    let amounts =
+        amounts.into_iter().map(|cap| (AssetId::from(cap.asset.as_str()), Amount::new(cap.amount))).collect();
+    Entry { seed: seed.0, at, body: Body::Lease(Lease { at, expires, calls, amounts }) }
 }
 
 fn moves(transfers: &[Transfer]) -> Vec<Move> {

@@ -41,6 +41,9 @@ pub enum Unjust {
         /// How it ended.
         ended: &'static str,
     },
+    /// A lease lasts for longer than a day, or for no time, or caps nothing.
+    #[error("a lease lasts a day at most, and its caps are above zero")]
+    Lease,
     /// The clauses and the books give something else.
     #[error("act `{act}`: its {what} should be {expected}, and is {found}")]
     Differs {
@@ -67,7 +70,8 @@ impl State {
             _ if self.terms.is_none() => Ok(()),
             Body::Decided(decided) => self.check_decided(decided, entry.at),
             Body::Settled(settled) => self.check_settled(settled, entry.at),
-            Body::Clock(_) | Body::Tally(_) | Body::StateDigest(_) => Ok(()),
+            Body::Lease(lease) if !lease.is_sound() => Err(Unjust::Lease),
+            Body::Clock(_) | Body::Tally(_) | Body::StateDigest(_) | Body::Lease(_) => Ok(()),
         }
     }
 

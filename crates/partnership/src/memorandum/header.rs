@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use ledger::AssetId;
+use ledger::{Amount, AmountError, AssetId};
 
 use super::clause::Force;
 use crate::ids::PartyId;
@@ -59,6 +59,35 @@ impl Header {
     pub fn scale(&self, asset: &AssetId) -> Option<u8> {
         self.assets.get(asset).copied()
     }
+
+    /// Reads an amount of money with its asset, such as `1.00 CREDIT`, that is more than zero.
+    ///
+    /// # Errors
+    /// [`MoneyError`], the first that holds.
+    pub fn money(&self, text: &str) -> Result<(AssetId, Amount), MoneyError> {
+        let (amount, asset) = text.split_once(' ').ok_or(MoneyError::NoAsset)?;
+        let asset = AssetId::from(asset);
+        let scale = self.scale(&asset).ok_or_else(|| MoneyError::UnknownAsset(asset.clone()))?;
+        let amount = Amount::parse(amount, scale)?;
+        if amount.minor() > 0 { Ok((asset, amount)) } else { Err(MoneyError::Nothing) }
+    }
+}
+
+/// Why a text is no money under a memorandum. Variants stand in order of precedence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MoneyError {
+    /// Only one word.
+    #[error("it has no asset")]
+    NoAsset,
+    /// The memorandum does not know the asset.
+    #[error("asset `{0}` is not in the memorandum")]
+    UnknownAsset(AssetId),
+    /// The amount is none.
+    #[error(transparent)]
+    Amount(#[from] AmountError),
+    /// It is zero.
+    #[error("it is not more than nothing")]
+    Nothing,
 }
 
 /// The role of the party that runs the service.

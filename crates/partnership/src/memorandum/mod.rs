@@ -25,7 +25,7 @@ pub use clause::{
     Money, Policy, REQUIREMENT_ACTS, RateCard, Requirement, Service, Source, Term, Undisclosed,
 };
 pub use diagnostic::Diagnostic;
-pub use header::{Header, OPERATOR, Party, Prevails};
+pub use header::{Header, MoneyError, OPERATOR, Party, Prevails};
 
 pub use explain::explain;
 pub use record::hash::hex;

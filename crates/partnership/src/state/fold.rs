@@ -42,6 +42,7 @@ impl State {
             }
             Body::StateDigest(digest) if digest.digest != self.digest() => return Err(ReplayError::Diverged),
             Body::StateDigest(_) => self.digested = index,
+            Body::Lease(lease) => self.lease = Some((index, lease.clone())),
         }
         self.at = entry.at;
         self.entries = index.saturating_add(1);

@@ -2,6 +2,7 @@
 
 mod amendments;
 mod approvals;
+mod leases;
 mod limits;
 
 use partnership::act::{
@@ -30,6 +31,8 @@ struct House {
     leaves: Vec<record::Leaf>,
     memorandum: String,
     versions: Vec<String>,
+    /// Whether the last call might have started before its decision was durable.
+    started: bool,
 }
 
 fn documents(memorandum: &str) -> Vec<Terms> {
@@ -78,6 +81,7 @@ impl House {
             leaves: Vec::new(),
             memorandum: text.to_owned(),
             versions: Vec::new(),
+            started: false,
         };
         house.seal();
         house
@@ -90,7 +94,9 @@ impl House {
     fn run(&mut self, command: Command) -> Answer {
         let mut replies = self.partnership.turn(self.at, &mut self.entropy, vec![command]).unwrap();
         self.seal();
-        replies.remove(0).answer
+        let reply = replies.remove(0);
+        self.started = reply.starts;
+        reply.answer
     }
 
     fn propose(&mut self, principal: Principal, deed: Deed) -> Decision {

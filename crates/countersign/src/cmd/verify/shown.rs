@@ -33,6 +33,7 @@ impl Verified {
                 .open()
                 .map(|(id, open)| format!("    open: {id}, {} since {}", open.act.deed.name(), open.at)),
         );
+        lines.extend(self.lease().map(|lease| row("lease", &lease)));
         lines.extend(self.audited.leftovers.iter().map(|path| format!("    left by a cut write: {path}")));
         lines.push(row("keys", self.keys()));
         lines.join("\n")
@@ -50,6 +51,14 @@ impl Verified {
             "acts": { "allowed": self.counts.allowed, "refused": self.counts.refused, "waited": self.counts.waited },
             "settled": self.counts.ended,
             "reservations": self.counts.reservations,
+            "lease": self.state.lease().map(|lease| json!({
+                "calls": lease.calls,
+                "expires": lease.expires,
+                "amounts": lease.amounts.iter().map(|(asset, amount)| json!({
+                    "amount": amount.display(scale(&self.state, asset)),
+                    "asset": asset.as_ref(),
+                })).collect::<Vec<_>>(),
+            })),
             "open": self.state.open().map(|(id, _)| id.to_string()).collect::<Vec<_>>(),
             "memorandum": self.state.versions().last().map(|version| json!({
                 "version": version.version,
@@ -104,6 +113,16 @@ impl Verified {
                 format!("version {number}, signed by {}, sha256 {digest}", signed.join(" and "))
             },
         )
+    }
+
+    /// What may have been done and not recorded, if the record ends in a crash.
+    fn lease(&self) -> Option<String> {
+        let lease = self.state.lease()?;
+        let shown = |(asset, amount): (&AssetId, &ledger::Amount)| {
+            format!(", of {} {asset} at most", amount.display(scale(&self.state, asset)))
+        };
+        let amounts: String = lease.amounts.iter().map(shown).collect();
+        Some(format!("a crash may leave up to {} calls under way unrecorded{amounts}", lease.calls))
     }
 
     fn balance(&self, asset: &AssetId, balance: &Balance) -> String {

@@ -7,9 +7,10 @@ use partnership::act::{
     Outcome, Principal, Usage, approval_bytes, attestation_bytes,
 };
 use partnership::decision::{Decision, RefusalCode, Ticket};
-use partnership::entry::{Body, ClockStep, Decided, Entry, Genesis, Settled, Verdict};
+use partnership::entry::{Body, ClockStep, Decided, Entry, Genesis, Lease, Settled, Verdict};
 use partnership::ids::{ActId, ApplicationId, ClauseId, KeyId, ModelId, PartyId, Timestamp};
 use partnership::investment::chart;
+use partnership::lease::LEASE_LASTS_MS;
 use partnership::memorandum::signing_bytes;
 use partnership::{Answer, Command, Entropy, Partnership, State, Terms};
 use record::note::Signer;
@@ -439,6 +440,34 @@ fn an_entry_that_no_honest_clerk_would_write_is_found() {
         assert!(said.contains(expected), "expected `{expected}`, was told: {said}");
         assert!(said.starts_with("entry "), "{said}");
     }
+}
+
+#[test]
+fn a_lease_that_caps_nothing_or_lasts_too_long_is_found() {
+    let at: Timestamp = Ground::lay().at;
+    let sound = Lease {
+        at,
+        expires: at.plus_millis(LEASE_LASTS_MS),
+        calls: 1,
+        amounts: [("CREDIT".into(), Amount::new(1))].into(),
+    };
+    let lasting = |ms: i64| Lease { expires: at.plus_millis(ms), ..sound.clone() };
+    let none = [("CREDIT".into(), Amount::new(0))].into();
+    for lease in [
+        lasting(LEASE_LASTS_MS + 1),
+        lasting(0),
+        Lease { calls: 0, ..sound.clone() },
+        Lease { amounts: none, ..sound.clone() },
+    ] {
+        let mut scene = Scene::found();
+        scene.write([4; 32], Body::Lease(lease));
+        let said = why(scene.verify(None));
+        assert!(said.contains("a lease lasts a day at most, and its caps are above zero"), "{said}");
+    }
+    let mut scene = Scene::found();
+    scene.write([4; 32], Body::Lease(sound));
+    let shown = scene.verify(None).unwrap().text();
+    assert!(shown.contains("up to 1 calls under way unrecorded, of 0.000000001 CREDIT at most"), "{shown}");
 }
 
 #[test]

@@ -246,16 +246,11 @@ fn fresh_key(clock: Clock) -> (String, String) {
 
 /// Reads `1.00 CREDIT` at the asset's scale.
 fn budget_of(terms: &Terms, text: &str) -> Result<Budget, Problem> {
-    let wrong =
-        |why: String| Problem::unreadable(format!("budget `{text}`: {why}; write it as `1.00 CREDIT`"));
-    let (amount, asset) = text.split_once(' ').ok_or_else(|| wrong("it has no asset".to_owned()))?;
-    let scale = terms.memorandum().header.scale(&asset.into());
-    let scale = scale.ok_or_else(|| wrong(format!("asset `{asset}` is not in the memorandum")))?;
-    let amount = ledger::Amount::parse(amount, scale).map_err(|error| wrong(error.to_string()))?;
-    if amount.minor() <= 0 {
-        return Err(wrong("it is not more than nothing".to_owned()));
-    }
-    Ok(Budget { asset: asset.to_owned(), amount: amount.minor() })
+    let money = terms.memorandum().header.money(text);
+    let (asset, amount) = money.map_err(|error| {
+        Problem::unreadable(format!("budget `{text}`: {error}; write it as `1.00 CREDIT`"))
+    })?;
+    Ok(Budget { asset: asset.to_string(), amount: amount.minor() })
 }
 
 /// Reads a day, whose first moment is meant, or a moment.
