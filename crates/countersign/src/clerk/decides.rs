@@ -2,7 +2,7 @@
 //!
 //! Not here: any disk. What a turn leaves is handed on, with those who wait for it.
 
-use super::{Batch, Durable, Order, Proposed, Release, STEP_MS, Standing, bytes_of};
+use super::{Batch, Durable, Order, Proposed, Release, STEP_MS, Standing, bytes_of, gather};
 use crate::clock::Clock;
 use crate::office::Desk;
 use crate::telemetry::{Metrics, count};
@@ -71,7 +71,10 @@ impl Decides {
     pub(super) fn run(mut self) -> Result<(), String> {
         loop {
             let first = match self.order.recv_timeout(TICK) {
-                Ok(order) => Some(order),
+                Ok(order) => {
+                    gather();
+                    Some(order)
+                }
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             };

@@ -2,7 +2,7 @@
 //!
 //! Not here: a second try. What failed to reach the disk may have been dropped from the cache that a second try would ask.
 
-use super::{Batch, Release, Standing, bytes_of};
+use super::{Batch, Release, Standing, bytes_of, gather};
 use crate::telemetry::{Metrics, add, count};
 use record::{Group, Journal, Store, StoreError};
 use std::sync::Arc;
@@ -31,6 +31,7 @@ impl<S: Store> Writes<S> {
             self.extend().map_err(|error| format!("the journal cannot be extended: {error}"))?;
             match self.batch.recv_timeout(ASK_AGAIN) {
                 Ok(first) => {
+                    gather();
                     self.round(first).map_err(|error| format!("the journal cannot be written: {error}"))?
                 }
                 Err(RecvTimeoutError::Timeout) => {}
