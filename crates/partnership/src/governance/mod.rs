@@ -2,6 +2,7 @@
 //!
 //! Not here: money (`investment`), or the performing of anything.
 
+mod attention;
 mod index;
 pub mod policy;
 mod question;

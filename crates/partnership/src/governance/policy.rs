@@ -12,6 +12,7 @@ use cedar_policy::{
     AuthorizationError, Authorizer, Decision, Effect, Entities, Policy, PolicyId, PolicySet, Request,
 };
 
+use super::attention::Attention;
 use super::index::{Index, Indexed, base_permit, numbered};
 use super::question::Asker;
 use super::vocabulary;
@@ -19,7 +20,7 @@ use crate::ids::{ClauseId, PartyId};
 use crate::memorandum::{Clause, Diagnostic, Force, Kind, Memorandum, Service};
 
 /// What is known about an act when it is assessed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Facts {
     /// The application that asks.
     pub application: String,
@@ -80,6 +81,7 @@ pub struct Policies {
     services: Vec<(ClauseId, Force, Service)>,
     asker: Asker,
     authorizer: Authorizer,
+    attention: Attention,
 }
 
 impl Policies {
@@ -95,6 +97,7 @@ impl Policies {
             services: Vec::new(),
             asker: Asker::new(),
             authorizer: Authorizer::new(),
+            attention: Attention::default(),
         };
         let faults = memorandum.clauses.iter().flat_map(|clause| policies.admit(clause)).collect::<Vec<_>>();
         if faults.is_empty() { Ok(policies) } else { Err(faults) }
@@ -130,15 +133,26 @@ impl Policies {
                 PolicyId::new(clause.id.as_str())
             };
             if policy.effect() == Effect::Forbid || force.is_binding() {
+                self.attention.pay(policy);
                 self.index.insert(&policy.new_id(id.clone()), force);
                 self.clauses.insert(id, (clause.id.clone(), clause.force));
             }
         }
     }
 
-    /// Judges an act.
+    /// Judges an act. Facts that no policy looks at do not matter, and what was said of the same facts before is not worked out again.
     #[must_use]
     pub fn assess(&self, facts: &Facts) -> Assessment {
+        self.attention.recall(facts, |facts| self.assess_afresh(facts))
+    }
+
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.attention.remembered()
+    }
+
+    /// The same, with all facts and from nothing.
+    pub(super) fn assess_afresh(&self, facts: &Facts) -> Assessment {
         let Some(indexed) = self.index.of(&facts.action) else {
             return refusal(format!("`{}` is no action of the vocabulary", facts.action));
         };
