@@ -16,7 +16,7 @@ use partnership::ids::ClauseId;
 use partnership::partnership::Assessed;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -72,14 +72,15 @@ pub(crate) async fn travel(
         drop(told.send(durable.map_err(Stop::Unavailable)));
         cut_short
     };
-    unless(told, complete(&office, warrant, call, &content_key, &egress)).await;
+    // On the heap, as is the performance within: a task is moved more than once on its way to a thread.
+    unless(told, Box::pin(complete(&office, warrant, call, &content_key, &egress))).await;
     discount(&office.metrics.under_way);
     drop(errand);
 }
 
 /// Runs both to their end, but drops `work` where `cut_short` says so.
-async fn unless(cut_short: impl Future<Output = bool>, work: impl Future<Output = ()>) {
-    let (mut cut_short, mut work) = (pin!(cut_short), pin!(work));
+async fn unless(cut_short: impl Future<Output = bool>, mut work: Pin<Box<impl Future<Output = ()>>>) {
+    let mut cut_short = pin!(cut_short);
     tokio::select! {
         biased;
         cut_short = &mut cut_short => if !cut_short { work.await },
@@ -117,7 +118,7 @@ pub(crate) enum Undecided {
 async fn complete(office: &Office, warrant: Warrant, call: Call, content_key: &[u8; 32], egress: &Egress) {
     let id = warrant.act().id;
     let gateway = office.gateway.load_full();
-    let performed = caught(gateway.perform(&warrant, call, egress)).await;
+    let performed = caught(Box::pin(gateway.perform(&warrant, call, egress))).await;
     let Performed { mut outcome, last, digest } = performed.unwrap_or_else(|Fallen| fallen(egress));
     outcome.output = Some(content::commitment(content_key, "output", &content::nonce(id), &digest));
     let settled = office.clerk.settle(warrant, outcome).await;
@@ -180,8 +181,7 @@ fn fallen(egress: &Egress) -> Performed {
 struct Fallen;
 
 /// Runs a future to its end, or to its panic.
-async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Fallen> {
-    let mut work = pin!(work);
+async fn caught<T>(mut work: Pin<Box<impl Future<Output = T>>>) -> Result<T, Fallen> {
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
         Ok(polled) => polled.map(Ok),
         Err(_) => std::task::Poll::Ready(Err(Fallen)),
