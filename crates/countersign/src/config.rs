@@ -118,6 +118,7 @@ pub(crate) struct UpstreamText {
     name: String,
     kind: String,
     url: Option<String>,
+    api_version: Option<String>,
     key_env: Option<String>,
     #[serde(default)]
     models: BTreeMap<String, String>,
@@ -155,12 +156,16 @@ impl UpstreamText {
     fn resolve(&self) -> anyhow::Result<UpstreamConfig> {
         let kind = match self.kind.as_str() {
             "openai" => Kind::OpenAi,
+            "azure" => Kind::Azure,
             "builtin" => Kind::Builtin,
             other => {
-                bail!("upstream `{}` is of kind `{other}`; the kinds are `openai` and `builtin`", self.name)
+                bail!(
+                    "upstream `{}` is of kind `{other}`; the kinds are `openai`, `azure` and `builtin`",
+                    self.name
+                )
             }
         };
-        if kind == Kind::OpenAi && self.url.is_none() {
+        if kind != Kind::Builtin && self.url.is_none() {
             bail!("upstream `{}` has no `url`", self.name);
         }
         let key = self
@@ -179,6 +184,7 @@ impl UpstreamText {
             name: self.name.clone(),
             kind,
             url: self.url.clone(),
+            api_version: self.api_version.clone(),
             key,
             models: self.models.clone(),
             timeout_ms: self.timeout_ms.unwrap_or(600_000),

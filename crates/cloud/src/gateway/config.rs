@@ -12,9 +12,12 @@ pub struct UpstreamConfig {
     pub name: String,
     /// How it is spoken to.
     pub kind: Kind,
-    /// The base of its API, up to and including `/v1`; none for the built-in model.
+    /// The base of its API, up to and including `/v1`; for Azure that of the resource, without `/openai`; none for the built-in
+    /// model.
     pub url: Option<String>,
-    /// The key it is given as a bearer token. Secret.
+    /// Which version of Azure's API is spoken; none for the one without versions. Only for [`Kind::Azure`].
+    pub api_version: Option<String>,
+    /// The key it is given: as a bearer token, or by Azure's header. Secret.
     pub key: Option<String>,
     /// Public model ids, and the names they are served under.
     pub models: BTreeMap<String, String>,
@@ -30,6 +33,8 @@ pub struct UpstreamConfig {
 pub enum Kind {
     /// OpenAI's chat completions over HTTP.
     OpenAi,
+    /// The same as Azure serves them: by deployment and version, or under `/openai/v1`.
+    Azure,
     /// The built-in model, in this process.
     Builtin,
 }
@@ -52,6 +57,26 @@ pub enum ConfigError {
         name: String,
         /// Its address as given.
         url: String,
+    },
+    /// The address of a resource of Azure is more, or less, than its base.
+    #[error(
+        "upstream `{name}` cannot use the url `{url}`; give the base of the Azure resource, such as `https://name.openai.azure.com`, without `/openai` or a key in it"
+    )]
+    BadResource {
+        /// The upstream.
+        name: String,
+        /// Its address as given.
+        url: String,
+    },
+    /// A version is given where none is spoken, or one that no address can carry.
+    #[error(
+        "upstream `{name}` cannot use the api_version `{version}`; it is for upstreams of kind `azure` and looks like `2024-10-21`"
+    )]
+    BadVersion {
+        /// The upstream.
+        name: String,
+        /// The version as given.
+        version: String,
     },
     /// The key holds characters that no header can carry.
     #[error("the key of upstream `{0}` holds characters that a header cannot carry; copy it again")]
@@ -77,6 +102,7 @@ impl fmt::Debug for UpstreamConfig {
             .field("name", &self.name)
             .field("kind", &self.kind)
             .field("url", &self.url)
+            .field("api_version", &self.api_version)
             .field("key", &self.key.as_ref().map(|_| "secret"))
             .field("models", &self.models)
             .field("timeout_ms", &self.timeout_ms)

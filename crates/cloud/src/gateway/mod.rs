@@ -3,9 +3,11 @@
 //! Not a proxy that decides: whether a call may run, what it may cost and when its bytes may leave is settled elsewhere.
 //! [`Gateway::perform`] sends the bytes of a stream through the [`Egress`] as they come, and keeps the last of them back.
 
+mod address;
 mod builtin;
 mod config;
 mod openai;
+mod refusal;
 mod report;
 mod route;
 mod stream;

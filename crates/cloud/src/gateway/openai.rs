@@ -1,25 +1,23 @@
 //! A call at an OpenAI-compatible upstream: the status it answers with, and an answer that comes whole.
 //!
-//! Not streams (`stream`). An upstream's error reaches the caller in OpenAI's shape with a status that is true for the
-//! caller: that the gateway's own key was refused is no fault of theirs.
+//! Not streams (`stream`), nor what a caller is told of an upstream's error (`refusal`).
 
 use super::report::{Report, Trial};
 use super::tally::Tally;
 use super::upstream::{Cut, Upstream};
-use super::{Last, Task, stream};
+use super::{Last, Task, refusal, stream};
 use crate::egress::Head;
-use crate::wire::chat::BadRequest;
 use crate::wire::chunk::Answer;
-use crate::wire::problem::{Problem, fault_of};
-use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use crate::wire::problem::Problem;
+use http::Uri;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::response::Parts;
 use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
 
-/// Performs the call at `upstream`.
-pub(super) async fn perform(upstream: &Upstream, task: &Task<'_>) -> Trial {
-    let (head, body) = match upstream.send(task).await {
+/// Performs the call at `uri` of `upstream`.
+pub(super) async fn perform(upstream: &Upstream, uri: &Uri, task: &Task<'_>) -> Trial {
+    let (head, body) = match upstream.send(uri, task).await {
         Ok(response) => response.into_parts(),
         Err(Cut::Unreachable) => return Trial::Unreachable,
         Err(cut) => return without_answer(task, cut).into(),
@@ -97,16 +95,20 @@ async fn whole(upstream: &Upstream, task: &Task<'_>, head: &Parts, mut body: Inc
         Err(cut) => return without_answer(task, cut),
     };
     let Some(answer) = Answer::parse(&body).filter(|answer| !answer.choices().is_empty()) else {
-        let said = fault_of(&body).filter(|fault| !upstream.is_leaked_by(&fault.message));
-        let message =
-            said.map_or_else(|| "the upstream's answer is no chat completion".to_owned(), |f| f.message);
+        let message = refusal::said(upstream, &body)
+            .map_or_else(|| "the upstream's answer is no chat completion".to_owned(), |said| said.message);
         return Report::failed(&Problem::server(502, "upstream_error", &message), "200".to_owned());
     };
     let mut tally = Tally::default();
     tally.read(&answer);
-    let content_type = header(head, CONTENT_TYPE).unwrap_or("application/json");
-    let last = Last::Whole { head: Head::new(200, content_type), body: body.clone() };
+    let last = Last::Whole { head: Head::new(200, json_type(head)), body: body.clone() };
     Report::done(tally.usage(task), last, Sha256::new())
+}
+
+/// The type of an answer that has been read as JSON: clients do not read it as that where the upstream says something else.
+fn json_type(head: &Parts) -> &str {
+    let is_json = |told: &&str| told.trim_start().to_ascii_lowercase().starts_with(JSON);
+    header(head, CONTENT_TYPE).filter(is_json).unwrap_or(JSON)
 }
 
 async fn refused(upstream: &Upstream, task: &Task<'_>, head: &Parts, mut body: Incoming) -> Report {
@@ -114,39 +116,11 @@ async fn refused(upstream: &Upstream, task: &Task<'_>, head: &Parts, mut body: I
         Err(Cut::Left) => return without_answer(task, Cut::Left),
         read => read.unwrap_or_default(),
     };
-    Report::failed(&translated(upstream, head, &body), head.status.as_str().to_owned())
+    let problem = refusal::translated(upstream, task, head, &body);
+    Report::failed(&problem, head.status.as_str().to_owned())
 }
 
-/// An upstream's error as it is true for the caller.
-fn translated(upstream: &Upstream, head: &Parts, body: &Bytes) -> Problem {
-    let status = head.status.as_u16();
-    let retry_after = || header(head, RETRY_AFTER).map(str::to_owned);
-    match status {
-        400 | 404 | 413 | 422 => Problem::request(status, said(upstream, body)),
-        429 => Problem::rate_limit("the upstream is over its rate limit; try again later", retry_after()),
-        408 | 504 => problem_of(Cut::Timeout),
-        503 | 529 => {
-            Problem::server(503, "upstream_overloaded", "the upstream is overloaded; try again later")
-                .after(retry_after())
-        }
-        401 | 403 => {
-            tracing::error!(status, "an upstream refused the gateway's own key");
-            Problem::server(
-                502,
-                "upstream_error",
-                "the upstream refused the gateway; its operator must look at the key",
-            )
-        }
-        _ => Problem::server(502, "upstream_error", &format!("the upstream answered with status {status}")),
-    }
-}
-
-/// The upstream's own words, unless they are not for the caller.
-fn said(upstream: &Upstream, body: &Bytes) -> BadRequest {
-    fault_of(body)
-        .filter(|fault| !upstream.is_leaked_by(&fault.message))
-        .unwrap_or_else(|| BadRequest::new("the upstream refused the request without saying why".to_owned()))
-}
+const JSON: &str = "application/json";
 
 /// Far more than any answer within a context of today; a bound on what one call can make the gateway hold.
 pub(super) const ANSWER_BYTES_MAX: usize = 16 << 20;

@@ -6,7 +6,8 @@
 use super::config::{ConfigError, Kind, UpstreamConfig};
 use super::report::Trial;
 use super::upstream::Upstream;
-use super::{Task, builtin, openai};
+use super::{Task, address, builtin, openai};
+use http::Uri;
 use hyper_rustls::ConfigBuilderExt;
 use partnership::act::Attempt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,9 +38,15 @@ pub struct Served<'a> {
     pub model: &'a str,
 }
 
-#[derive(Clone)]
+/// How an upstream is reached, whatever the model.
+enum Reach {
+    Http(Arc<Upstream>),
+    Builtin(Arc<model::Engine>),
+}
+
+/// Who performs a call of one model.
 enum Performer {
-    OpenAi(Arc<Upstream>),
+    Http { upstream: Arc<Upstream>, uri: Uri, kind: Kind },
     Builtin(Arc<model::Engine>),
 }
 
@@ -56,11 +63,12 @@ impl Routes {
             if !names.insert(upstream.name.clone()) {
                 return Err(ConfigError::DuplicateName(upstream.name));
             }
-            let performer = means.performer(&upstream)?;
-            let name: Arc<str> = upstream.name.into();
-            for (public, served) in upstream.models {
-                let route = Route { name: Arc::clone(&name), served, performer: performer.clone() };
-                routes.entry(public).or_default().push(route);
+            let reach = means.reach(&upstream)?;
+            let name: Arc<str> = upstream.name.as_str().into();
+            for (public, served) in &upstream.models {
+                let performer = reach.performer(&upstream, served)?;
+                let route = Route { name: Arc::clone(&name), served: served.clone(), performer };
+                routes.entry(public.clone()).or_default().push(route);
             }
         }
         Ok(Self(routes))
@@ -85,7 +93,7 @@ impl Routes {
     pub(super) fn engine(&self, model: &str) -> Option<&Arc<model::Engine>> {
         match &self.of(model).first()?.performer {
             Performer::Builtin(engine) => Some(engine),
-            Performer::OpenAi(_) => None,
+            Performer::Http { .. } => None,
         }
     }
 }
@@ -93,7 +101,7 @@ impl Routes {
 impl Route {
     pub(super) async fn perform(&self, task: &Task<'_>) -> Trial {
         match &self.performer {
-            Performer::OpenAi(upstream) => openai::perform(upstream, task).await,
+            Performer::Http { upstream, uri, .. } => openai::perform(upstream, uri, task).await,
             Performer::Builtin(engine) => builtin::perform(engine, task).await.into(),
         }
     }
@@ -110,21 +118,38 @@ struct Means {
 }
 
 impl Means {
-    fn performer(&self, config: &UpstreamConfig) -> Result<Performer, ConfigError> {
+    fn reach(&self, config: &UpstreamConfig) -> Result<Reach, ConfigError> {
         match config.kind {
-            Kind::OpenAi => Upstream::new(config, self.tls.clone()).map(Arc::new).map(Performer::OpenAi),
+            Kind::OpenAi | Kind::Azure => {
+                // Of an upstream without models too: what is wrong with it should be said now.
+                address::base(config)?;
+                Upstream::new(config, self.tls.clone()).map(Arc::new).map(Reach::Http)
+            }
             Kind::Builtin => {
                 let missing = || ConfigError::NoEngine(config.name.clone());
-                self.engine.clone().map(Performer::Builtin).ok_or_else(missing)
+                self.engine.clone().map(Reach::Builtin).ok_or_else(missing)
             }
         }
+    }
+}
+
+impl Reach {
+    fn performer(&self, config: &UpstreamConfig, served: &str) -> Result<Performer, ConfigError> {
+        Ok(match self {
+            Self::Http(upstream) => Performer::Http {
+                upstream: Arc::clone(upstream),
+                uri: address::address(config, served)?,
+                kind: config.kind,
+            },
+            Self::Builtin(engine) => Performer::Builtin(Arc::clone(engine)),
+        })
     }
 }
 
 impl Performer {
     fn kind(&self) -> Kind {
         match self {
-            Self::OpenAi(_) => Kind::OpenAi,
+            Self::Http { kind, .. } => *kind,
             Self::Builtin(_) => Kind::Builtin,
         }
     }

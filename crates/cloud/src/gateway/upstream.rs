@@ -1,11 +1,11 @@
-//! The connection to one OpenAI-compatible upstream: its address, its key, its pool and its patience.
+//! The connection to one OpenAI-compatible upstream: its key, its pool and its patience.
 //!
-//! Not the meaning of an answer (`openai`, `stream`). No try is repeated here.
+//! Not its addresses (`address`), nor the meaning of an answer (`openai`, `stream`). No try is repeated here.
 
 use super::Task;
-use super::config::{ConfigError, UpstreamConfig};
+use super::config::{ConfigError, Kind, UpstreamConfig};
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -26,8 +26,8 @@ use tokio::time::Instant;
 pub(super) struct Upstream {
     name: String,
     client: Client<HttpsConnector<HttpConnector>, Outgoing>,
-    uri: Uri,
-    authorization: Option<HeaderValue>,
+    /// The header that carries the key, and its value.
+    credential: Option<(HeaderName, HeaderValue)>,
     /// Kept to make sure that no answer repeats it.
     key: Option<Secret>,
     silence: Duration,
@@ -86,6 +86,9 @@ impl Upstream {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(Duration::from_millis(config.connect_timeout_ms)));
+        // A request that the upstream does not take: its bytes wait in the connection, beyond the call that is over.
+        #[cfg(target_os = "linux")]
+        tcp.set_tcp_user_timeout(Some(Duration::from_millis(config.timeout_ms)));
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
@@ -97,17 +100,16 @@ impl Upstream {
                 .pool_timer(TokioTimer::new())
                 .pool_idle_timeout(IDLE_CONNECTION_MAX)
                 .build(connector),
-            uri: endpoint(config)?,
-            authorization: authorization(config)?,
+            credential: credential(config)?,
             key: config.key.clone().filter(|key| !key.is_empty()).map(Secret),
             silence: Duration::from_millis(config.timeout_ms),
         })
     }
 
-    /// Sends the call and waits for the head of the answer.
-    pub(super) async fn send(&self, task: &Task<'_>) -> Result<Response<Incoming>, Cut> {
+    /// Sends the call to `uri` and waits for the head of the answer.
+    pub(super) async fn send(&self, uri: &Uri, task: &Task<'_>) -> Result<Response<Incoming>, Cut> {
         let is_sent = Arc::new(AtomicBool::new(false));
-        let request = self.client.request(self.request(task, Arc::clone(&is_sent)));
+        let request = self.client.request(self.request(uri, task, Arc::clone(&is_sent)));
         let answer = tokio::select! {
             biased;
             () = task.egress.gone() => {
@@ -175,12 +177,12 @@ impl Upstream {
         self.key.as_ref().is_some_and(|Secret(key)| text.contains(key.as_str()))
     }
 
-    fn request(&self, task: &Task<'_>, is_sent: Arc<AtomicBool>) -> Request<Outgoing> {
+    fn request(&self, uri: &Uri, task: &Task<'_>, is_sent: Arc<AtomicBool>) -> Request<Outgoing> {
         let call = task.call;
         let body = Full::new(call.chat.forward(&call.body, task.served, call.max_tokens));
         let mut request = Request::new(Outgoing { body, is_sent });
         *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = self.uri.clone();
+        *request.uri_mut() = uri.clone();
         let accept = if call.chat.stream { "text/event-stream" } else { "application/json" };
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -190,8 +192,8 @@ impl Upstream {
         if let Ok(act) = HeaderValue::try_from(task.act.id.to_string()) {
             headers.insert("countersign-act", act);
         }
-        if let Some(authorization) = &self.authorization {
-            headers.insert(AUTHORIZATION, authorization.clone());
+        if let Some((name, value)) = &self.credential {
+            headers.insert(name, value.clone());
         }
         request
     }
@@ -207,23 +209,19 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-fn endpoint(config: &UpstreamConfig) -> Result<Uri, ConfigError> {
-    let url = config.url.as_ref().ok_or_else(|| ConfigError::NoUrl(config.name.clone()))?;
-    let uri = format!("{}/chat/completions", url.trim_end_matches('/')).parse::<Uri>().ok();
-    let usable = |uri: &Uri| {
-        let authority = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-        authority && matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none()
+fn credential(config: &UpstreamConfig) -> Result<Option<(HeaderName, HeaderValue)>, ConfigError> {
+    let Some(key) = &config.key else { return Ok(None) };
+    let (name, value) = match config.kind {
+        Kind::Azure => (API_KEY, HeaderValue::try_from(key)),
+        Kind::OpenAi | Kind::Builtin => (AUTHORIZATION, HeaderValue::try_from(format!("Bearer {key}"))),
     };
-    uri.filter(usable).ok_or_else(|| ConfigError::BadUrl { name: config.name.clone(), url: url.clone() })
+    let mut value = value.map_err(|_| ConfigError::BadKey(config.name.clone()))?;
+    value.set_sensitive(true);
+    Ok(Some((name, value)))
 }
 
-fn authorization(config: &UpstreamConfig) -> Result<Option<HeaderValue>, ConfigError> {
-    let Some(key) = &config.key else { return Ok(None) };
-    let bad = |_| ConfigError::BadKey(config.name.clone());
-    let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(bad)?;
-    value.set_sensitive(true);
-    Ok(Some(value))
-}
+/// Azure's own header for a key.
+const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
 /// An error with its causes, for the log.
 fn chain(error: &dyn std::error::Error) -> String {

@@ -23,6 +23,9 @@ pub struct Problem {
     pub code: Option<Box<str>>,
     /// What would change the answer; a member of its own, written only where there is something to say.
     pub remedy: Option<Box<str>>,
+    /// What an upstream says beyond the four members (Azure's `innererror`, with the findings of its content filter): the JSON as it
+    /// came, written only where there is any.
+    pub inner: Option<Box<str>>,
     /// Further headers: names in lower case, in order.
     pub headers: Vec<(&'static str, String)>,
 }
@@ -38,6 +41,7 @@ impl Problem {
             param: None,
             code: Some(code.into()),
             remedy: None,
+            inner: None,
             headers: Vec::new(),
         }
     }
@@ -66,6 +70,7 @@ impl Problem {
             param: fault.param.map(String::into_boxed_str),
             code: fault.code.map(String::into_boxed_str),
             remedy: None,
+            inner: None,
             headers: Vec::new(),
         }
     }
@@ -92,6 +97,8 @@ impl Problem {
             code: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             remedy: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            innererror: Option<&'a RawValue>,
         }
         let fields = Fields {
             message: &self.message,
@@ -99,6 +106,7 @@ impl Problem {
             param: self.param.as_deref(),
             code: self.code.as_deref(),
             remedy: self.remedy.as_deref(),
+            innererror: self.inner.as_deref().and_then(|inner| serde_json::from_str(inner).ok()),
         };
         serde_json::to_vec(&Body { error: fields }).unwrap_or_default().into()
     }
@@ -110,8 +118,20 @@ impl Problem {
     }
 }
 
-/// What an upstream's error body says: its message, member and code, as far as they are there.
-pub(crate) fn fault_of(body: &[u8]) -> Option<BadRequest> {
+/// What an upstream's error body says, as far as it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) message: String,
+    /// The kind of error; upstreams do not agree on these.
+    pub(crate) kind: Option<String>,
+    pub(crate) param: Option<String>,
+    pub(crate) code: Option<String>,
+    /// Azure's `innererror`, as it came.
+    pub(crate) inner: Option<String>,
+}
+
+/// What an error body says; none where it is no JSON object with an `error`.
+pub(crate) fn said_by(body: &[u8]) -> Option<Said> {
     #[derive(Deserialize)]
     struct Body<'a> {
         #[serde(borrow)]
@@ -119,15 +139,26 @@ pub(crate) fn fault_of(body: &[u8]) -> Option<BadRequest> {
     }
     #[derive(Deserialize, Default)]
     struct Fields<'a> {
-        #[serde(default)]
-        param: Option<String>,
+        #[serde(borrow, default, rename = "type")]
+        kind: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        param: Option<&'a RawValue>,
         #[serde(borrow, default)]
         code: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        innererror: Option<&'a RawValue>,
     }
     let body: Body<'_> = serde_json::from_str(std::str::from_utf8(body).ok()?).ok()?;
     let fields: Fields<'_> = serde_json::from_str(body.error.get()).unwrap_or_default();
-    let code = fields.code.and_then(|code| serde_json::from_str::<String>(code.get()).ok());
-    Some(BadRequest { message: message_of(body.error), param: fields.param, code })
+    let text = |value: Option<&RawValue>| serde_json::from_str::<String>(value?.get()).ok();
+    let inner = fields.innererror.filter(|inner| inner.get().starts_with('{'));
+    Some(Said {
+        message: message_of(body.error),
+        kind: text(fields.kind),
+        param: text(fields.param),
+        code: text(fields.code),
+        inner: inner.map(|inner| inner.get().to_owned()),
+    })
 }
 
 /// The message of an error that is a string, or an object with one; cut at a length that fits a log line.
@@ -160,6 +191,19 @@ mod tests {
     }
 
     #[test]
+    fn what_azure_says_within_an_error_is_passed_on_as_it_came() {
+        let body = r#"{"error":{"message":"m","type":null,"param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"hate":{"filtered":true,"severity":"high"}}}}}"#;
+        let said = said_by(body.as_bytes()).unwrap();
+        let fault = BadRequest { message: said.message, param: said.param, code: said.code };
+        let problem =
+            Problem { inner: said.inner.map(String::into_boxed_str), ..Problem::request(400, fault) };
+        assert_eq!(
+            problem.body(),
+            r#"{"error":{"message":"m","type":"invalid_request_error","param":"prompt","code":"content_filter","innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"hate":{"filtered":true,"severity":"high"}}}}}"#
+        );
+    }
+
+    #[test]
     fn an_upstreams_words_are_found_in_the_shapes_in_use() {
         for (body, expected) in [
             (
@@ -168,12 +212,13 @@ mod tests {
             ),
             (r#"{"error":{"message":"m","code":400}}"#, Some(("m", None, None))),
             (r#"{"error":"m"}"#, Some(("m", None, None))),
+            (r#"{"error":{"message":"m","param":7,"code":null,"type":null}}"#, Some(("m", None, None))),
             (r#"{"error":{}}"#, Some(("the upstream reported an error without a message", None, None))),
             (r#"{"detail":"m"}"#, None),
             ("<html>", None),
         ] {
-            let fault = fault_of(body.as_bytes());
-            let read = fault.as_ref().map(|f| (f.message.as_str(), f.param.as_deref(), f.code.as_deref()));
+            let said = said_by(body.as_bytes());
+            let read = said.as_ref().map(|f| (f.message.as_str(), f.param.as_deref(), f.code.as_deref()));
             assert_eq!(read, expected, "{body}");
         }
     }

@@ -35,6 +35,7 @@ pub(crate) struct Upstream {
 pub(crate) struct Exchange {
     pub(crate) headers: http::HeaderMap,
     pub(crate) path: String,
+    pub(crate) query: Option<String>,
     pub(crate) body: Bytes,
     answer: oneshot::Sender<Response<Scripted>>,
 }
@@ -94,7 +95,8 @@ async fn exchange(
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
     let (answer, answered) = oneshot::channel();
-    let exchange = Exchange { headers: head.headers, path: head.uri.path().to_owned(), body, answer };
+    let (path, query) = (head.uri.path().to_owned(), head.uri.query().map(str::to_owned));
+    let exchange = Exchange { headers: head.headers, path, query, body, answer };
     sender.send(exchange).map_err(|_| std::io::Error::other("the test is over"))?;
     answered.await.map_err(|_| std::io::Error::other("not answered"))
 }
@@ -119,6 +121,15 @@ impl Exchange {
     pub(crate) async fn answer(self, status: u16, headers: &[(&str, &str)], body: &str) {
         let script = self.begin(status, headers);
         send(&script, body).await;
+    }
+
+    /// The same, where the body may be empty.
+    pub(crate) async fn answer_if_any(self, status: u16, headers: &[(&str, &str)], body: &str) {
+        let script = self.begin(status, headers);
+        if !body.is_empty() {
+            // A status without a body takes none.
+            drop(script.send(Ok(Bytes::from(body.to_owned()))).await);
+        }
     }
 
     /// Streams `pieces` and closes.
@@ -152,6 +163,7 @@ pub(crate) fn config(name: &str, url: &str) -> UpstreamConfig {
         name: name.to_owned(),
         kind: Kind::OpenAi,
         url: Some(url.to_owned()),
+        api_version: None,
         key: Some(SECRET.to_owned()),
         models: BTreeMap::from([("public-id".to_owned(), "served-id".to_owned())]),
         timeout_ms: 5_000,

@@ -9,9 +9,11 @@
 )]
 
 mod answers;
+mod azure;
 mod chat;
 mod failures;
 mod forward;
 mod harness;
+mod refusals;
 mod warrant;
 mod with_model;

@@ -25,6 +25,7 @@ fn over(engine: Arc<Engine>) -> Arc<Gateway> {
     let config = UpstreamConfig {
         kind: Kind::Builtin,
         url: None,
+        api_version: None,
         key: None,
         ..crate::harness::config("builtin", "unused")
     };
