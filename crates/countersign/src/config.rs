@@ -24,6 +24,9 @@ pub(crate) struct Config {
     /// How the record is shown.
     #[serde(default)]
     pub(crate) record: RecordConfig,
+    /// How much, and how slowly, callers may send and read.
+    #[serde(default)]
+    pub(crate) http: HttpConfig,
     /// Where models are served, tried in this order.
     #[serde(default, rename = "upstream")]
     pub(crate) upstreams: Vec<UpstreamText>,
@@ -101,6 +104,76 @@ impl Default for RecordConfig {
     }
 }
 
+/// How much, and how slowly, callers may send and read. Units: bytes, milliseconds.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct HttpConfig {
+    /// The longest address of a request: path and query. Beyond it, 414.
+    pub(crate) address_bytes_max: usize,
+    /// The longest head of a request: its first line and headers. Beyond it, 431.
+    pub(crate) head_bytes_max: usize,
+    /// The longest body of a call. Beyond it, 413.
+    pub(crate) body_bytes_max: usize,
+    /// How long a head may take, from when the connection is there or the last answer has left: so also how long a connection
+    /// is kept without a request.
+    pub(crate) head_timeout_ms: u64,
+    /// How long a body may take in all.
+    pub(crate) body_timeout_ms: u64,
+    /// How long a reader may take nothing of what waits for it. Then the connection is cut, and a call counts as left.
+    pub(crate) write_timeout_ms: u64,
+}
+
+/// The longest head that a configuration may allow; half of what is ever read of one. Units: bytes.
+const HEAD_BYTES_LIMIT: usize = 64 << 10;
+/// The longest body that a configuration may allow. Units: bytes.
+const BODY_BYTES_LIMIT: usize = 1 << 30;
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            address_bytes_max: 8 << 10,
+            head_bytes_max: 32 << 10,
+            body_bytes_max: 16 << 20,
+            head_timeout_ms: 30_000,
+            body_timeout_ms: 120_000,
+            write_timeout_ms: 60_000,
+        }
+    }
+}
+
+impl HttpConfig {
+    /// The longest head that is read at all: one above the allowed length is to be answered in words.
+    pub(crate) const fn read_bytes_max() -> usize {
+        2 * HEAD_BYTES_LIMIT
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let sizes = [
+            ("address_bytes_max", self.address_bytes_max, HEAD_BYTES_LIMIT),
+            ("head_bytes_max", self.head_bytes_max, HEAD_BYTES_LIMIT),
+            ("body_bytes_max", self.body_bytes_max, BODY_BYTES_LIMIT),
+        ];
+        for (name, value, limit) in sizes {
+            if !(1..=limit).contains(&value) {
+                bail!("`{name}` of `[http]` is {value}; give 1 to {limit} bytes");
+            }
+        }
+        let times = [
+            ("head_timeout_ms", self.head_timeout_ms),
+            ("body_timeout_ms", self.body_timeout_ms),
+            ("write_timeout_ms", self.write_timeout_ms),
+        ];
+        for (name, value) in times {
+            if !(1..=DAY_MS).contains(&value) {
+                bail!("`{name}` of `[http]` is {value}; give 1 to {DAY_MS} milliseconds");
+            }
+        }
+        Ok(())
+    }
+}
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
 /// What strangers may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -137,6 +210,7 @@ impl Config {
         })?;
         let mut config: Self =
             toml::from_str(&text).with_context(|| format!("`{}` does not parse", path.display()))?;
+        config.http.check().with_context(|| format!("`{}` cannot be used", path.display()))?;
         config.token = variable("COUNTERSIGN_TOKEN");
         if let (Some(path), Some(model)) = (variable("COUNTERSIGN_MODEL"), config.model.as_mut()) {
             model.source = path;
@@ -243,12 +317,35 @@ mod tests {
             (&upstream.replace("openai", "opnai"), "upstream `a` is of kind `opnai`"),
             (&upstream.replace("url = \"http://h/v1\"\n", ""), "upstream `a` has no `url`"),
             (
+                &upstream.replace("openai", "azure").replace("url = \"http://h/v1\"\n", ""),
+                "upstream `a` has no `url`",
+            ),
+            (
                 &format!("{upstream}key_env = \"COUNTERSIGN_NO_SUCH\"\n"),
                 "`COUNTERSIGN_NO_SUCH`, which is not set",
             ),
         ] {
             let error = format!("{:#}", read(text).unwrap_err());
             assert!(error.contains(said), "`{said}` is not in: {error}");
+        }
+    }
+
+    #[test]
+    fn limits_have_defaults_and_bounds() {
+        let read =
+            |text: &str| toml::from_str::<Config>(&format!("origin = \"o\"\n[http]\n{text}")).unwrap().http;
+        let plain = read("");
+        plain.check().unwrap();
+        assert_eq!((plain.head_bytes_max, plain.body_bytes_max), (32_768, 16_777_216));
+        assert_eq!(read("body_bytes_max = 7").body_bytes_max, 7);
+        for text in [
+            "head_bytes_max = 0",
+            "head_bytes_max = 65537",
+            "body_timeout_ms = 0",
+            "write_timeout_ms = 86400001",
+        ] {
+            let error = read(text).check().unwrap_err().to_string();
+            assert!(error.contains("of `[http]` is"), "{error}");
         }
     }
 

@@ -11,7 +11,7 @@ pub(crate) mod report;
 
 pub(crate) use limits::Limits;
 
-use crate::config::Config;
+use crate::config::{Config, HttpConfig};
 use crate::office::Office;
 use ::record::hash::hex;
 use axum::Router;
@@ -32,13 +32,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower_service::Service as _;
 
-/// How long a caller may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long requests under way have to end after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -112,6 +110,7 @@ pub(crate) async fn serve(
             accepted = port.accept(), if connections.len() < connections_max => match accepted {
                 Ok((stream, _)) => {
                     drop(stream.set_nodelay(true));
+                    cut_idle_readers(&stream, office.config.http.write_timeout_ms);
                     connections.spawn(Arc::clone(&door).connection(stream, Way::Port, stop.clone()));
                 }
                 Err(error) => refused(&error).await,
@@ -138,6 +137,19 @@ pub(crate) async fn serve(
 fn connections_max(files: Option<u64>) -> usize {
     let afforded = files.map_or(CONNECTIONS_MAX, |files| files.saturating_sub(FILES_KEPT) / 2);
     usize::try_from(afforded.clamp(1, CONNECTIONS_MAX)).unwrap_or(usize::MAX)
+}
+
+/// Has the system cut a connection whose other end takes nothing of what waits for it for so long, be it dead or only not reading:
+/// it would hold a call, its reservation and an upstream. Beyond Linux only the call's own time does that.
+fn cut_idle_readers(stream: &TcpStream, timeout_ms: u64) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) =
+        rustix::net::sockopt::set_tcp_user_timeout(stream, u32::try_from(timeout_ms).unwrap_or(u32::MAX))
+    {
+        tracing::warn!(%error, "a connection whose reader takes nothing is not cut");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, timeout_ms);
 }
 
 /// Resolves when a stop was asked for, or whoever could ask has gone.
@@ -170,13 +182,15 @@ impl Door {
         way: Way,
         mut stop: watch::Receiver<bool>,
     ) {
+        let head_timeout = Duration::from_millis(self.office.config.http.head_timeout_ms);
         let service = service_fn(move |request| {
             let door = Arc::clone(&self);
             async move { Ok::<_, Infallible>(door.answer(request, way).await) }
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
+            .header_read_timeout(head_timeout)
+            .max_buf_size(HttpConfig::read_bytes_max())
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
         let ended = tokio::select! {
@@ -192,8 +206,10 @@ impl Door {
     }
 
     async fn answer(&self, request: Request<Incoming>, way: Way) -> Response<Body> {
-        let path = request.uri().path();
-        let mut response = if path == "/v1" || path.starts_with("/v1/") {
+        let refused = openai::too_long(&request, &self.office.config.http);
+        let mut response = if let Some(refused) = refused {
+            refused
+        } else if openai::is_of(request.uri().path()) {
             openai::answer(&self.office, request).await
         } else {
             self.route(request, way).await

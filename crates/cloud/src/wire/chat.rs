@@ -214,6 +214,32 @@ impl Chat {
     }
 }
 
+/// A request's body with `model` as its model, whatever it says itself: for an address that names the model. What is no JSON object
+/// is given back as it is, for [`Chat::parse`] to refuse.
+#[must_use]
+pub fn addressed(body: Bytes, model: &str) -> Bytes {
+    let Some(splice) = std::str::from_utf8(&body).ok().and_then(|text| naming(text, model)) else {
+        return body;
+    };
+    spliced(&body, &[splice])
+}
+
+/// What puts `model` into a body; none where it is there, or where there is no place for it.
+fn naming(text: &str, model: &str) -> Option<Splice> {
+    let object: Object<'_> = serde_json::from_str(text).ok()?;
+    let name = serde_json::Value::from(model).to_string();
+    match object.model {
+        Some(raw) if serde_json::from_str::<String>(raw.get()).is_ok_and(|said| said == model) => None,
+        Some(raw) => Some(Splice::new(span(text, raw.get()), name)),
+        None => {
+            let after_brace = text.find('{')?.checked_add(1)?;
+            let rest = text.get(after_brace..)?.trim_ascii_start();
+            let comma = if rest.starts_with('}') { "" } else { "," };
+            Some(Splice::insert(after_brace, format!(r#""model":{name}{comma}"#)))
+        }
+    }
+}
+
 impl BadRequest {
     /// A request wrong as a whole.
     pub(crate) fn new(message: String) -> Self {

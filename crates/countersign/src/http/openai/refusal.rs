@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// The key is not one of those in the register, or no longer.
 pub(super) fn unknown_key() -> Problem {
-    let message = "the API key is not known, or no longer; send one as `Authorization: Bearer KEY`. `countersign key new` makes one";
+    let message = "the API key is not known, or no longer; send one as `Authorization: Bearer KEY` or `api-key: KEY`. `countersign key new` makes one";
     with(401, "authentication_error", "invalid_api_key", message)
 }
 
@@ -59,12 +59,41 @@ pub(super) fn unbounded(error: &Unbounded) -> Problem {
 
 /// Nothing stands at this address.
 pub(super) fn no_route(path: &str) -> Problem {
-    let message = format!("`{path}` is not served here; what is: /v1/chat/completions, /v1/models");
+    let path: String = path.chars().take(NAME_CHARS_MAX).collect();
+    let message = format!(
+        "`{path}` is not served here; what is: /v1/chat/completions and /v1/models, the same below /openai/v1, and /openai/deployments/NAME/chat/completions"
+    );
     Problem::request(404, BadRequest { message, param: None, code: Some("unknown_url".to_owned()) })
+}
+
+/// The address needs a version of the API, and has none. The code is Azure's.
+pub(super) fn no_version(path: &str) -> Problem {
+    let path: String = path.chars().take(NAME_CHARS_MAX).collect();
+    let message = format!(
+        "`{path}` is asked with a version of the API, such as `?api-version=2024-10-21`; /openai/v1 is asked without"
+    );
+    let code = Some("MissingApiVersionParameter".to_owned());
+    Problem::request(400, BadRequest { message, param: Some("api-version".to_owned()), code })
+}
+
+/// The head of the request is longer than is read.
+pub(super) fn head_too_large(bytes_max: usize) -> Problem {
+    let message = format!("the first line and the headers are longer than {bytes_max} bytes");
+    Problem::request(
+        431,
+        BadRequest { message, param: None, code: Some("request_headers_too_large".to_owned()) },
+    )
+}
+
+/// The address is longer than is read.
+pub(super) fn address_too_long(bytes_max: usize) -> Problem {
+    let message = format!("the address is longer than {bytes_max} bytes");
+    Problem::request(414, BadRequest { message, param: None, code: Some("request_uri_too_long".to_owned()) })
 }
 
 /// The address is asked in another way.
 pub(super) fn method(path: &str, asked: &Method) -> Problem {
+    let path: String = path.chars().take(NAME_CHARS_MAX).collect();
     let message = format!("`{path}` is asked with {asked}");
     let fault = BadRequest { message, param: None, code: Some("method_not_allowed".to_owned()) };
     let problem = Problem::request(405, fault);
