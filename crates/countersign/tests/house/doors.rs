@@ -41,7 +41,7 @@ impl Scene {
 }
 
 /// The error in an answer, whose status is this, in OpenAI's shape.
-fn error(answer: &Answer, status: u16) -> Value {
+pub(crate) fn error(answer: &Answer, status: u16) -> Value {
     let body = answer.json();
     assert_eq!(answer.status, status, "{body}");
     assert!(answer.headers.value("x-request-id").is_some(), "every answer has its id: {answer:?}");

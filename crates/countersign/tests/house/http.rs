@@ -26,6 +26,8 @@ pub(crate) struct Request<'a> {
     method: &'a str,
     path: &'a str,
     key: Option<&'a str>,
+    /// The header that carries the key, up to the key.
+    by: &'a str,
     body: &'a str,
 }
 
@@ -109,12 +111,27 @@ impl Client {
 impl<'a> Request<'a> {
     /// A request for what is at `path`.
     pub(crate) const fn get(path: &'a str) -> Self {
-        Self { method: "GET", path, key: None, body: "" }
+        Self { method: "GET", path, key: None, by: BEARER, body: "" }
     }
 
     /// A chat request with this body.
     pub(crate) const fn chat(key: &'a str, body: &'a str) -> Self {
-        Self { method: "POST", path: "/v1/chat/completions", key: Some(key), body }
+        Self { method: "POST", path: "/v1/chat/completions", key: Some(key), by: BEARER, body }
+    }
+
+    /// The same at another address.
+    pub(crate) const fn at(self, path: &'a str) -> Self {
+        Self { path, ..self }
+    }
+
+    /// The same by another method.
+    pub(crate) const fn by_method(self, method: &'a str) -> Self {
+        Self { method, ..self }
+    }
+
+    /// The same with the key in another header; `by` is that header, up to the key.
+    pub(crate) const fn by_header(self, by: &'a str) -> Self {
+        Self { by, ..self }
     }
 
     /// The same with an API key.
@@ -123,8 +140,8 @@ impl<'a> Request<'a> {
     }
 
     fn written(&self, authority: &str) -> Vec<u8> {
-        let Self { method, path, body, .. } = self;
-        let key = self.key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
+        let Self { method, path, body, by, .. } = self;
+        let key = self.key.map(|key| format!("{by}{key}\r\n")).unwrap_or_default();
         let content = match *method {
             "GET" => String::new(),
             _ => format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len()),
@@ -132,6 +149,8 @@ impl<'a> Request<'a> {
         format!("{method} {path} HTTP/1.1\r\nhost: {authority}\r\n{key}{content}\r\n{body}").into_bytes()
     }
 }
+
+const BEARER: &str = "authorization: Bearer ";
 
 impl Answer {
     /// The body as JSON.

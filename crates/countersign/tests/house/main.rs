@@ -7,6 +7,7 @@
     reason = "a test whose scene cannot be set has failed"
 )]
 
+mod bounds;
 mod clients;
 mod crash;
 mod dice;
@@ -23,7 +24,9 @@ mod needs;
 mod overlap;
 mod readme;
 mod scene;
+mod scripted;
 mod second_verifier;
 mod server;
 mod streams;
+mod surfaces;
 mod upstream;

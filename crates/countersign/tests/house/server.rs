@@ -216,6 +216,13 @@ impl Server {
         None
     }
 
+    /// How many sockets it has open.
+    pub(crate) fn sockets(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let links = files.flatten().filter_map(|file| std::fs::read_link(file.path()).ok());
+        links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+    }
+
     /// Kills it at once.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -140,7 +140,7 @@ fn serve(scene: &Scene, mut stream: TcpStream) -> io::Result<()> {
 }
 
 /// The body of the next request; none where the connection ends.
-fn request(input: &mut BufReader<TcpStream>) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn request(input: &mut BufReader<TcpStream>) -> io::Result<Option<Vec<u8>>> {
     let mut length = 0;
     loop {
         let mut line = String::new();
