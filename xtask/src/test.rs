@@ -16,7 +16,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     tally.step("programs", environment::programs);
     let environment = Environment {
         model: tally.fetch("model file", environment::model),
-        python: tally.fetch("python for clients and the second verifier", environment::python),
+        python: tally.fetch("python for clients, an upstream and the second verifier", environment::python),
+        node_modules: tally.fetch("node's packages for clients", environment::node_modules),
     };
     let cargo = |words: &[&str]| {
         let mut command = Command::new("cargo");

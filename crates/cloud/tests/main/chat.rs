@@ -150,3 +150,27 @@ fn input_is_bounded_by_bytes_messages_and_images() {
     assert_eq!(refused, Err(Unbounded { part: "image_url".to_owned() }));
     assert_eq!(parse("").unwrap().input_tokens_max(u64::MAX, 8, 30, None), Ok(u64::MAX));
 }
+
+#[test]
+fn an_address_that_names_the_model_goes_before_the_body() {
+    for (body, expected) in [
+        (r#"{"model":"a","messages":[]}"#, r#"{"model":"d/1","messages":[]}"#),
+        (r#"{"messages":[], "model" : "a" }"#, r#"{"messages":[], "model" : "d/1" }"#),
+        (r#"{"model":null,"x":{"model":"a"}}"#, r#"{"model":"d/1","x":{"model":"a"}}"#),
+        (r#" {"messages":[]}"#, r#" {"model":"d/1","messages":[]}"#),
+        ("{ }", r#"{"model":"d/1" }"#),
+        (r#"{"model":"d/1","n":1.0}"#, r#"{"model":"d/1","n":1.0}"#),
+        (r#"{"model":"d\/1"}"#, r#"{"model":"d\/1"}"#),
+        ("[]", "[]"),
+        ("{", "{"),
+        ("", ""),
+    ] {
+        let addressed = cloud::addressed(bytes::Bytes::from_static(body.as_bytes()), "d/1");
+        assert_eq!(addressed, expected, "{body}");
+    }
+    let twice =
+        cloud::addressed(bytes::Bytes::from_static(br#"{"model":"a","model":"b","messages":[]}"#), "d");
+    assert!(Chat::parse(&twice).is_err(), "what is ambiguous stays so");
+    let quoted = cloud::addressed(bytes::Bytes::from_static(b"{}"), "a\"b");
+    assert_eq!(quoted, r#"{"model":"a\"b"}"#);
+}

@@ -245,7 +245,22 @@ public = "envelopes"
 calls = 256
 amounts = [{lease}]
 
-# Where models are served. Another one: kind = "openai", url = "http://127.0.0.1:8000/v1", key_env = "NAME_OF_A_VARIABLE".
+# How much, and how slowly, callers may send and read; these are the defaults.
+[http]
+# The longest address (path and query), head (first line and headers; 65536 at most) and body of a request. Beyond: 414, 431, 413.
+address_bytes_max = 8192
+head_bytes_max = 32768
+body_bytes_max = 16777216
+# How long a head may take, which is also how long a connection is kept without a request, and how long a body may take (408).
+head_timeout_ms = 30000
+body_timeout_ms = 120000
+# How long a reader may take nothing of what waits for it. Then the connection is cut, and a call counts as left. On Linux.
+write_timeout_ms = 60000
+
+# Where models are served. Another one: kind = "openai", url = "http://127.0.0.1:8000/v1", key_env = "NAME_OF_A_VARIABLE". One of Azure:
+# kind = "azure", url = "https://NAME.openai.azure.com", key_env = "NAME_OF_A_VARIABLE", and "public-id" = "deployment" below [upstream.models].
+# With api_version = "2024-10-21" it is asked by deployment and that version; without, at /openai/v1, where Azure knows no versions.
+# The times, if they are not to be these: timeout_ms = 600000 (the longest silence) and connect_timeout_ms = 5000.
 [[upstream]]
 name = "builtin"
 kind = "builtin"

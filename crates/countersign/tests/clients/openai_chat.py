@@ -11,6 +11,7 @@ import sys
 import openai
 
 API, KEY, MODEL = (os.environ[name] for name in ("COUNTERSIGN_API", "COUNTERSIGN_KEY", "COUNTERSIGN_MODEL_ID"))
+ROOT = API.removesuffix("/v1")
 CLIENT = openai.OpenAI(base_url=API, api_key=KEY, timeout=300)
 ASK = [{"role": "user", "content": "What is a ledger? Answer in one sentence."}]
 
@@ -110,6 +111,12 @@ def parts():
     check(split.choices[0].message.content == whole.choices[0].message.content, split)
 
 
+def parts_taken():
+    """Templates differ in what they put between parts; all take them."""
+    halves = [{"type": "text", "text": half} for half in ("What is", " a ledger?")]
+    check(chat([{"role": "user", "content": halves}]).choices[0].message.content)
+
+
 def unicode():
     text = "Wiederhole: Grüße aus 東京 🌍, “naïve” — \u0000\u2028\t\"\\"
     answer = chat([{"role": "user", "content": text}])
@@ -125,6 +132,129 @@ def models():
     check(model == listed[0] and model.object == "model" and model.owned_by, model)
     error = caught(openai.NotFoundError, lambda: CLIENT.models.retrieve("gpt-4"))
     check(error.code == "model_not_found", error.body)
+
+
+def cannot():
+    """What a model cannot do is refused by name, never passed over."""
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+    forced = {"type": "function", "function": {"name": "f"}}
+    check(chat(tools=[tool]).choices[0].message.content, "a tool that is only offered changes nothing")
+    check(chat(tools=[tool], tool_choice="auto").choices[0].message.content)
+    schema = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
+    for param, members in (
+        ("tool_choice", {"tools": [tool], "tool_choice": forced}),
+        ("tool_choice", {"tools": [tool], "tool_choice": "required"}),
+        ("response_format", {"response_format": {"type": "json_object"}}),
+        ("response_format", {"response_format": schema}),
+        ("n", {"n": 2}),
+        ("logprobs", {"logprobs": True}),
+    ):
+        for stream in (False, True):
+            error = caught(openai.BadRequestError, lambda: chat(stream=stream, **members))
+            check(error.param == param and error.type == "invalid_request_error", error.body)
+
+
+def nothing_given():
+    """Null for whatever may be left out, and members that nobody knows."""
+    nulls = dict.fromkeys(("temperature", "top_p", "stop", "seed", "n", "user", "stream_options", "tool_choice"))
+    answer = chat(**nulls, response_format=None, extra_body={"future_member": {"deep": [1]}}, metadata={"a": "b"})
+    check(answer.choices[0].message.content, answer)
+
+
+def too_long():
+    many = [{"role": "user", "content": "count to a hundred thousand " * 3000}]
+    error = caught(openai.BadRequestError, lambda: chat(many))
+    check(error.code == "context_length_exceeded" and error.param == "messages", error.body)
+
+
+def too_large():
+    many = [{"role": "user", "content": "x" * (17 << 20)}]
+    error = caught(openai.APIStatusError, lambda: chat(many))
+    check(error.status_code == 413 and error.body["code"] == "request_too_large", error.body)
+
+
+def azure_chats(client, **members):
+    """A chat whole and in pieces, and the list of models, as any client of Azure."""
+    members = {"messages": ASK, "max_tokens": 24, "temperature": 0} | members
+    whole = client.chat.completions.create(**members)
+    check(whole.model and whole.choices[0].message.content and whole.usage.total_tokens > 0, whole)
+    options = {"include_usage": True}
+    *chunks, last = client.chat.completions.create(**members, stream=True, stream_options=options)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    check(text == whole.choices[0].message.content, text, whole)
+    check(last.usage == whole.usage, last)
+
+
+def azure_client(**members):
+    members = {"api_key": KEY, "api_version": "2024-10-21", "azure_endpoint": ROOT, "timeout": 300} | members
+    return openai.AzureOpenAI(**members)
+
+
+def azure():
+    client = azure_client()
+    azure_chats(client, model=MODEL)
+    listed = client.models.list().data
+    check([model.id for model in listed] == [MODEL] and client.models.retrieve(MODEL) == listed[0], listed)
+
+
+def azure_deployment():
+    """The deployment that the client was made for goes before the model of a call."""
+    azure_chats(azure_client(azure_deployment=MODEL), model="gpt-4o")
+
+
+def azure_token():
+    azure_chats(azure_client(api_key=None, azure_ad_token=KEY), model=MODEL)
+
+
+def azure_without_versions():
+    """What Azure calls its v1 API, by OpenAI's own client, and by either header."""
+    client = openai.OpenAI(base_url=f"{ROOT}/openai/v1/", api_key=KEY, timeout=300)
+    azure_chats(client, model=MODEL)
+    check([model.id for model in client.models.list()] == [MODEL])
+    other = openai.OpenAI(
+        base_url=f"{ROOT}/openai/v1/",
+        api_key="placeholder",
+        default_headers={"api-key": KEY},
+        default_query={"api-version": "preview"},
+        timeout=300,
+    )
+    azure_chats(other, model=MODEL)
+
+
+def azure_errors():
+    ask = {"messages": ASK, "max_tokens": 24}
+    stranger = azure_client(api_key="none")
+    error = caught(openai.AuthenticationError, lambda: stranger.chat.completions.create(model=MODEL, **ask))
+    check(error.code == "invalid_api_key", error.body)
+    client = azure_client()
+    error = caught(openai.NotFoundError, lambda: client.chat.completions.create(model="gpt-4o", **ask))
+    check(error.code == "model_not_found", error.body)
+    over = ask | {"max_tokens": 1200}
+    error = caught(openai.PermissionDeniedError, lambda: client.chat.completions.create(model=MODEL, **over))
+    check(error.code == "longest-answer", error.body)
+    error = caught(openai.NotFoundError, lambda: client.embeddings.create(model=MODEL, input="x"))
+    check(error.code == "unknown_url", error.body)
+    blank = azure_client(api_version="")
+    error = caught(openai.BadRequestError, lambda: blank.chat.completions.create(model=MODEL, **ask))
+    check(error.param == "api-version", error.body)
+
+
+def told():
+    """An upstream says no three times: the client tries again by itself as it is told, and is answered."""
+    check(chat().choices[0].message.content == "One.")
+
+
+def broken():
+    """A stream that fails midway raises, after what has come."""
+    pieces = []
+    error = None
+    try:
+        for chunk in chat(stream=True):
+            pieces.append(chunk.choices[0].delta.content)
+    except openai.APIError as raised:
+        error = raised
+    check(pieces == ["Hello"], pieces)
+    check(type(error) is openai.APIError and error.code == "upstream_error", repr(error))
 
 
 def unknown_key():
@@ -174,7 +304,19 @@ CASES = {
         bounds,
         roles,
         parts,
+        parts_taken,
         unicode,
+        cannot,
+        nothing_given,
+        too_long,
+        too_large,
+        azure,
+        azure_deployment,
+        azure_token,
+        azure_without_versions,
+        azure_errors,
+        told,
+        broken,
         models,
         unknown_key,
         unknown_model,

@@ -18,6 +18,7 @@ mod grant;
 mod http;
 mod journeys;
 mod kills;
+mod llama;
 mod load;
 mod memo;
 mod needs;

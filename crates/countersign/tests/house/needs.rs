@@ -9,9 +9,14 @@ pub(crate) fn model() -> PathBuf {
     from("COUNTERSIGN_MODEL", "the built-in model's .gguf file")
 }
 
-/// A Python that has `cryptography` and `openai`.
+/// A Python that has `cryptography`, `openai` and `xllamacpp`.
 pub(crate) fn python() -> PathBuf {
-    from("COUNTERSIGN_PYTHON", "a Python that has `cryptography` and `openai`")
+    from("COUNTERSIGN_PYTHON", "a Python that has `cryptography`, `openai` and `xllamacpp`")
+}
+
+/// A folder `node_modules` that has `openai`, for the `node` on the path.
+pub(crate) fn node_modules() -> PathBuf {
+    from("COUNTERSIGN_NODE_MODULES", "a folder `node_modules` that has `openai`, beside a `node` on the path")
 }
 
 fn from(variable: &str, what: &str) -> PathBuf {
