@@ -16,5 +16,5 @@ pub mod wire;
 
 pub use egress::{Egress, Event, Gone, Head, Ingress};
 pub use gateway::{Call, ConfigError, Gateway, Kind, Last, Performed, Served, UpstreamConfig};
-pub use wire::chat::{BadRequest, Chat, Unbounded, addressed};
+pub use wire::chat::{BadRequest, Chat, OutputMember, Unbounded, addressed};
 pub use wire::problem::Problem;

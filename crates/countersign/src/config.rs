@@ -3,6 +3,7 @@
 //! Not here: anything the parties agreed; that stands in the memorandum.
 
 use anyhow::{Context as _, bail, ensure};
+use cloud::OutputMember;
 use cloud::gateway::{Kind, UpstreamConfig};
 use partnership::lease::Caps;
 use partnership::memorandum::Header;
@@ -192,11 +193,22 @@ pub(crate) struct UpstreamText {
     kind: String,
     url: Option<String>,
     api_version: Option<String>,
+    #[serde(default)]
+    output_member: OutputText,
     key_env: Option<String>,
     #[serde(default)]
     models: BTreeMap<String, String>,
     timeout_ms: Option<u64>,
     connect_timeout_ms: Option<u64>,
+}
+
+/// How an upstream is told a bound on output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OutputText {
+    #[default]
+    MaxTokens,
+    MaxCompletionTokens,
 }
 
 impl Config {
@@ -259,6 +271,10 @@ impl UpstreamText {
             kind,
             url: self.url.clone(),
             api_version: self.api_version.clone(),
+            output_member: match self.output_member {
+                OutputText::MaxTokens => OutputMember::MaxTokens,
+                OutputText::MaxCompletionTokens => OutputMember::MaxCompletionTokens,
+            },
             key,
             models: self.models.clone(),
             timeout_ms: self.timeout_ms.unwrap_or(600_000),
@@ -328,6 +344,23 @@ mod tests {
             let error = format!("{:#}", read(text).unwrap_err());
             assert!(error.contains(said), "`{said}` is not in: {error}");
         }
+    }
+
+    #[test]
+    fn an_upstream_of_azure_is_read_with_its_version_and_the_member_it_takes() {
+        let text =
+            "origin = \"o\"\n[[upstream]]\nname = \"a\"\nkind = \"azure\"\nurl = \"https://r.example\"\n";
+        let plain = read(text).unwrap().remove(0);
+        assert_eq!(
+            (plain.kind, plain.api_version, plain.output_member),
+            (Kind::Azure, None, OutputMember::MaxTokens)
+        );
+        let more = format!("{text}api_version = \"2024-10-21\"\noutput_member = \"max_completion_tokens\"\n");
+        let told = read(&more).unwrap().remove(0);
+        assert_eq!(told.api_version.as_deref(), Some("2024-10-21"));
+        assert_eq!(told.output_member, OutputMember::MaxCompletionTokens);
+        let wrong = format!("{:#}", read(&format!("{text}output_member = \"n_predict\"\n")).unwrap_err());
+        assert!(wrong.contains("`max_completion_tokens`"), "{wrong}");
     }
 
     #[test]

@@ -89,6 +89,7 @@ mod tests {
             kind,
             url: Some(url.to_owned()),
             api_version: api_version.map(str::to_owned),
+            output_member: crate::wire::chat::OutputMember::default(),
             key: None,
             models: BTreeMap::new(),
             timeout_ms: 1,

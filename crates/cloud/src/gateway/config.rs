@@ -2,6 +2,7 @@
 //!
 //! Not the file: where these come from, and secrets from the environment, is the door's business.
 
+use crate::wire::chat::OutputMember;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -17,6 +18,8 @@ pub struct UpstreamConfig {
     pub url: Option<String>,
     /// Which version of Azure's API is spoken; none for the one without versions. Only for [`Kind::Azure`].
     pub api_version: Option<String>,
+    /// By which member it is told the bound on output, where the caller gave none.
+    pub output_member: OutputMember,
     /// The key it is given: as a bearer token, or by Azure's header. Secret.
     pub key: Option<String>,
     /// Public model ids, and the names they are served under.
@@ -103,6 +106,7 @@ impl fmt::Debug for UpstreamConfig {
             .field("kind", &self.kind)
             .field("url", &self.url)
             .field("api_version", &self.api_version)
+            .field("output_member", &self.output_member)
             .field("key", &self.key.as_ref().map(|_| "secret"))
             .field("models", &self.models)
             .field("timeout_ms", &self.timeout_ms)

@@ -57,7 +57,7 @@ fn wrong(status: u16, said: Option<Said>) -> Problem {
     let code = if too_long { Some("context_length_exceeded".to_owned()) } else { said.code };
     let param = said.param.or_else(|| too_long.then(|| "messages".to_owned()));
     let fault = BadRequest { message: said.message, param, code };
-    Problem { inner: said.inner.map(String::into_boxed_str), ..Problem::request(status, fault) }
+    Problem::request(status, fault).with_inner(said.inner)
 }
 
 /// Whether the prompt was too long, of upstreams that say so in words of their own: clients act on the code. Known from: llama.cpp

@@ -4,6 +4,7 @@
 
 use super::Task;
 use super::config::{ConfigError, Kind, UpstreamConfig};
+use crate::wire::chat::OutputMember;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{Request, Response, Uri};
@@ -30,6 +31,7 @@ pub(super) struct Upstream {
     credential: Option<(HeaderName, HeaderValue)>,
     /// Kept to make sure that no answer repeats it.
     key: Option<Secret>,
+    output_member: OutputMember,
     silence: Duration,
 }
 
@@ -102,6 +104,7 @@ impl Upstream {
                 .build(connector),
             credential: credential(config)?,
             key: config.key.clone().filter(|key| !key.is_empty()).map(Secret),
+            output_member: config.output_member,
             silence: Duration::from_millis(config.timeout_ms),
         })
     }
@@ -179,7 +182,8 @@ impl Upstream {
 
     fn request(&self, uri: &Uri, task: &Task<'_>, is_sent: Arc<AtomicBool>) -> Request<Outgoing> {
         let call = task.call;
-        let body = Full::new(call.chat.forward(&call.body, task.served, call.max_tokens));
+        let body = call.chat.forward(&call.body, task.served, call.max_tokens, self.output_member);
+        let body = Full::new(body);
         let mut request = Request::new(Outgoing { body, is_sent });
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = uri.clone();

@@ -37,6 +37,16 @@ pub struct Chat {
     places: Places,
 }
 
+/// The member that carries a bound on output where the caller gave none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OutputMember {
+    /// `max_tokens`, which nearly all upstreams know.
+    #[default]
+    MaxTokens,
+    /// `max_completion_tokens`, which the reasoning models of OpenAI and Azure take alone.
+    MaxCompletionTokens,
+}
+
 /// A request that cannot be understood; answered with status 400 in OpenAI's shape.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -138,11 +148,11 @@ impl Chat {
     }
 
     /// The body as an upstream gets it: the model by the name it is served under, every bound at most `max_tokens` (added
-    /// where there is none), and usage asked for on a stream. Every other byte stays.
+    /// as `member` where there is none), and usage asked for on a stream. Every other byte stays.
     ///
     /// `body` must be what this was parsed from. Units of `max_tokens`: tokens, for each choice.
     #[must_use]
-    pub fn forward(&self, body: &Bytes, served_model: &str, max_tokens: u64) -> Bytes {
+    pub fn forward(&self, body: &Bytes, served_model: &str, max_tokens: u64, member: OutputMember) -> Bytes {
         assert_eq!(body.len(), self.places.body_len, "the body is not the one that was parsed");
         let mut splices = Vec::new();
         if served_model != self.model {
@@ -151,7 +161,7 @@ impl Chat {
                 serde_json::Value::from(served_model).to_string(),
             ));
         }
-        self.splice_bounds(max_tokens, &mut splices);
+        self.splice_bounds(max_tokens, member, &mut splices);
         self.splice_usage(&mut splices);
         if splices.is_empty() {
             return body.clone();
@@ -184,7 +194,7 @@ impl Chat {
         Ok(body_len.saturating_add(messages).saturating_add(overhead).saturating_add(images))
     }
 
-    fn splice_bounds(&self, max_tokens: u64, splices: &mut Vec<Splice>) {
+    fn splice_bounds(&self, max_tokens: u64, member: OutputMember, splices: &mut Vec<Splice>) {
         let given = [&self.places.max_tokens, &self.places.max_completion_tokens];
         for bound in given.into_iter().flatten().filter(|bound| bound.tokens.is_some_and(|t| t > max_tokens))
         {
@@ -193,10 +203,16 @@ impl Chat {
         if self.max_tokens.is_some() {
             return;
         }
-        match &self.places.max_tokens {
-            Some(null) => splices.push(Splice::new(null.place.clone(), max_tokens.to_string())),
-            None => splices.push(Splice::insert(self.places.end, format!(r#","max_tokens":{max_tokens}"#))),
-        }
+        let (name, place) = match member {
+            OutputMember::MaxTokens => ("max_tokens", &self.places.max_tokens),
+            OutputMember::MaxCompletionTokens => {
+                ("max_completion_tokens", &self.places.max_completion_tokens)
+            }
+        };
+        splices.push(match place {
+            Some(null) => Splice::new(null.place.clone(), max_tokens.to_string()),
+            None => Splice::insert(self.places.end, format!(r#","{name}":{max_tokens}"#)),
+        });
     }
 
     fn splice_usage(&self, splices: &mut Vec<Splice>) {

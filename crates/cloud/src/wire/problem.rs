@@ -21,13 +21,19 @@ pub struct Problem {
     pub param: Option<Box<str>>,
     /// A code that programs read; for a refusal the clause.
     pub code: Option<Box<str>>,
-    /// What would change the answer; a member of its own, written only where there is something to say.
-    pub remedy: Option<Box<str>>,
-    /// What an upstream says beyond the four members (Azure's `innererror`, with the findings of its content filter): the JSON as it
-    /// came, written only where there is any.
-    pub inner: Option<Box<str>>,
+    /// Further members, where there is something to say.
+    pub more: Option<Box<More>>,
     /// Further headers: names in lower case, in order.
     pub headers: Vec<(&'static str, String)>,
+}
+
+/// What is said of an error beyond the four members.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct More {
+    /// What would change the answer.
+    pub remedy: Option<String>,
+    /// What an upstream says within its error (Azure's `innererror`, with the findings of its content filter): the JSON as it came.
+    pub inner: Option<String>,
 }
 
 impl Problem {
@@ -40,8 +46,7 @@ impl Problem {
             kind: "server_error",
             param: None,
             code: Some(code.into()),
-            remedy: None,
-            inner: None,
+            more: None,
             headers: Vec::new(),
         }
     }
@@ -69,10 +74,27 @@ impl Problem {
             kind: "invalid_request_error",
             param: fault.param.map(String::into_boxed_str),
             code: fault.code.map(String::into_boxed_str),
-            remedy: None,
-            inner: None,
+            more: None,
             headers: Vec::new(),
         }
+    }
+
+    /// The same with what would change the answer.
+    #[must_use]
+    pub fn with_remedy(mut self, remedy: Option<String>) -> Self {
+        if remedy.is_some() {
+            self.more.get_or_insert_default().remedy = remedy;
+        }
+        self
+    }
+
+    /// The same with what an upstream says within its error: JSON as it came.
+    #[must_use]
+    pub fn with_inner(mut self, inner: Option<String>) -> Self {
+        if inner.is_some() {
+            self.more.get_or_insert_default().inner = inner;
+        }
+        self
     }
 
     /// The head of the answer.
@@ -100,13 +122,14 @@ impl Problem {
             #[serde(skip_serializing_if = "Option::is_none")]
             innererror: Option<&'a RawValue>,
         }
+        let more = self.more.as_deref();
         let fields = Fields {
             message: &self.message,
             r#type: self.kind,
             param: self.param.as_deref(),
             code: self.code.as_deref(),
-            remedy: self.remedy.as_deref(),
-            innererror: self.inner.as_deref().and_then(|inner| serde_json::from_str(inner).ok()),
+            remedy: more.and_then(|more| more.remedy.as_deref()),
+            innererror: more.and_then(|more| serde_json::from_str(more.inner.as_deref()?).ok()),
         };
         serde_json::to_vec(&Body { error: fields }).unwrap_or_default().into()
     }
@@ -195,8 +218,7 @@ mod tests {
         let body = r#"{"error":{"message":"m","type":null,"param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"hate":{"filtered":true,"severity":"high"}}}}}"#;
         let said = said_by(body.as_bytes()).unwrap();
         let fault = BadRequest { message: said.message, param: said.param, code: said.code };
-        let problem =
-            Problem { inner: said.inner.map(String::into_boxed_str), ..Problem::request(400, fault) };
+        let problem = Problem::request(400, fault).with_inner(said.inner);
         assert_eq!(
             problem.body(),
             r#"{"error":{"message":"m","type":"invalid_request_error","param":"prompt","code":"content_filter","innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"hate":{"filtered":true,"severity":"high"}}}}}"#

@@ -164,6 +164,7 @@ pub(crate) fn config(name: &str, url: &str) -> UpstreamConfig {
         kind: Kind::OpenAi,
         url: Some(url.to_owned()),
         api_version: None,
+        output_member: cloud::OutputMember::default(),
         key: Some(SECRET.to_owned()),
         models: BTreeMap::from([("public-id".to_owned(), "served-id".to_owned())]),
         timeout_ms: 5_000,

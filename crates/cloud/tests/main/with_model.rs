@@ -26,6 +26,7 @@ fn over(engine: Arc<Engine>) -> Arc<Gateway> {
         kind: Kind::Builtin,
         url: None,
         api_version: None,
+        output_member: cloud::OutputMember::default(),
         key: None,
         ..crate::harness::config("builtin", "unused")
     };

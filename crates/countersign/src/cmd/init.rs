@@ -260,6 +260,7 @@ write_timeout_ms = 60000
 # Where models are served. Another one: kind = "openai", url = "http://127.0.0.1:8000/v1", key_env = "NAME_OF_A_VARIABLE". One of Azure:
 # kind = "azure", url = "https://NAME.openai.azure.com", key_env = "NAME_OF_A_VARIABLE", and "public-id" = "deployment" below [upstream.models].
 # With api_version = "2024-10-21" it is asked by deployment and that version; without, at /openai/v1, where Azure knows no versions.
+# Reasoning models of both take output_member = "max_completion_tokens", by which they are told a bound that the caller gave none of.
 # The times, if they are not to be these: timeout_ms = 600000 (the longest silence) and connect_timeout_ms = 5000.
 [[upstream]]
 name = "builtin"

@@ -5,7 +5,7 @@
 use crate::doors::error;
 use crate::http::{Answer, Client, Request};
 use crate::scripted::{Script, Scripted, chunk, stream, whole};
-use crate::server::{Folder, Server, config, eventually};
+use crate::server::{Folder, Server, config, eventually, write};
 use crate::upstream::{Upstream, Used};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
@@ -176,7 +176,7 @@ fn curl_is_told_that_its_body_is_too_long() {
     let scene = mocked("");
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("body.json");
-    std::fs::write(&file, BODY.replace("Count.", &"x".repeat(17 << 20))).unwrap();
+    write(&file, &BODY.replace("Count.", &"x".repeat(17 << 20)));
     for headers in [&["-H", "expect:"][..], &[]] {
         let output = Command::new("curl")
             .args(["-sS", "-w", "\n%{http_code}", "-H", "content-type: application/json", "-H"])

@@ -140,11 +140,9 @@ pub(super) fn refused(refusal: Refusal) -> Problem {
     };
     let spent = refusal.code == RefusalCode::InsufficientQuota;
     let headers = if spent { vec![("x-should-retry", "false".to_owned())] } else { Vec::new() };
-    Problem {
-        remedy: Some(refusal.remedy).filter(|remedy| *remedy != refusal.message).map(String::into_boxed_str),
-        headers,
-        ..with(status, kind, &code, &refusal.message)
-    }
+    let told = with(status, kind, &code, &refusal.message);
+    let remedy = Some(refusal.remedy).filter(|remedy| *remedy != refusal.message);
+    Problem { headers, ..told }.with_remedy(remedy)
 }
 
 /// Whole seconds, rounded up, so that who waits as long is not too early.
