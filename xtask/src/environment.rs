@@ -14,7 +14,7 @@ const MODEL_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea3
 /// Ed25519 for the second verifier, since Python's own library has none; and OpenAI's client.
 const PYTHON_PACKAGES: [&str; 2] = ["cryptography==50.0.2", "openai==3.57.0"];
 /// Programs that the journeys call, and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 2] = [("curl", "curl"), ("strace", "strace")];
+const PROGRAMS: [(&str, &str); 3] = [("curl", "curl"), ("strace", "strace"), ("faketime", "faketime")];
 /// How often pip is asked before the network is blamed.
 const TRIES: u32 = 3;
 

@@ -8,8 +8,10 @@
 )]
 
 mod clients;
+mod clock;
 mod crash;
 mod dice;
+mod disk;
 mod doors;
 mod exhaustion;
 mod founding;
@@ -19,11 +21,16 @@ mod journeys;
 mod kills;
 mod load;
 mod memo;
+mod misbehaving;
 mod needs;
 mod overlap;
 mod readme;
+mod room;
 mod scene;
 mod second_verifier;
 mod server;
 mod streams;
+mod told;
+mod torn;
+mod tracer;
 mod upstream;
