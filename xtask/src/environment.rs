@@ -18,8 +18,8 @@ const PYTHON_PACKAGES: [&str; 3] = ["cryptography==50.0.2", "openai==3.57.0", "x
 /// OpenAI's client for Node: its name and version.
 const NODE_PACKAGE: (&str, &str) = ("openai", "6.49.0");
 /// Programs that the journeys call, and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 4] =
-    [("curl", "curl"), ("strace", "strace"), ("node", "nodejs"), ("npm", "npm")];
+const PROGRAMS: [(&str, &str); 5] =
+    [("curl", "curl"), ("strace", "strace"), ("faketime", "faketime"), ("node", "nodejs"), ("npm", "npm")];
 /// How often pip is asked before the network is blamed.
 const TRIES: u32 = 3;
 

@@ -13,6 +13,7 @@ pub(crate) use limits::Limits;
 
 use crate::config::{Config, HttpConfig};
 use crate::office::Office;
+use crate::telemetry;
 use ::record::hash::hex;
 use axum::Router;
 use axum::body::Body;
@@ -252,6 +253,8 @@ async fn metrics(
     Extension(caller): Extension<Caller>,
 ) -> Result<impl IntoResponse, api::Problem> {
     api::may_read(&caller)?;
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    telemetry::set(&office.metrics.tasks, u64::try_from(tasks).unwrap_or(u64::MAX));
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], office.metrics.text()))
 }
 

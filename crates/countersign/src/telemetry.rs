@@ -31,6 +31,8 @@ pub(crate) struct Metrics {
     pub(crate) published: AtomicU64,
     /// Calls under way.
     pub(crate) under_way: AtomicU64,
+    /// Tasks of the runtime that have not ended, when that was last asked.
+    pub(crate) tasks: AtomicU64,
 }
 
 impl Metrics {
@@ -78,6 +80,12 @@ impl Metrics {
                 &self.published,
             ),
             ("countersign_calls_under_way", "gauge", "Calls under way", &self.under_way),
+            (
+                "countersign_tasks",
+                "gauge",
+                "Tasks of the server that have not ended: one for each connection and call, and a few of its own",
+                &self.tasks,
+            ),
         ];
         let mut text = String::new();
         for (name, kind, help, value) in rows {

@@ -14,6 +14,7 @@ use crate::judge::Due;
 use crate::lease::{Caps, Exposure};
 use crate::state::{Open, ReplayError, State};
 use record::{Log, LogError};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use crate::judge::Assessed;
@@ -39,6 +40,8 @@ pub enum Command {
     Tally(Vec<Refused>),
     /// A document that later acts may name, and nothing else.
     Know(Box<crate::terms::Terms>),
+    /// Whoever performs these acts is alive: until the next such command none of them lapses, though its time be up.
+    Held(BTreeSet<ActId>),
     /// Time has passed.
     Tick,
 }
@@ -122,6 +125,8 @@ pub struct Partnership {
     exposure: Exposure,
     /// How many entries are known to be durable.
     durable: u64,
+    /// The acts that do not lapse, since whoever performs them is alive.
+    held: BTreeSet<ActId>,
 }
 
 impl Partnership {
@@ -159,7 +164,7 @@ impl Partnership {
     }
 
     fn over(state: State, log: Log) -> Self {
-        Self { state, log, caps: None, exposure: Exposure::default(), durable: 0 }
+        Self { state, log, caps: None, exposure: Exposure::default(), durable: 0, held: BTreeSet::new() }
     }
 
     /// Lets calls start before their decisions are durable, under leases with these caps. The first is written with the first call.
@@ -184,6 +189,11 @@ impl Partnership {
         commands: Vec<Command>,
     ) -> Result<Vec<Reply>, Fatal> {
         let at = at.max(self.state.at());
+        for command in &commands {
+            if let Command::Held(acts) = command {
+                self.held.clone_from(acts);
+            }
+        }
         let (settlements, rest): (Vec<_>, Vec<_>) =
             commands.into_iter().enumerate().partition(|(_, command)| matches!(command, Command::Settle(..)));
         let mut replies = Vec::with_capacity(settlements.len().saturating_add(rest.len()));
@@ -242,6 +252,7 @@ impl Partnership {
                 self.state.know(*terms);
                 Answer::Noted
             }
+            Command::Held(_) => Answer::Noted,
             Command::Tick => {
                 self.fall_due(at, entropy)?;
                 Answer::Noted
@@ -333,18 +344,14 @@ impl Partnership {
 
     /// Settles what lapsed; cheap enough for every turn.
     fn lapse(&mut self, at: Timestamp, entropy: &mut Entropy) -> Result<(), Fatal> {
-        let lapsed = self
-            .state
-            .open
-            .values()
-            .next()
-            .is_some_and(|open| open.lapses.is_some_and(|lapses| lapses <= at));
+        let mut over = self.state.open.iter().take_while(|(_, open)| open.is_over(at));
+        let lapsed = over.any(|(id, _)| !self.held.contains(id));
         if lapsed { self.fall_due(at, entropy) } else { Ok(()) }
     }
 
     /// Does whatever is due, until nothing is.
     fn fall_due(&mut self, at: Timestamp, entropy: &mut Entropy) -> Result<(), Fatal> {
-        while let Some(due) = self.state.due(at) {
+        while let Some(due) = self.state.due(at, &self.held) {
             match due {
                 Due::Settle(id, outcome) => drop(self.conclude(at, id, outcome)?),
                 Due::Free(id) => self.free(at, entropy, id)?,

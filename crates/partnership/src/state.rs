@@ -69,6 +69,18 @@ pub struct Open {
     pub approvals: BTreeMap<PartyId, String>,
 }
 
+impl Open {
+    /// Whether its time is up.
+    pub(crate) fn is_over(&self, at: Timestamp) -> bool {
+        self.lapses.is_some_and(|lapses| lapses <= at)
+    }
+
+    /// Whether somebody has its warrant, which shares the act with this: whoever performs it, or is about to settle it.
+    fn is_held(&self) -> bool {
+        Arc::strong_count(&self.act) > 1
+    }
+}
+
 /// An act that waits for approvals.
 #[derive(Debug, Clone)]
 pub struct Waiting {
@@ -314,6 +326,15 @@ impl State {
     #[must_use]
     pub fn open_act(&self, id: &ActId) -> Option<&Open> {
         self.open.get(id)
+    }
+
+    /// The open acts whose time is up by `at` although somebody holds their warrant.
+    ///
+    /// The one thing here that no entry says, and no entry follows from it alone: the clerk asks, and hands the answer to its next
+    /// turn ([`crate::Command::Held`]), which stays a function of what it is handed.
+    #[must_use]
+    pub fn held_over(&self, at: Timestamp) -> BTreeSet<ActId> {
+        self.open.iter().filter(|(_, open)| open.is_over(at) && open.is_held()).map(|(id, _)| *id).collect()
     }
 
     /// An act that waits for approvals.

@@ -54,6 +54,8 @@ struct Relay<'a> {
     /// Waits for the settlement.
     tail: Vec<Bytes>,
     tail_bytes: usize,
+    /// How much has come in all. Units: bytes.
+    come_bytes: u64,
     /// Until when the usage is waited for, once the answer is finished.
     until: Option<Instant>,
     digest: Sha256,
@@ -72,6 +74,7 @@ impl<'a> Relay<'a> {
             ready: Vec::new(),
             tail: Vec::new(),
             tail_bytes: 0,
+            come_bytes: 0,
             until: None,
             digest: Sha256::new(),
         }
@@ -86,6 +89,10 @@ impl<'a> Relay<'a> {
                 Ok(None) => return End::Cut(Cut::Broken),
                 Err(cut) => return End::Cut(cut),
             };
+            self.come_bytes = self.come_bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            if self.come_bytes > stream_bytes_max(self.task) {
+                return End::Cut(Cut::TooLong);
+            }
             self.splitter.push(bytes);
             let end = self.take_events();
             if let Err(cut) = self.flush().await {
@@ -232,6 +239,16 @@ impl<'a> Relay<'a> {
         Report::left(self.tally.counted(self.task), "200".to_owned(), self.digest)
     }
 }
+
+/// The longest stream that is passed on: far more than the tokens that were reserved take. One that goes on beyond that does not heed
+/// its bound, and may never end.
+fn stream_bytes_max(task: &Task<'_>) -> u64 {
+    let answer = u64::try_from(ANSWER_BYTES_MAX).unwrap_or(u64::MAX);
+    answer.saturating_add(task.infer.output_tokens_max.saturating_mul(TOKEN_BYTES_MAX))
+}
+
+/// An event with one token, its alternatives and their probabilities.
+const TOKEN_BYTES_MAX: u64 = 4 << 10;
 
 /// How long after its last finish an answer's usage may come; then it is counted here.
 const USAGE_WITHIN: Duration = Duration::from_secs(5);

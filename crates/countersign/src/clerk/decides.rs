@@ -18,6 +18,8 @@ use tokio::sync::oneshot;
 
 /// How long the thread sleeps at most: what falls due is looked at each second.
 const TICK: Duration = Duration::from_secs(1);
+/// A second of the machine's clock. Units: milliseconds.
+const SECOND_MS: i64 = 1_000;
 
 pub(super) struct Decides {
     partnership: Partnership,
@@ -31,6 +33,8 @@ pub(super) struct Decides {
     was: Timestamp,
     /// The epoch of what was last published to the desk.
     epoch: u64,
+    /// Whether there are acts whose time is up and whose performers are alive.
+    holds: bool,
 }
 
 /// Who waits for the answer to a command.
@@ -62,7 +66,18 @@ impl Decides {
         clock: Clock,
     ) -> Self {
         let epoch = partnership.state().epoch();
-        Self { partnership, order, batches, desk, standing, metrics, clock, was: clock.now(), epoch }
+        Self {
+            partnership,
+            order,
+            batches,
+            desk,
+            standing,
+            metrics,
+            clock,
+            was: clock.now(),
+            epoch,
+            holds: false,
+        }
     }
 
     /// Decides until told to stop.
@@ -113,6 +128,13 @@ impl Decides {
         }
         let second = |at: Timestamp| at.as_millis().div_euclid(1000);
         if second(now) != second(was) {
+            // Until the second is over, when it is asked again.
+            let until = now.max(self.partnership.state().at()).plus_millis(SECOND_MS);
+            let held = self.partnership.state().held_over(until);
+            if !held.is_empty() || self.holds {
+                self.holds = !held.is_empty();
+                commands.push(Command::Held(held));
+            }
             commands.push(Command::Tick);
         }
         commands

@@ -19,6 +19,20 @@ pub(crate) fn node_modules() -> PathBuf {
     from("COUNTERSIGN_NODE_MODULES", "a folder `node_modules` that has `openai`, beside a `node` on the path")
 }
 
+/// `libfaketime` as it is preloaded into a program with threads; the Debian package `faketime` brings it.
+pub(crate) fn faketime() -> PathBuf {
+    let places = ["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(PathBuf::from);
+    let below = |place: &PathBuf| std::fs::read_dir(place).into_iter().flatten().filter_map(Result::ok);
+    let folders =
+        places.iter().flat_map(|place| below(place).map(|entry| entry.path()).chain([place.clone()]));
+    let files = folders.flat_map(|folder| {
+        ["libfaketimeMT.so.1", "faketime/libfaketimeMT.so.1"].map(|file| folder.join(file))
+    });
+    files.into_iter().find(|file| file.exists()).unwrap_or_else(|| {
+        panic!("`libfaketimeMT.so.1` is not there; install the package `faketime`, or run `cargo xtask test`")
+    })
+}
+
 fn from(variable: &str, what: &str) -> PathBuf {
     match std::env::var_os(variable).filter(|path| !path.is_empty()) {
         Some(path) => PathBuf::from(path),

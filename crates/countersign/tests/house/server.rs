@@ -42,6 +42,21 @@ impl Folder {
         Self { dir: place.path().join("partnership"), _place: place }
     }
 
+    /// Another folder with the same in it. Nobody may write to this one meanwhile.
+    pub(crate) fn copied(&self) -> Self {
+        let copy = Self::absent();
+        let copied = run(Command::new("cp").arg("-a").arg(&self.dir).arg(&copy.dir));
+        assert!(copied.status.success(), "{copied:?}");
+        copy
+    }
+
+    /// The folder at another place, on another file system perhaps.
+    pub(crate) fn moved(self, dir: &Path) -> Self {
+        let moved = run(Command::new("mv").arg(&self.dir).arg(dir));
+        assert!(moved.status.success(), "{moved:?}");
+        Self { dir: dir.to_owned(), ..self }
+    }
+
     /// A partnership on the first example with what `edit` makes of its memorandum, signed by both, and with `config` as its
     /// whole configuration.
     pub(crate) fn founded(config: &str, edit: impl Fn(&str) -> String) -> Self {
@@ -221,6 +236,22 @@ impl Server {
         let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
         let links = files.flatten().filter_map(|file| std::fs::read_link(file.path()).ok());
         links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has said on stderr so far.
+    pub(crate) fn said(&self) -> String {
+        String::from_utf8_lossy(&self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+            .into_owned()
     }
 
     /// Kills it at once.

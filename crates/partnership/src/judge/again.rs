@@ -90,7 +90,7 @@ impl State {
                 let missing: Vec<_> = waiting.missing().iter().map(ToString::to_string).collect();
                 return Err(Unjust::Unapproved { act: act.id, missing: missing.join(", ") });
             }
-            (None, Principal::Clerk) => match self.due(at) {
+            (None, Principal::Clerk) => match self.due_besides(at) {
                 Some(Due::Propose(deed)) if deed == act.deed => self.judge(act, None, at),
                 _ => return Err(Unjust::Undue(act.id)),
             },
@@ -126,7 +126,7 @@ impl State {
 
     fn may_end(&self, open: &Open, ended: Ended, at: Timestamp) -> bool {
         match &open.act.deed {
-            Deed::Infer(_) if ended == Ended::Lapsed => open.lapses.is_some_and(|lapses| lapses <= at),
+            Deed::Infer(_) if ended == Ended::Lapsed => open.is_over(at),
             Deed::Infer(_) => true,
             Deed::Amend(_) => {
                 matches!(self.effective(at), Some(Due::Settle(id, outcome)) if id == open.act.id && outcome.ended == ended)

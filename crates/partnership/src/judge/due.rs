@@ -8,6 +8,7 @@ use crate::investment::chart;
 use crate::memorandum::{CashTranche, Clause, Condition};
 use crate::state::{Open, State};
 use crate::terms::Terms;
+use std::collections::BTreeSet;
 
 /// One thing that is due.
 #[derive(Debug)]
@@ -21,18 +22,19 @@ pub(crate) enum Due {
 }
 
 impl State {
-    /// The next thing that is due at `at`: lapsed acts first, then freed ones, tranches, amendments and
+    /// The next thing that is due at `at`: lapsed acts first, but for those in `held`, then freed ones, tranches, amendments and
     /// grants. A tranche whose condition holds is drawn before an amendment could say otherwise.
-    pub(crate) fn due(&self, at: Timestamp) -> Option<Due> {
-        self.lapsed(at)
-            .or_else(|| self.freed())
-            .or_else(|| self.drawable(at))
-            .or_else(|| self.effective(at))
-            .or_else(|| self.expired(at))
+    pub(crate) fn due(&self, at: Timestamp, held: &BTreeSet<ActId>) -> Option<Due> {
+        self.lapsed(at, held).or_else(|| self.due_besides(at))
     }
 
-    fn lapsed(&self, at: Timestamp) -> Option<Due> {
-        let (id, _) = self.open.iter().find(|(_, open)| open.lapses.is_some_and(|lapses| lapses <= at))?;
+    /// The same without what lapsed. Whether an act may lapse depends on whether its performer is alive, which no entry says.
+    pub(super) fn due_besides(&self, at: Timestamp) -> Option<Due> {
+        self.freed().or_else(|| self.drawable(at)).or_else(|| self.effective(at)).or_else(|| self.expired(at))
+    }
+
+    fn lapsed(&self, at: Timestamp, held: &BTreeSet<ActId>) -> Option<Due> {
+        let (id, _) = self.open.iter().find(|(id, open)| open.is_over(at) && !held.contains(*id))?;
         Some(Due::Settle(*id, ended(Ended::Lapsed)))
     }
 

@@ -317,6 +317,42 @@ fn an_unsettled_call_lapses_once_and_its_late_outcome_changes_nothing() {
 }
 
 #[test]
+fn a_call_lapses_when_its_performer_is_gone_and_never_while_one_is_alive() {
+    let mut house = House::founded().with_application();
+    let before = house.left();
+    let Decision::Allow(alive) = house.call(100) else { panic!("the call is within the grant") };
+    let Decision::Allow(gone) = house.call(100) else { panic!("the call is within the grant") };
+    let (ids, reserved) = ([alive.act().id, gone.act().id], before - house.left());
+    drop(gone);
+    house.at = house.at.plus_millis(60 * 60 * 1000);
+    let held = house.partnership.state().held_over(house.at);
+    assert_eq!(held.iter().collect::<Vec<_>>(), [&ids[0]]);
+    house.run(Command::Held(held));
+    house.run(Command::Tick);
+    assert_eq!(house.left(), before - reserved / 2, "one has given its reservation back");
+    assert!(house.partnership.state().open_act(&ids[0]).is_some());
+    assert!(matches!(house.run(Command::Settle(alive, used(40, 10))), Answer::Settled(_)));
+    assert!(house.partnership.state().held_over(house.at).is_empty());
+    assert!(house.left() < before, "what was used is paid, though late");
+}
+
+#[test]
+fn what_is_due_is_done_though_a_call_outlives_its_time() {
+    let mut house =
+        House::founded_on(&MEMORANDUM.replacen("due = 2026-07-01", "due = 2026-12-01", 1)).with_application();
+    let drawn = |house: &House| house.partnership.state().booked(&ClauseId::from("first-tranche")).is_some();
+    let Decision::Allow(alive) = house.call(100) else { panic!("the call is within the grant") };
+    assert!(!drawn(&house), "its day has not come");
+    house.at = "2026-12-01T01:00:00Z".parse().unwrap();
+    let held = house.partnership.state().held_over(house.at);
+    house.run(Command::Held(held));
+    house.run(Command::Tick);
+    assert!(drawn(&house), "its day has come");
+    assert!(matches!(house.run(Command::Settle(alive, used(40, 10))), Answer::Settled(_)));
+    house.replayed();
+}
+
+#[test]
 fn a_milestone_is_booked_once_when_both_attest_the_same_evidence() {
     let mut house = House::founded();
     let terms = Terms::read(MEMORANDUM).unwrap();

@@ -62,12 +62,13 @@ impl Directory {
         }
     }
 
-    /// Moves a staged file to its name; the directory must then be synced.
+    /// Moves a staged file to its name; the directory must then be synced. What cannot be moved is taken away again, since a full
+    /// disk that is asked each second would fill up with what it could not take.
     #[expect(clippy::disallowed_methods, reason = "this is the module that knows how to make a rename last")]
     fn settle(&self, staged: &Path, target: &Path) -> io::Result<Arc<File>> {
-        let directory = self.directory(target.parent().unwrap_or(&self.root))?;
-        fs::rename(staged, target)?;
-        Ok(directory)
+        let directory = self.directory(target.parent().unwrap_or(&self.root));
+        let settled = directory.and_then(|directory| fs::rename(staged, target).map(|()| directory));
+        settled.inspect_err(|_| drop(fs::remove_file(staged)))
     }
 
     fn put(&self, path: &str, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), StoreError> {
@@ -208,12 +209,17 @@ impl Store for Directory {
         if self.root.join(&path).exists() {
             return Err(StoreError::Conflict { path });
         }
-        self.put(&path, |file| {
+        let made = self.put(&path, |file| {
             let mut zeroes = io::Read::take(io::repeat(0), u64::from(size));
             let mut writer = io::BufWriter::with_capacity(1 << 20, file);
             io::copy(&mut zeroes, &mut writer)?;
             writer.flush()
-        })
+        });
+        // It may have its name and no room for that to last. It must not be there when it is made again.
+        if matches!(made, Err(StoreError::Full { .. })) {
+            remove_file(&self.root.join(&path)).map_err(|source| error(&path, source))?;
+        }
+        made
     }
 
     fn segment_write(&self, number: u32, offset: u32, bytes: &[u8]) -> Result<(), StoreError> {
