@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 pub mod directory;
 pub mod faulty;
+pub mod files;
 pub mod frozen;
 pub mod memory;
 
