@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+pub mod chance;
 pub mod directory;
 pub mod faulty;
 pub mod files;
 pub mod frozen;
 pub mod memory;
+pub mod simulated;
 
 /// A place for the files of one record.
 ///
