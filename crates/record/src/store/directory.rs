@@ -86,15 +86,17 @@ impl<F: Files> Directory<F> {
         put().map_err(|source| error(path, source))
     }
 
-    /// An open handle of `path`, made with its parents if it is not there; each new name is synced.
+    /// An open handle of `path`, made with its parents if it is not there. Its name is synced in any case when it is
+    /// first opened: a process that was killed may have made it and synced nothing.
     fn directory(&self, path: &Path) -> io::Result<Arc<F::Handle>> {
         if let Some(handle) = self.open().directories.get(path) {
             return Ok(Arc::clone(handle));
         }
-        if !self.files.is_directory(path) {
+        let is_there = self.files.is_directory(path);
+        if !is_there || path.starts_with(&self.root) {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             let parent = self.directory(parent.unwrap_or_else(|| Path::new(".")))?;
-            match self.files.create_directory(path) {
+            match if is_there { Ok(()) } else { self.files.create_directory(path) } {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
                 _ => parent.sync_all()?,
             }
