@@ -192,6 +192,19 @@ impl<F: Files> Store for Directory<F> {
         self.put(path, |file| write_all(file, bytes, 0))
     }
 
+    fn make_durable(&self, path: &str) -> Result<(), StoreError> {
+        check_path(path)?;
+        let target = self.root.join(path);
+        let synced = self.files.open(&target).and_then(|file| {
+            file.sync_all()?;
+            self.directory(target.parent().unwrap_or(&self.root))?.sync_all()
+        });
+        match synced {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            synced => synced.map_err(|source| error(path, source)),
+        }
+    }
+
     fn remove(&self, path: &str) -> Result<(), StoreError> {
         check_path(path)?;
         let target = self.root.join(path);

@@ -72,6 +72,10 @@ impl<S: Store> Store for Faulty<S> {
         self.call(path, || self.inner.replace(path, bytes), || Ok(()))
     }
 
+    fn make_durable(&self, path: &str) -> Result<(), StoreError> {
+        self.call(path, || self.inner.make_durable(path), || Ok(()))
+    }
+
     fn remove(&self, path: &str) -> Result<(), StoreError> {
         self.call(path, || self.inner.remove(path), || Ok(()))
     }
