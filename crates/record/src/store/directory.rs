@@ -110,12 +110,17 @@ impl<F: Files> Directory<F> {
         Ok(handle)
     }
 
+    /// An open handle of a segment. Its name is synced when it is first opened: a process that was killed may have made
+    /// it and synced nothing, and what is written to it from now on must not go with the name.
     fn segment(&self, number: u32) -> Result<Arc<F::Handle>, StoreError> {
         if let Some(handle) = self.open().segments.get(&number) {
             return Ok(Arc::clone(handle));
         }
         let path = segment_path(number);
-        let opened = self.files.open(&self.root.join(&path));
+        let opened = self.files.open(&self.root.join(&path)).and_then(|file| {
+            self.directory(&self.root.join(JOURNAL))?.sync_all()?;
+            Ok(file)
+        });
         let handle = Arc::new(opened.map_err(|source| error(&path, source))?);
         self.open().segments.insert(number, Arc::clone(&handle));
         Ok(handle)
@@ -263,7 +268,7 @@ impl<F: Files> Store for Directory<F> {
         let path = segment_path(number);
         self.open().segments.remove(&number);
         let removed = self.remove_file(&self.root.join(&path)).and_then(|()| {
-            let journal = self.root.join("journal");
+            let journal = self.root.join(JOURNAL);
             if self.files.is_directory(&journal) { self.directory(&journal)?.sync_all() } else { Ok(()) }
         });
         removed.map_err(|source| error(&path, source))
@@ -271,7 +276,7 @@ impl<F: Files> Store for Directory<F> {
 
     fn segments(&self) -> Result<Vec<u32>, StoreError> {
         let mut numbers: Vec<u32> =
-            self.list("journal")?.iter().filter_map(|path| super::segment_number(path)).collect();
+            self.list(JOURNAL)?.iter().filter_map(|path| super::segment_number(path)).collect();
         numbers.sort_unstable();
         Ok(numbers)
     }
@@ -303,6 +308,8 @@ fn error(path: &str, source: io::Error) -> StoreError {
 }
 
 const TMP: &str = "tmp";
+
+const JOURNAL: &str = "journal";
 
 /// Open directories are few (one a tile level and the newest bundles); this only bounds them.
 const HANDLES_MAX: usize = 64;
