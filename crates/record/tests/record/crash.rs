@@ -94,7 +94,8 @@ fn no_fault_of_the_store_loses_what_was_told() {
     work(&whole, &mut Told::default()).unwrap();
     let calls = whole.calls();
     assert!(calls > 100, "{calls}");
-    for fault in [Fault::Fails, Fault::FailsButPersisted, Fault::Torn] {
+    assert_eq!(whole.made(), WRITING, "every writing call is made");
+    for fault in [Fault::Fails, Fault::FailsButPersisted, Fault::Torn, Fault::Full] {
         for at in 0..calls {
             for crash in [false, true] {
                 let case = format!("{fault:?} at call {at}, power cut {crash}");
@@ -110,6 +111,18 @@ fn no_fault_of_the_store_loses_what_was_told() {
         }
     }
 }
+
+/// The writing calls of a store. What `create_all` does is one `create` after the other here.
+const WRITING: [&str; 8] = [
+    "create",
+    "make_durable",
+    "remove",
+    "replace",
+    "segment_create",
+    "segment_remove",
+    "segment_sync",
+    "segment_write",
+];
 
 #[test]
 fn an_error_is_final_for_the_owner_that_met_it() {
