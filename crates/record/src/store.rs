@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+pub mod careless;
 pub mod chance;
 pub mod directory;
 pub mod faulty;

@@ -15,7 +15,10 @@ fn search(first: u64, points: u64, bug: Option<Bug>) -> (u64, Option<String>) {
     for seed in first.. {
         let ran = run(seed, bug);
         if let Some((point, why)) = ran.found {
-            return (seen + point, Some(format!("seed {seed}: {why}")));
+            return (
+                seen + point,
+                Some(format!("seed {seed}: {why}; again: cargo xtask soak --points 1 --seed {seed}")),
+            );
         }
         seen += ran.points;
         if seen >= points {
@@ -32,9 +35,27 @@ fn no_power_cut_and_no_kill_at_any_step_loses_what_was_told() {
     println!("{points} points");
 }
 
+/// What `cargo xtask soak` runs: so many points, from a seed on, both told by the environment.
+#[test]
+#[ignore = "minutes to hours: `cargo xtask soak` runs it"]
+fn soak() {
+    let (first, points) = (setting("COUNTERSIGN_SOAK_SEED"), setting("COUNTERSIGN_SOAK_POINTS"));
+    let (points, found) = search(first.unwrap_or(0), points.unwrap_or(1_000), None);
+    println!("{points} points of the record");
+    assert_eq!(found, None);
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a soak hands its settings to a test binary, which takes no arguments"
+)]
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 #[test]
 fn every_planted_bug_is_found() {
-    for bug in bugs::ALL {
+    for bug in Bug::all() {
         let (points, found) = search(0, 20_000, Some(bug));
         println!("{bug:?} after {points} points: {found:?}");
         assert!(found.is_some(), "{bug:?} is not found in {points} points");

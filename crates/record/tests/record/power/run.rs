@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use record::log::Group;
+use record::store::careless::Careless;
 use record::store::chance::Chance;
 use record::store::directory::Directory;
 use record::store::simulated::{Call, Disk, Fault};
 use record::{Loaded, StoreError, load};
 
-use super::bugs::{Bug, Files};
+use super::bugs::Bug;
 use super::judge::{Judge, ROOT};
 use crate::support::{ORIGIN, SEGMENT, leaf_of, put_documents, signer, verifier};
 
@@ -75,7 +76,7 @@ struct World {
 /// One process that has the record open.
 struct Life<'a> {
     world: &'a mut World,
-    owners: Loaded<Directory<Files>>,
+    owners: Loaded<Directory<Careless>>,
     /// Sealed and not written.
     sealed: Vec<Group>,
     /// Durable and not absorbed.
@@ -120,7 +121,8 @@ impl World {
     /// Opens the record and works on it until an error or the end.
     fn live(&mut self, work: impl FnOnce(&mut Life<'_>) -> Result<(), StoreError>) {
         self.life += 1;
-        let store = Arc::new(Directory::on(Files::new(self.disk.clone(), self.bug), ROOT));
+        let store =
+            Arc::new(Directory::on(Careless::new(self.disk.clone(), self.bug.and_then(Bug::slip)), ROOT));
         let Ok(owners) = load(store, ORIGIN, SEGMENT, &verifier()) else { return };
         let size = owners.log.size();
         let mut judge = self.judge();
