@@ -1,9 +1,11 @@
-//! The project's automation: `cargo xtask test` runs every check, `cargo xtask tidy` holds the layers in place.
+//! The project's automation: `cargo xtask test` runs every check, `cargo xtask tidy` holds the layers in place,
+//! `cargo xtask soak` looks on for what the tests may not have met.
 //!
 //! Not here: benchmarks of a running server, and anything that a user of the product needs.
 
 mod environment;
 mod sizes;
+mod soak;
 mod test;
 mod tidy;
 
@@ -15,7 +17,8 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test"] => test::run(),
         ["tidy"] => tidy::run(),
-        _ => Err(anyhow::anyhow!("usage: cargo xtask test | tidy")),
+        ["soak", words @ ..] => soak::run(words),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask test | tidy | soak [--points N] [--seed N]")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,8 @@
 mod decides;
 mod publishes;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 mod writes;
 
