@@ -1,5 +1,5 @@
 //! The project's automation: `cargo xtask test` runs every check, `cargo xtask tidy` holds the layers in place,
-//! `cargo xtask soak` goes on for longer than a test may.
+//! `cargo xtask soak` looks on, for longer than a test may, for what the tests may not have met.
 //!
 //! Not here: benchmarks of a running server, and anything that a user of the product needs.
 

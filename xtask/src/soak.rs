@@ -1,43 +1,51 @@
 //! `cargo xtask soak`: what the tests do in a minute, for as long as it takes to meet what is rare.
 //!
-//! Not here: what is judged. Each part is a test of the house, run with larger numbers; a failure prints its seed and the command that
-//! replays it.
+//! Not here: what is judged. Each part is a test, run with larger numbers; a failure prints its seed and the command that replays it.
 
 mod kills;
+mod simulation;
 
 use crate::environment::{self, succeeds};
 use anyhow::{Context as _, bail};
 use std::process::Command;
 
 /// How it is called.
-pub(crate) const USAGE: &str = "cargo xtask soak [--kills N] [--seed N]";
+pub(crate) const USAGE: &str = "cargo xtask soak [--kills N] [--points N] [--seed N]";
 
-/// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is asked for: a part that has a number runs, and without any all do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Wanted {
-    kills: u64,
+    kills: Option<u64>,
+    points: Option<u64>,
     seed: Option<u64>,
 }
 
-/// Runs every part to its end.
+/// Runs what is asked for to its end.
 ///
 /// Errors: the words are not understood, or a part does not hold.
 pub(crate) fn run(words: &[&str]) -> anyhow::Result<()> {
     let wanted = Wanted::of(words)?;
-    environment::programs()?;
-    kills::run(wanted.kills, wanted.seed)?;
-    kills::every_fault()
+    let all = wanted.kills.or(wanted.points).is_none();
+    if let Some(points) = wanted.points.or_else(|| all.then_some(simulation::POINTS)) {
+        simulation::run(points, wanted.seed.unwrap_or(0))?;
+    }
+    if let Some(kills) = wanted.kills.or_else(|| all.then_some(kills::KILLS)) {
+        environment::programs()?;
+        kills::run(kills, wanted.seed)?;
+    }
+    if all { kills::every_fault() } else { Ok(()) }
 }
 
 impl Wanted {
     fn of(words: &[&str]) -> anyhow::Result<Self> {
-        let mut wanted = Self { kills: kills::KILLS, seed: None };
+        let mut wanted = Self::default();
         for pair in words.chunks(2) {
             let [name, number] = pair else { bail!("`{}` needs a number; usage: {USAGE}", pair.join(" ")) };
             let number =
                 number.parse().with_context(|| format!("`{number}` is no number; usage: {USAGE}"))?;
             match *name {
-                "--kills" => wanted.kills = number,
+                "--kills" => wanted.kills = Some(number),
+                "--points" => wanted.points = Some(number),
                 "--seed" => wanted.seed = Some(number),
                 other => bail!("`{other}` is not known; usage: {USAGE}"),
             }
@@ -61,9 +69,9 @@ mod tests {
 
     #[test]
     fn words_are_read_or_refused() {
-        assert_eq!(Wanted::of(&[]).unwrap(), Wanted { kills: 500, seed: None });
+        assert_eq!(Wanted::of(&[]).unwrap(), Wanted::default());
         let asked = Wanted::of(&["--seed", "7", "--kills", "3"]).unwrap();
-        assert_eq!(asked, Wanted { kills: 3, seed: Some(7) });
+        assert_eq!(asked, Wanted { kills: Some(3), points: None, seed: Some(7) });
         for words in [&["--kills"][..], &["--kills", "many"], &["--points", "-1"], &["3"]] {
             assert!(Wanted::of(words).is_err(), "{words:?}");
         }

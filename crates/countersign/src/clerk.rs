@@ -7,6 +7,8 @@
 mod decides;
 mod publishes;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 mod writes;
 
@@ -18,7 +20,7 @@ use decides::Decides;
 use partnership::act::{Act, Outcome};
 use partnership::decision::{Decision, Warrant};
 use partnership::entry::Refused;
-use partnership::ids::ActId;
+use partnership::ids::{ActId, Timestamp};
 use partnership::partnership::Assessed;
 use partnership::{Answer, Command, Entropy, Partnership, State, Terms};
 use publishes::Publishes;
@@ -244,33 +246,61 @@ impl Standing {
 ///
 /// Errors: where the operating system starts no thread.
 pub(crate) fn start<S: Store + 'static>(parts: Parts<S>, clock: Clock) -> std::io::Result<(Clerk, Threads)> {
-    let Parts { partnership, journal, publisher, signer, desk, metrics, fatal } = parts;
-    let (orders, order) = channel();
-    let (batches, batch) = channel();
-    let (groups, group) = channel();
-    let standing = Arc::new(Standing::default());
-    standing.durable.store(journal.durable(), Ordering::Release);
-    standing.published.store(publisher.published(), Ordering::Release);
-    standing.bundles.store(publisher.durable_bundles(), Ordering::Release);
-    let clerk = Clerk { desk: orders, clock, standing: Arc::clone(&standing) };
-    let publishes = Publishes {
-        publisher,
-        signer,
-        group,
-        clock,
-        standing: Arc::clone(&standing),
-        metrics: Arc::clone(&metrics),
-    };
-    let writes =
-        Writes { journal, batch, groups, standing: Arc::clone(&standing), metrics: Arc::clone(&metrics) };
-    let decides = Decides::new(partnership, order, batches, desk, Arc::clone(&standing), metrics, clock);
-    let watch = Watch { standing, fatal };
+    let fatal = Arc::clone(&parts.fatal);
+    let (clerk, Work { decides, writes, publishes }) = parts.assemble(clock, clock.now());
+    let watch = Watch { standing: Arc::clone(&clerk.standing), fatal };
     let threads = vec![
         watch.over("clerk", move || decides.run())?,
         watch.over("journal", move || writes.run())?,
         watch.over("publisher", move || publishes.run())?,
     ];
     Ok((clerk, Threads(threads)))
+}
+
+/// What each of the three threads runs.
+struct Work<S> {
+    decides: Decides,
+    writes: Writes<S>,
+    publishes: Publishes<S>,
+}
+
+impl<S: Store> Parts<S> {
+    /// Joins the work of the threads, and makes the handle to it.
+    fn assemble(self, clock: Clock, now: Timestamp) -> (Clerk, Work<S>) {
+        let Self { partnership, journal, publisher, signer, desk, metrics, fatal: _ } = self;
+        let (orders, order) = channel();
+        let (batches, batch) = channel();
+        let (groups, group) = channel();
+        let standing = Arc::new(Standing::default());
+        standing.durable.store(journal.durable(), Ordering::Release);
+        standing.published.store(publisher.published(), Ordering::Release);
+        standing.bundles.store(publisher.durable_bundles(), Ordering::Release);
+        let clerk = Clerk { desk: orders, clock, standing: Arc::clone(&standing) };
+        let publishes = Publishes {
+            publisher,
+            signer,
+            group,
+            clock,
+            standing: Arc::clone(&standing),
+            metrics: Arc::clone(&metrics),
+        };
+        let writes =
+            Writes { journal, batch, groups, standing: Arc::clone(&standing), metrics: Arc::clone(&metrics) };
+        let epoch = partnership.state().epoch();
+        let decides = Decides {
+            partnership,
+            order,
+            batches,
+            desk,
+            standing,
+            metrics,
+            clock,
+            was: now,
+            epoch,
+            holds: false,
+        };
+        (clerk, Work { decides, writes, publishes })
+    }
 }
 
 /// Sees to it that a thread which ends badly ends the process: by an error, or by an invariant that does not hold.

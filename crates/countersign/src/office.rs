@@ -17,13 +17,14 @@ use anyhow::{Context as _, bail, ensure};
 use arc_swap::ArcSwap;
 use cloud::Gateway;
 use partnership::act::Outcome;
+use partnership::entry::Genesis;
 use partnership::ids::Timestamp;
 use partnership::partnership::fold;
 use partnership::registry::Registry;
 use partnership::{Command, Entropy, Partnership, State, Terms};
 use record::note::{Signer, Verifier};
 use record::store::directory::Directory;
-use record::{Journal, Loaded, Publisher};
+use record::{Journal, Loaded, Publisher, Store};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -113,7 +114,15 @@ impl Office {
             config.origin
         );
         let store = Arc::new(Directory::new(dir.join("record")));
-        let opened = Opened::of(dir, &store, &config, &log.verifier(), clock)?;
+        let verifier = log.verifier();
+        let opening = Opening {
+            origin: &config.origin,
+            segment_bytes: config.record.segment_bytes,
+            log: &verifier,
+            now: clock.now(),
+            seed: clock.random(),
+        };
+        let opened = Opened::of(&store, opening, || found::prepare(dir, &store, &verifier))?;
         let Opened { mut partnership, journal, mut publisher } = opened;
         match publisher.publish(&log) {
             Err(error @ record::StoreError::Full { .. }) => {
@@ -222,22 +231,41 @@ fn lock(dir: &Path) -> anyhow::Result<File> {
 }
 
 /// The partnership and its record, with nothing in doubt.
-struct Opened {
-    partnership: Partnership,
-    journal: Journal<Directory>,
-    publisher: Publisher<Directory>,
+pub(crate) struct Opened<S> {
+    /// What was agreed and what was done.
+    pub(crate) partnership: Partnership,
+    /// The record's journal.
+    pub(crate) journal: Journal<S>,
+    /// The record's publisher, which has all that is durable.
+    pub(crate) publisher: Publisher<S>,
 }
 
-impl Opened {
-    fn of(
-        dir: &Path,
-        store: &Arc<Directory>,
-        config: &Config,
-        log: &Verifier,
-        clock: Clock,
+/// Which record is opened, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opening<'a> {
+    /// The log's origin.
+    pub(crate) origin: &'a str,
+    /// The size of journal segments made from now on.
+    pub(crate) segment_bytes: u32,
+    /// The log's public key.
+    pub(crate) log: &'a Verifier,
+    /// What the machine's clock says.
+    pub(crate) now: Timestamp,
+    /// Fresh randomness.
+    pub(crate) seed: [u8; 32],
+}
+
+impl<S: Store> Opened<S> {
+    /// Opens the record in `store`, folds it and settles what is in doubt; `begins` gives the first entry of one that has none. All that
+    /// it has written is durable when it returns.
+    pub(crate) fn of(
+        store: &Arc<S>,
+        opening: Opening<'_>,
+        begins: impl FnOnce() -> anyhow::Result<(Terms, Genesis)>,
     ) -> anyhow::Result<Self> {
-        let mut entropy = Entropy::new(clock.random());
-        let loaded = record::load(Arc::clone(store), &config.origin, config.record.segment_bytes, log)?;
+        let Opening { origin, segment_bytes, log, now, seed } = opening;
+        let mut entropy = Entropy::new(seed);
+        let loaded = record::load(Arc::clone(store), origin, segment_bytes, log)?;
         if let Some(torn) = &loaded.torn {
             tracing::warn!(
                 segment = torn.segment,
@@ -246,17 +274,17 @@ impl Opened {
                 "a write that nobody was told of was cut off; it was removed"
             );
         }
-        let mut state = State::new(library(store)?);
+        let mut state = State::new(library(&**store)?);
         loaded.for_each_entry(|index, envelope, parties| {
             fold(&mut state, index, envelope, parties).map(drop).map_err(|error| error.to_string())
         })?;
         let Loaded { log: end, journal, publisher, .. } = loaded;
         let partnership = if state.entries() == 0 {
-            let (terms, genesis) = found::prepare(dir, store, log)?;
+            let (terms, genesis) = begins()?;
             state.know(terms);
-            Partnership::found(state, end, clock.now(), genesis, &mut entropy)?
+            Partnership::found(state, end, now, genesis, &mut entropy)?
         } else {
-            resolve(state, end, clock.now(), &mut entropy)?
+            resolve(state, end, now, &mut entropy)?
         };
         let mut opened = Self { partnership, journal, publisher };
         opened.make_durable()?;

@@ -2,10 +2,10 @@
 //!
 //! Not here: HTTP. Whoever travels is told by `told` that the act was allowed and hears the answer through the egress.
 
-use crate::clerk::{Proposed, Unavailable};
+use crate::clerk::{Clerk, Proposed, Unavailable};
 use crate::content;
 use crate::office::{Errand, Office};
-use crate::telemetry::{count, discount};
+use crate::telemetry::{Metrics, count, discount};
 use cloud::gateway::{Call, Last, Performed};
 use cloud::{Egress, Gone, Problem};
 use partnership::Answer;
@@ -34,6 +34,37 @@ pub(crate) struct Journey {
     pub(crate) errand: Errand,
 }
 
+/// Where a journey leads through: who decides, who performs, and where it is counted.
+pub(crate) trait House: Send + Sync {
+    /// Who decides and settles.
+    fn clerk(&self) -> &Clerk;
+
+    /// Counters.
+    fn metrics(&self) -> &Metrics;
+
+    /// Performs a call that is allowed; see [`cloud::Gateway::perform`].
+    fn perform(
+        &self,
+        warrant: &Warrant,
+        call: Call,
+        egress: &Egress,
+    ) -> impl Future<Output = Performed> + Send;
+}
+
+impl House for Office {
+    fn clerk(&self) -> &Clerk {
+        &self.clerk
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    async fn perform(&self, warrant: &Warrant, call: Call, egress: &Egress) -> Performed {
+        self.gateway.load_full().perform(warrant, call, egress).await
+    }
+}
+
 /// Why an act went no further than its decision.
 #[derive(Debug)]
 pub(crate) enum Stop {
@@ -48,14 +79,14 @@ pub(crate) enum Stop {
 /// `told` hears of the decision when it is durable, with the non-binding clauses that spoke against the act; the last bytes of the answer leave when the settlement is.
 /// Whoever is told must let no byte of the answer go before. Under a lease the performance begins earlier; if the decision then never
 /// becomes durable, the performance is dropped, and its upstream with it.
-pub(crate) async fn travel(
-    office: Arc<Office>,
+pub(crate) async fn travel<H: House>(
+    house: Arc<H>,
     journey: Journey,
     egress: Egress,
     told: oneshot::Sender<Result<Vec<ClauseId>, Stop>>,
 ) {
     let Journey { act, assessed, call, content_key, errand } = journey;
-    let Proposed { decision, durable } = match office.clerk.propose(act, assessed).await {
+    let Proposed { decision, durable } = match house.clerk().propose(act, assessed).await {
         Ok(proposed) => proposed,
         Err(unavailable) => return drop(told.send(Err(Stop::Unavailable(unavailable)))),
     };
@@ -65,7 +96,7 @@ pub(crate) async fn travel(
         Decision::Done(_) | Decision::Escalate(_) => unreachable!("a call is allowed or refused"),
     };
     let against = warrant.deviations().iter().map(|deviation| deviation.clause.clone()).collect();
-    count(&office.metrics.under_way);
+    count(&house.metrics().under_way);
     let told = async {
         let durable = durable.wait().await.map(|()| against);
         let cut_short = durable.is_err();
@@ -73,8 +104,8 @@ pub(crate) async fn travel(
         cut_short
     };
     // On the heap, as is the performance within: a task is moved more than once on its way to a thread.
-    unless(told, Box::pin(complete(&office, warrant, call, &content_key, &egress))).await;
-    discount(&office.metrics.under_way);
+    unless(told, Box::pin(complete(&*house, warrant, call, &content_key, &egress))).await;
+    discount(&house.metrics().under_way);
     drop(errand);
 }
 
@@ -115,13 +146,12 @@ pub(crate) enum Undecided {
 }
 
 /// Performs what is allowed, settles it, and lets the last bytes go.
-async fn complete(office: &Office, warrant: Warrant, call: Call, content_key: &[u8; 32], egress: &Egress) {
+async fn complete(house: &impl House, warrant: Warrant, call: Call, content_key: &[u8; 32], egress: &Egress) {
     let id = warrant.act().id;
-    let gateway = office.gateway.load_full();
-    let performed = caught(Box::pin(gateway.perform(&warrant, call, egress))).await;
+    let performed = caught(Box::pin(house.perform(&warrant, call, egress))).await;
     let Performed { mut outcome, last, digest } = performed.unwrap_or_else(|Fallen| fallen(egress));
     outcome.output = Some(content::commitment(content_key, "output", &content::nonce(id), &digest));
-    let settled = office.clerk.settle(warrant, outcome).await;
+    let settled = house.clerk().settle(warrant, outcome).await;
     let delivered = match settled {
         Ok(Answer::Settled(_)) => deliver(egress, last).await,
         Ok(Answer::Late(_)) => deliver(egress, instead(egress, &last, LATE)).await,

@@ -3,10 +3,14 @@
 
 use std::sync::Arc;
 
+pub mod careless;
+pub mod chance;
 pub mod directory;
 pub mod faulty;
+pub mod files;
 pub mod frozen;
 pub mod memory;
+pub mod simulated;
 
 /// A place for the files of one record.
 ///
@@ -47,6 +51,15 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Path`], [`StoreError::Full`], [`StoreError::Io`].
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Makes the file at `path`, with its name, durable as it stands: what a process that was killed has left may so
+    /// far be in a cache only. Not there is as good.
+    ///
+    /// # Errors
+    /// [`StoreError::Path`], [`StoreError::Full`], [`StoreError::Io`].
+    fn make_durable(&self, path: &str) -> Result<(), StoreError> {
+        self.read(path)?.map_or(Ok(()), |bytes| self.replace(path, &bytes))
+    }
 
     /// Removes the file; not there is as good. Need not be durable: it may be back after a power cut.
     ///
@@ -184,6 +197,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
         (**self).replace(path, bytes)
+    }
+
+    fn make_durable(&self, path: &str) -> Result<(), StoreError> {
+        (**self).make_durable(path)
     }
 
     fn remove(&self, path: &str) -> Result<(), StoreError> {

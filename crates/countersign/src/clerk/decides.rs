@@ -22,19 +22,19 @@ const TICK: Duration = Duration::from_secs(1);
 const SECOND_MS: i64 = 1_000;
 
 pub(super) struct Decides {
-    partnership: Partnership,
-    order: Receiver<Order>,
-    batches: Sender<Batch>,
-    desk: Arc<ArcSwap<Desk>>,
-    standing: Arc<Standing>,
-    metrics: Arc<Metrics>,
-    clock: Clock,
+    pub(super) partnership: Partnership,
+    pub(super) order: Receiver<Order>,
+    pub(super) batches: Sender<Batch>,
+    pub(super) desk: Arc<ArcSwap<Desk>>,
+    pub(super) standing: Arc<Standing>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) clock: Clock,
     /// What the clock said at the last turn.
-    was: Timestamp,
+    pub(super) was: Timestamp,
     /// The epoch of what was last published to the desk.
-    epoch: u64,
+    pub(super) epoch: u64,
     /// Whether there are acts whose time is up and whose performers are alive.
-    holds: bool,
+    pub(super) holds: bool,
 }
 
 /// Who waits for the answer to a command.
@@ -56,30 +56,6 @@ struct Round {
 }
 
 impl Decides {
-    pub(super) fn new(
-        partnership: Partnership,
-        order: Receiver<Order>,
-        batches: Sender<Batch>,
-        desk: Arc<ArcSwap<Desk>>,
-        standing: Arc<Standing>,
-        metrics: Arc<Metrics>,
-        clock: Clock,
-    ) -> Self {
-        let epoch = partnership.state().epoch();
-        Self {
-            partnership,
-            order,
-            batches,
-            desk,
-            standing,
-            metrics,
-            clock,
-            was: clock.now(),
-            epoch,
-            holds: false,
-        }
-    }
-
     /// Decides until told to stop.
     ///
     /// Errors: why it cannot go on. What the last turn appended is then never sealed, since memory may be ahead of it.
@@ -93,20 +69,25 @@ impl Decides {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             };
-            if self.turn(first).map_err(|error| error.to_string())? {
+            let (now, seed) = (self.clock.now(), self.clock.random());
+            if self.turn(now, seed, first).map_err(|error| error.to_string())? {
                 return Ok(());
             }
         }
     }
 
-    /// One turn over all that has come; true where it was the last.
-    fn turn(&mut self, first: Option<Order>) -> Result<bool, Fatal> {
-        let now = self.clock.now();
+    /// One turn over all that has come, at `now` and with fresh randomness; true where it was the last.
+    pub(super) fn turn(
+        &mut self,
+        now: Timestamp,
+        seed: [u8; 32],
+        first: Option<Order>,
+    ) -> Result<bool, Fatal> {
         let mut round = Round::default();
         self.clock_commands(now).into_iter().for_each(|command| round.add(command, Waits::Nobody));
         first.into_iter().chain(self.order.try_iter()).for_each(|order| round.take(order));
         self.standing.proposals.fetch_sub(round.proposals, Ordering::Relaxed);
-        let mut entropy = Entropy::new(self.clock.random());
+        let mut entropy = Entropy::new(seed);
         let mut releases = Vec::with_capacity(round.waits.len());
         self.partnership.is_durable_to(self.standing.durable.load(Ordering::Acquire));
         for reply in self.partnership.turn(now, &mut entropy, round.commands)? {

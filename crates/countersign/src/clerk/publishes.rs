@@ -38,7 +38,7 @@ impl<S: Store> Publishes<S> {
             let wait = due.map_or(IDLE, |due| due.saturating_duration_since(self.clock.steady()));
             match self.group.recv_timeout(wait) {
                 Ok(groups) => {
-                    groups.into_iter().for_each(|group| self.publisher.absorb(group));
+                    self.absorb(groups);
                     due = due.or_else(|| last.checked_add(EVERY));
                 }
                 Err(RecvTimeoutError::Timeout) => {
@@ -51,8 +51,13 @@ impl<S: Store> Publishes<S> {
         }
     }
 
+    /// Takes groups, which are durable.
+    pub(super) fn absorb(&mut self, groups: Vec<Group>) {
+        groups.into_iter().for_each(|group| self.publisher.absorb(group));
+    }
+
     /// Publishes what there is; false where the disk is full. Then new acts are sent away, and it is asked again.
-    fn publish(&mut self) -> Result<bool, StoreError> {
+    pub(super) fn publish(&mut self) -> Result<bool, StoreError> {
         let published = match self.publisher.publish(&self.signer) {
             Err(StoreError::Full { path }) => {
                 if !self.standing.no_tiles.swap(true, Ordering::AcqRel) {

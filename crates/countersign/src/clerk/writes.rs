@@ -41,7 +41,7 @@ impl<S: Store> Writes<S> {
     }
 
     /// One write and one sync for all that waits.
-    fn round(&mut self, first: Batch) -> Result<(), StoreError> {
+    pub(super) fn round(&mut self, first: Batch) -> Result<(), StoreError> {
         let (mut groups, mut releases) = (Vec::new(), Vec::<Release>::new());
         for batch in std::iter::once(first).chain(self.batch.try_iter()) {
             groups.extend(batch.group);
@@ -71,7 +71,7 @@ impl<S: Store> Writes<S> {
 
     /// Keeps a spare segment ahead of the current one. A disk without room for it sends new acts away, and what is left of the
     /// current segment is the reserve from which calls under way are settled.
-    fn extend(&mut self) -> Result<(), StoreError> {
+    pub(super) fn extend(&mut self) -> Result<(), StoreError> {
         if !self.journal.needs_spare() {
             return Ok(());
         }

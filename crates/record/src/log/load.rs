@@ -301,6 +301,10 @@ fn mend<S: Store + ?Sized>(
     published: u64,
 ) -> Result<(), StoreError> {
     survey.mend(store)?;
+    if published > 0 {
+        // It was believed above. Were it lost again, the one before it would need what is removed from here on.
+        store.make_durable(CHECKPOINT)?;
+    }
     if survey.spans.is_empty() {
         store.segment_create(0, segment_bytes)?;
     }

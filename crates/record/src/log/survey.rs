@@ -278,9 +278,17 @@ fn read_segment<S: Store + ?Sized>(store: &S, number: u32) -> Result<Vec<u8>, St
     store.segment_read(number)?.ok_or_else(missing)
 }
 
-/// How many bytes there are up to the last that is not zero.
+/// How many bytes there are up to the last that is not zero. Most of a segment is zeroes, so it goes by whole sectors.
 fn used(bytes: &[u8]) -> usize {
-    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1))
+    let mut end = bytes.len();
+    for sector in bytes.rchunks(SECTOR) {
+        end = end.saturating_sub(sector.len());
+        if sector.iter().fold(0, |any, byte| any | byte) != 0 {
+            let last = sector.iter().rposition(|byte| *byte != 0);
+            return last.map_or(end, |last| end.saturating_add(last).saturating_add(1));
+        }
+    }
+    0
 }
 
 fn damaged(number: u32, offset: usize, what: &str) -> Damaged {

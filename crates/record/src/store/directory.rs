@@ -1,38 +1,47 @@
-//! A store in a directory of a Unix file system: the only module of the three pure crates that touches files.
+//! A store in a directory of a Unix file system: with [`super::files`] the only module of the three pure crates that
+//! touches files.
 //!
 //! Files are made under `tmp/`, synced, moved to their name, and the directory that holds the name is synced. A
 //! cut write leaves a file under `tmp/`, which [`crate::load`] removes.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::FileExt;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::files::{Files, Handle, Os};
 use super::{Store, StoreError, check_path, segment_path};
 
 /// The files of one record in one directory. There must be one writer; a lock on the directory is the caller's.
 #[derive(Debug)]
-pub struct Directory {
+pub struct Directory<F: Files = Os> {
+    files: F,
     root: PathBuf,
     /// The number of the next file under `tmp/`.
     next: AtomicU64,
-    open: Mutex<Open>,
+    open: Mutex<Open<F::Handle>>,
 }
 
 /// Handles that stay open, so that an error a handle has to report is not lost with it.
-#[derive(Debug, Default)]
-struct Open {
-    directories: BTreeMap<PathBuf, Arc<File>>,
-    segments: BTreeMap<u32, Arc<File>>,
+#[derive(Debug)]
+struct Open<H> {
+    directories: BTreeMap<PathBuf, Arc<H>>,
+    segments: BTreeMap<u32, Arc<H>>,
 }
 
 impl Directory {
     /// The store in the directory `root`, which need not exist before the first write.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), next: AtomicU64::new(0), open: Mutex::default() }
+        Self::on(Os, root)
+    }
+}
+
+impl<F: Files> Directory<F> {
+    /// As [`Directory::new`], on another file system than the operating system's.
+    pub fn on(files: F, root: impl Into<PathBuf>) -> Self {
+        let open = Mutex::new(Open { directories: BTreeMap::new(), segments: BTreeMap::new() });
+        Self { files, root: root.into(), next: AtomicU64::new(0), open }
     }
 
     /// The directory.
@@ -40,23 +49,23 @@ impl Directory {
         &self.root
     }
 
-    fn open(&self) -> MutexGuard<'_, Open> {
+    fn open(&self) -> MutexGuard<'_, Open<F::Handle>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes `bytes` to a synced file under `tmp/` and gives its path.
-    fn stage(&self, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<PathBuf> {
+    /// Writes to a file under `tmp/`, syncs it and gives its path.
+    fn stage(&self, fill: impl FnOnce(&F::Handle) -> io::Result<()>) -> io::Result<PathBuf> {
         let directory = self.root.join(TMP);
         self.directory(&directory)?;
         let path = directory.join(format!("{}", self.next.fetch_add(1, Ordering::Relaxed)));
-        let staged = File::create(&path).and_then(|mut file| {
-            fill(&mut file)?;
+        let staged = self.files.create(&path).and_then(|file| {
+            fill(&file)?;
             file.sync_all()
         });
         match staged {
             Ok(()) => Ok(path),
             Err(error) => {
-                let _ = fs::remove_file(&path);
+                let _ = self.files.remove(&path);
                 Err(error)
             }
         }
@@ -64,14 +73,13 @@ impl Directory {
 
     /// Moves a staged file to its name; the directory must then be synced. What cannot be moved is taken away again, since a full
     /// disk that is asked each second would fill up with what it could not take.
-    #[expect(clippy::disallowed_methods, reason = "this is the module that knows how to make a rename last")]
-    fn settle(&self, staged: &Path, target: &Path) -> io::Result<Arc<File>> {
+    fn settle(&self, staged: &Path, target: &Path) -> io::Result<Arc<F::Handle>> {
         let directory = self.directory(target.parent().unwrap_or(&self.root));
-        let settled = directory.and_then(|directory| fs::rename(staged, target).map(|()| directory));
-        settled.inspect_err(|_| drop(fs::remove_file(staged)))
+        let settled = directory.and_then(|directory| self.files.rename(staged, target).map(|()| directory));
+        settled.inspect_err(|_| drop(self.files.remove(staged)))
     }
 
-    fn put(&self, path: &str, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), StoreError> {
+    fn put(&self, path: &str, fill: impl FnOnce(&F::Handle) -> io::Result<()>) -> Result<(), StoreError> {
         let put = || {
             let staged = self.stage(fill)?;
             self.settle(&staged, &self.root.join(path))?.sync_all()
@@ -79,20 +87,22 @@ impl Directory {
         put().map_err(|source| error(path, source))
     }
 
-    /// An open handle of `path`, made with its parents if it is not there; each new name is synced.
-    fn directory(&self, path: &Path) -> io::Result<Arc<File>> {
+    /// An open handle of `path`, made with its parents if it is not there. Its name is synced in any case when it is
+    /// first opened: a process that was killed may have made it and synced nothing.
+    fn directory(&self, path: &Path) -> io::Result<Arc<F::Handle>> {
         if let Some(handle) = self.open().directories.get(path) {
             return Ok(Arc::clone(handle));
         }
-        if !path.is_dir() {
+        let is_there = self.files.is_directory(path);
+        if !is_there || path.starts_with(&self.root) {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             let parent = self.directory(parent.unwrap_or_else(|| Path::new(".")))?;
-            match fs::create_dir(path) {
+            match if is_there { Ok(()) } else { self.files.create_directory(path) } {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
                 _ => parent.sync_all()?,
             }
         }
-        let handle = Arc::new(File::open(path)?);
+        let handle = Arc::new(self.files.open_directory(path)?);
         let directories = &mut self.open().directories;
         if directories.len() >= HANDLES_MAX {
             directories.clear();
@@ -101,12 +111,17 @@ impl Directory {
         Ok(handle)
     }
 
-    fn segment(&self, number: u32) -> Result<Arc<File>, StoreError> {
+    /// An open handle of a segment. Its name is synced when it is first opened: a process that was killed may have made
+    /// it and synced nothing, and what is written to it from now on must not go with the name.
+    fn segment(&self, number: u32) -> Result<Arc<F::Handle>, StoreError> {
         if let Some(handle) = self.open().segments.get(&number) {
             return Ok(Arc::clone(handle));
         }
         let path = segment_path(number);
-        let opened = OpenOptions::new().read(true).write(true).open(self.root.join(&path));
+        let opened = self.files.open(&self.root.join(&path)).and_then(|file| {
+            self.directory(&self.root.join(JOURNAL))?.sync_all()?;
+            Ok(file)
+        });
         let handle = Arc::new(opened.map_err(|source| error(&path, source))?);
         self.open().segments.insert(number, Arc::clone(&handle));
         Ok(handle)
@@ -121,31 +136,34 @@ impl Directory {
     }
 
     fn walk(&self, directory: &str, paths: &mut Vec<String>) -> io::Result<()> {
-        let entries = match fs::read_dir(self.root.join(directory)) {
+        let names = match self.files.list(&self.root.join(directory)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            entries => entries?,
+            names => names?,
         };
-        for entry in entries {
-            let entry = entry?;
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let path = if directory.is_empty() { name.into_owned() } else { format!("{directory}/{name}") };
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => self.walk(&path, paths)?,
-                Ok(_) => paths.push(path),
-                // A writer took it away while this one looked; some file systems say so only here.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+        for entry in names {
+            let name = entry.name;
+            let path = if directory.is_empty() { name } else { format!("{directory}/{name}") };
+            if entry.is_directory {
+                self.walk(&path, paths)?;
+            } else {
+                paths.push(path);
             }
         }
         Ok(())
     }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        match self.files.remove(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
 }
 
-impl Store for Directory {
+impl<F: Files> Store for Directory<F> {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
         check_path(path)?;
-        match fs::read(self.root.join(path)) {
+        match self.files.read(&self.root.join(path)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
             Err(source) => Err(error(path, source)),
@@ -155,7 +173,7 @@ impl Store for Directory {
     fn create(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
         check_path(path)?;
         self.check_free(path, bytes)?;
-        self.put(path, |file| file.write_all(bytes))
+        self.put(path, |file| write_all(file, bytes, 0))
     }
 
     /// Syncs each directory once, after all names in it are there.
@@ -166,7 +184,7 @@ impl Store for Directory {
             self.check_free(path, bytes)?;
             let target = self.root.join(path);
             let settled =
-                self.stage(|file| file.write_all(bytes)).and_then(|staged| self.settle(&staged, &target));
+                self.stage(|file| write_all(file, bytes, 0)).and_then(|staged| self.settle(&staged, &target));
             let directory = settled.map_err(|source| error(path, source))?;
             touched.insert(target.parent().unwrap_or(&self.root).to_owned(), (path, directory));
         }
@@ -177,17 +195,30 @@ impl Store for Directory {
 
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
         check_path(path)?;
-        self.put(path, |file| file.write_all(bytes))
+        self.put(path, |file| write_all(file, bytes, 0))
+    }
+
+    fn make_durable(&self, path: &str) -> Result<(), StoreError> {
+        check_path(path)?;
+        let target = self.root.join(path);
+        let synced = self.files.open(&target).and_then(|file| {
+            file.sync_all()?;
+            self.directory(target.parent().unwrap_or(&self.root))?.sync_all()
+        });
+        match synced {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            synced => synced.map_err(|source| error(path, source)),
+        }
     }
 
     fn remove(&self, path: &str) -> Result<(), StoreError> {
         check_path(path)?;
         let target = self.root.join(path);
-        remove_file(&target).map_err(|source| error(path, source))?;
+        self.remove_file(&target).map_err(|source| error(path, source))?;
         // A directory of partial tiles goes with its last one; if others are in it, that is refused and well.
         if let Some(parent) =
             target.parent().filter(|parent| parent.extension().is_some_and(|end| end == "p"))
-            && fs::remove_dir(parent).is_ok()
+            && self.files.remove_directory(parent).is_ok()
         {
             self.open().directories.remove(parent);
         }
@@ -206,24 +237,28 @@ impl Store for Directory {
 
     fn segment_create(&self, number: u32, size: u32) -> Result<(), StoreError> {
         let path = segment_path(number);
-        if self.root.join(&path).exists() {
+        if self.files.is_there(&self.root.join(&path)) {
             return Err(StoreError::Conflict { path });
         }
         let made = self.put(&path, |file| {
-            let mut zeroes = io::Read::take(io::repeat(0), u64::from(size));
-            let mut writer = io::BufWriter::with_capacity(1 << 20, file);
-            io::copy(&mut zeroes, &mut writer)?;
-            writer.flush()
+            let zeroes = vec![0; ZEROES.min(usize::try_from(size).unwrap_or(ZEROES))];
+            let mut written = 0;
+            while written < size {
+                let part = zeroes.len().min(usize::try_from(size.saturating_sub(written)).unwrap_or(ZEROES));
+                write_all(file, zeroes.get(..part).unwrap_or_default(), u64::from(written))?;
+                written = written.saturating_add(u32::try_from(part).unwrap_or(u32::MAX));
+            }
+            Ok(())
         });
         // It may have its name and no room for that to last. It must not be there when it is made again.
         if matches!(made, Err(StoreError::Full { .. })) {
-            remove_file(&self.root.join(&path)).map_err(|source| error(&path, source))?;
+            self.remove_file(&self.root.join(&path)).map_err(|source| error(&path, source))?;
         }
         made
     }
 
     fn segment_write(&self, number: u32, offset: u32, bytes: &[u8]) -> Result<(), StoreError> {
-        let written = self.segment(number)?.write_all_at(bytes, u64::from(offset));
+        let written = write_all(&*self.segment(number)?, bytes, u64::from(offset));
         written.map_err(|source| error(&segment_path(number), source))
     }
 
@@ -238,26 +273,35 @@ impl Store for Directory {
     fn segment_remove(&self, number: u32) -> Result<(), StoreError> {
         let path = segment_path(number);
         self.open().segments.remove(&number);
-        let removed = remove_file(&self.root.join(&path)).and_then(|()| {
-            let journal = self.root.join("journal");
-            if journal.is_dir() { self.directory(&journal)?.sync_all() } else { Ok(()) }
+        let removed = self.remove_file(&self.root.join(&path)).and_then(|()| {
+            let journal = self.root.join(JOURNAL);
+            if self.files.is_directory(&journal) { self.directory(&journal)?.sync_all() } else { Ok(()) }
         });
         removed.map_err(|source| error(&path, source))
     }
 
     fn segments(&self) -> Result<Vec<u32>, StoreError> {
         let mut numbers: Vec<u32> =
-            self.list("journal")?.iter().filter_map(|path| super::segment_number(path)).collect();
+            self.list(JOURNAL)?.iter().filter_map(|path| super::segment_number(path)).collect();
         numbers.sort_unstable();
         Ok(numbers)
     }
 }
 
-fn remove_file(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed,
+/// Writes all of `bytes` at `offset`, in as many calls as the file system takes for it.
+fn write_all(file: &impl Handle, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.write_at(bytes, offset) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                bytes = bytes.get(written..).unwrap_or_default();
+                offset = offset.saturating_add(written as u64);
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(())
 }
 
 fn error(path: &str, source: io::Error) -> StoreError {
@@ -271,5 +315,10 @@ fn error(path: &str, source: io::Error) -> StoreError {
 
 const TMP: &str = "tmp";
 
+const JOURNAL: &str = "journal";
+
 /// Open directories are few (one a tile level and the newest bundles); this only bounds them.
 const HANDLES_MAX: usize = 64;
+
+/// How many zeroes a new segment is written with at once. Units: bytes.
+const ZEROES: usize = 1 << 20;

@@ -1,6 +1,8 @@
 //! A store whose n-th writing call goes wrong in one of the ways disks do. For tests of everything above.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::{Store, StoreError};
 
@@ -25,12 +27,13 @@ pub struct Faulty<S> {
     at: u64,
     fault: Fault,
     calls: AtomicU64,
+    made: Mutex<BTreeSet<&'static str>>,
 }
 
 impl<S: Store> Faulty<S> {
     /// Lets writing call number `at`, counted from zero, go wrong by `fault`, and no other.
     pub fn new(inner: S, at: u64, fault: Fault) -> Self {
-        Self { inner, at, fault, calls: AtomicU64::new(0) }
+        Self { inner, at, fault, calls: AtomicU64::new(0), made: Mutex::default() }
     }
 
     /// How many writing calls there were.
@@ -38,13 +41,19 @@ impl<S: Store> Faulty<S> {
         self.calls.load(Ordering::Relaxed)
     }
 
+    /// The names of the writing calls that were made, sorted.
+    pub fn made(&self) -> Vec<&'static str> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
     /// Runs `whole`, or in its place what the fault leaves of it.
     fn call(
         &self,
-        path: &str,
+        (name, path): (&'static str, &str),
         whole: impl FnOnce() -> Result<(), StoreError>,
         torn: impl FnOnce() -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
         if self.calls.fetch_add(1, Ordering::Relaxed) != self.at {
             return whole();
         }
@@ -65,15 +74,19 @@ impl<S: Store> Store for Faulty<S> {
     }
 
     fn create(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.call(path, || self.inner.create(path, bytes), || Ok(()))
+        self.call(("create", path), || self.inner.create(path, bytes), || Ok(()))
     }
 
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.call(path, || self.inner.replace(path, bytes), || Ok(()))
+        self.call(("replace", path), || self.inner.replace(path, bytes), || Ok(()))
+    }
+
+    fn make_durable(&self, path: &str) -> Result<(), StoreError> {
+        self.call(("make_durable", path), || self.inner.make_durable(path), || Ok(()))
     }
 
     fn remove(&self, path: &str) -> Result<(), StoreError> {
-        self.call(path, || self.inner.remove(path), || Ok(()))
+        self.call(("remove", path), || self.inner.remove(path), || Ok(()))
     }
 
     fn list(&self, directory: &str) -> Result<Vec<String>, StoreError> {
@@ -82,20 +95,24 @@ impl<S: Store> Store for Faulty<S> {
 
     fn segment_create(&self, number: u32, size: u32) -> Result<(), StoreError> {
         let path = super::segment_path(number);
-        self.call(&path, || self.inner.segment_create(number, size), || Ok(()))
+        self.call(("segment_create", &path), || self.inner.segment_create(number, size), || Ok(()))
     }
 
     fn segment_write(&self, number: u32, offset: u32, bytes: &[u8]) -> Result<(), StoreError> {
         let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
         self.call(
-            &super::segment_path(number),
+            ("segment_write", &super::segment_path(number)),
             || self.inner.segment_write(number, offset, bytes),
             || self.inner.segment_write(number, offset, half),
         )
     }
 
     fn segment_sync(&self, number: u32) -> Result<(), StoreError> {
-        self.call(&super::segment_path(number), || self.inner.segment_sync(number), || Ok(()))
+        self.call(
+            ("segment_sync", &super::segment_path(number)),
+            || self.inner.segment_sync(number),
+            || Ok(()),
+        )
     }
 
     fn segment_read(&self, number: u32) -> Result<Option<Vec<u8>>, StoreError> {
@@ -103,7 +120,11 @@ impl<S: Store> Store for Faulty<S> {
     }
 
     fn segment_remove(&self, number: u32) -> Result<(), StoreError> {
-        self.call(&super::segment_path(number), || self.inner.segment_remove(number), || Ok(()))
+        self.call(
+            ("segment_remove", &super::segment_path(number)),
+            || self.inner.segment_remove(number),
+            || Ok(()),
+        )
     }
 
     fn segments(&self) -> Result<Vec<u32>, StoreError> {

@@ -196,6 +196,10 @@ impl<S: Store + ?Sized> Store for Frozen<'_, S> {
         read_only(path.to_owned())
     }
 
+    fn make_durable(&self, path: &str) -> Result<(), StoreError> {
+        read_only(path.to_owned())
+    }
+
     fn remove(&self, path: &str) -> Result<(), StoreError> {
         read_only(path.to_owned())
     }

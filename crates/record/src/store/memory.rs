@@ -102,6 +102,10 @@ impl Store for Memory {
         Ok(())
     }
 
+    fn make_durable(&self, path: &str) -> Result<(), StoreError> {
+        check_path(path)
+    }
+
     fn remove(&self, path: &str) -> Result<(), StoreError> {
         check_path(path)?;
         self.state().files.remove(path);

@@ -61,10 +61,15 @@ pub(crate) fn put_vkeys<S: Store + ?Sized>(store: &S) {
 /// A memory store with the files that others write.
 pub(crate) fn memory() -> Arc<Memory> {
     let store = Memory::new();
-    put_vkeys(&store);
+    put_documents(&store);
+    Arc::new(store)
+}
+
+/// Puts there what others write.
+pub(crate) fn put_documents<S: Store + ?Sized>(store: &S) {
+    put_vkeys(store);
     let text = b"a memorandum";
     store.create(&format!("memorandum/{}", record::hash::hex(&sha256(text))), text).unwrap();
-    Arc::new(store)
 }
 
 /// The three owners in one thread, and what they told the outside.

@@ -1,0 +1,454 @@
+//! One simulated process: the clerk's real steps, taken one at a time as a seed has it.
+
+use super::bugs::Bug;
+use super::oracle::Oracle;
+use super::people::{Caller, Simulated};
+use super::place::{self, Disked};
+use crate::clerk::{Batch, Clerk, Order, Parts, Proposed, Work};
+use crate::clock::Clock;
+use crate::office::{Desk, Errand, Opened};
+use crate::road::{self, Journey};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use cloud::Chat;
+use cloud::gateway::Call;
+use partnership::act::{
+    Act, Administer, Application, Approve, Attest, Deed, Digest, Infer, Key, Principal, approval_bytes,
+    attestation_bytes,
+};
+use partnership::decision::{Decision, Settlement};
+use partnership::entry::Refused;
+use partnership::ids::{ActId, ClauseId, PartyId, Timestamp};
+use partnership::{Answer, Entropy, State};
+use record::store::chance::Chance;
+use record::store::simulated::Disk;
+use record::{Group, StoreError};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// One simulated process.
+pub(super) struct Life<'a> {
+    disk: Disk,
+    house: Arc<Simulated>,
+    chance: &'a mut Chance,
+    now: &'a mut Timestamp,
+    bug: Option<Bug>,
+    work: Work<Disked>,
+    between: Between,
+    tasks: Vec<Task>,
+    errand: Errand,
+    /// What the next acts are identified by.
+    entropy: Entropy,
+    /// Why the process must end.
+    failed: Option<String>,
+}
+
+/// What lies between the threads, taken out so that the seed says when it goes on.
+struct Between {
+    orders: Receiver<Order>,
+    to_clerk: Sender<Order>,
+    batches: Receiver<Batch>,
+    to_journal: Sender<Batch>,
+    groups: Receiver<Vec<Group>>,
+    waiting: VecDeque<Batch>,
+}
+
+/// Something that goes on by itself when it is polled.
+struct Task {
+    work: Pin<Box<dyn Future<Output = ()>>>,
+    /// The act of a journey.
+    act: Option<String>,
+    /// Resolves when its caller has left or has heard all.
+    caller: Option<Arc<()>>,
+}
+
+impl<'a> Life<'a> {
+    /// A process that has opened its record.
+    pub(super) fn new(
+        disk: Disk,
+        opened: Opened<Disked>,
+        oracle: Arc<Mutex<Oracle>>,
+        (chance, now, bug): (&'a mut Chance, &'a mut Timestamp, Option<Bug>),
+    ) -> Self {
+        let Opened { partnership, journal, publisher } = opened;
+        let desk = Desk::of(partnership.state()).unwrap();
+        let parts = Parts {
+            partnership,
+            journal,
+            publisher,
+            signer: place::log().clone(),
+            desk: Arc::new(ArcSwap::from_pointee(desk)),
+            metrics: Arc::default(),
+            fatal: Arc::new(|_| ()),
+        };
+        let metrics = Arc::clone(&parts.metrics);
+        let (mut clerk, mut work) = parts.assemble(Clock, *now);
+        let between = Between::of(&mut clerk, &mut work);
+        let own = Mutex::new(chance.fork());
+        let house = Arc::new(Simulated { clerk, metrics, oracle, chance: own, bug });
+        let (errand, _) = mpsc::channel(1);
+        let entropy = Entropy::new(place::seed(chance));
+        let (tasks, failed) = (Vec::new(), None);
+        Self { disk, house, chance, now, bug, work, between, tasks, errand, entropy, failed }
+    }
+
+    /// Lives for so many steps, or until a write fails and a few more.
+    pub(super) fn live(&mut self, steps: u64) {
+        let mut left = steps;
+        while left > 0 && self.house.oracle().found.is_none() {
+            left -= 1;
+            if let Err(why) = self.step() {
+                self.house.clerk.standing.failed.store(true, std::sync::atomic::Ordering::Release);
+                if self.failed.replace(why).is_none() {
+                    left = self.chance.below(8);
+                }
+            }
+        }
+    }
+
+    /// One thing that somebody does. Errors: why the process must end.
+    fn step(&mut self) -> Result<(), String> {
+        match self.chance.below(32) {
+            0..5 if self.tasks.len() < 10 => self.call(),
+            5 => self.administer(),
+            6..14 => self.poll(),
+            14..18 => return self.decide(),
+            18..23 => return self.write(),
+            23 => return self.extend(),
+            24..26 => return self.publish(),
+            26..30 => self.pass_time(),
+            30 if self.chance.hits(1, 6) => self.disk.set_full(true),
+            31 => self.disk.set_full(false),
+            _ => self.poll(),
+        }
+        Ok(())
+    }
+
+    fn identity(&mut self) -> (ActId, [u8; 32]) {
+        if self.bug == Some(Bug::ReusedId) {
+            self.entropy = Entropy::new([7; 32]);
+        }
+        (self.entropy.act_id(*self.now), self.entropy.seed())
+    }
+
+    /// Somebody calls a model.
+    fn call(&mut self) {
+        let (id, seed) = self.identity();
+        let principal = Principal::Application {
+            party: PartyId::from("south"),
+            application: "letters".into(),
+            key: "k".into(),
+        };
+        let output_tokens_max = [100, 300, 500, 501][self.pick(4)];
+        let stream = self.chance.hits(1, 2);
+        let infer = Infer {
+            model: "small".into(),
+            surface: "chat".to_owned(),
+            stream,
+            input_bytes: 100,
+            input_tokens_max: 1 + self.chance.below(300),
+            output_tokens_max,
+            tools: 0,
+            images: 0,
+            end_user: true,
+            input: Digest([2; 32]),
+        };
+        let act = Act { id, seed, principal, deed: Deed::Infer(infer) };
+        let call = Call {
+            chat: chat(stream),
+            body: Bytes::new(),
+            max_tokens: output_tokens_max,
+            deadline: Duration::from_secs(600),
+        };
+        let (egress, ingress) = cloud::egress::channel();
+        let (tells, told) = oneshot::channel();
+        let journey =
+            Journey { act, assessed: None, call, content_key: [3; 32], errand: self.errand.clone() };
+        let patience = if self.chance.hits(1, 3) { self.chance.below(4) } else { u64::MAX };
+        let caller = Caller { act: id.to_string(), told, ingress, patience, house: Arc::clone(&self.house) };
+        let listens = Arc::new(());
+        let held = Arc::clone(&listens);
+        let listening = Box::pin(async move {
+            caller.call().await;
+            drop(held);
+        });
+        let travels = Box::pin(road::travel(Arc::clone(&self.house), journey, egress, tells));
+        self.tasks.push(Task { work: listening, act: None, caller: None });
+        self.tasks.push(Task { work: travels, act: Some(id.to_string()), caller: Some(listens) });
+    }
+
+    /// Somebody changes something that needs no performance.
+    fn administer(&mut self) {
+        let party = if self.chance.hits(1, 2) { "north" } else { "south" };
+        let name = format!("app{}", self.chance.below(40));
+        let deed = match self.chance.below(5) {
+            0 => Deed::Administer(Administer::ModelResume { model: "small".into() }),
+            1 => {
+                let evidence = Digest([self.chance.below(2).to_le_bytes()[0]; 32]);
+                let clause = ClauseId::from("tranche");
+                let bytes = attestation_bytes(place::ORIGIN, &place::digest(), &clause, &evidence);
+                let signature = record::hash::base64(&place::party(party).sign_bytes(&bytes));
+                Deed::Attest(Attest { clause, evidence, party: party.into(), signature })
+            }
+            2 => Deed::Administer(Administer::ApplicationRemove { name: name.as_str().into() }),
+            3 => return self.tally(),
+            _ => application(&name),
+        };
+        self.propose(party, deed);
+    }
+
+    fn tally(&mut self) {
+        let clerk = self.house.clerk.clone();
+        let refused = vec![Refused { key: "k".into(), count: 1 + self.chance.below(9) }];
+        self.add(async move { drop(clerk.tally(refused).await) });
+    }
+
+    fn propose(&mut self, party: &'static str, deed: Deed) {
+        let (id, seed) = self.identity();
+        let house = Arc::clone(&self.house);
+        let principal = Principal::Party { party: party.into(), person: "ana".to_owned() };
+        let act = Act { id, seed, principal, deed };
+        self.add(async move {
+            let Ok(Proposed { decision, durable }) = house.clerk.propose(act, None).await else { return };
+            if durable.wait().await.is_err() {
+                return;
+            }
+            let told = match decision {
+                Decision::Done(settlement) => {
+                    let decided = (settlement.decided, "decided", settlement.act.to_string());
+                    house.oracle().told.entries.push(decided);
+                    (settlement.index, "settled", settlement.act.to_string())
+                }
+                Decision::Deny(refusal) => (refusal.index, "decided", refusal.act.to_string()),
+                Decision::Escalate(ticket) => (ticket.index, "decided", ticket.act.to_string()),
+                Decision::Allow(_) => unreachable!("nothing has to be performed"),
+            };
+            house.oracle().told.entries.push(told);
+        });
+    }
+
+    /// Registers the application that calls, with the approval of both, and its key. Everything is written.
+    pub(super) fn register(&mut self) {
+        self.propose("north", application("letters"));
+        self.settle_down();
+        for party in ["north", "south"] {
+            if let Some(approve) = self.approval(party) {
+                self.propose(party, approve);
+                self.settle_down();
+            }
+        }
+        let key = Key {
+            id: "k".into(),
+            application: "letters".into(),
+            secret: Digest([1; 32]),
+            requests_per_minute: None,
+            budget: None,
+            expires: None,
+        };
+        self.propose("north", Deed::Administer(Administer::KeyNew(key)));
+        self.settle_down();
+    }
+
+    /// The party's approval of the first act that waits for one.
+    fn approval(&self, party: &str) -> Option<Deed> {
+        let (id, waiting) = self.state().waiting().next()?;
+        let signature = place::party(party).sign_bytes(&approval_bytes(&waiting.digest));
+        let signature = record::hash::base64(&signature);
+        let (act, digest) = (id.to_string(), waiting.digest);
+        Some(Deed::Approve(Approve { act, digest, party: party.into(), signature }))
+    }
+
+    fn state(&self) -> &State {
+        self.work.decides.partnership.state()
+    }
+
+    fn add(&mut self, work: impl Future<Output = ()> + 'static) {
+        self.tasks.push(Task { work: Box::pin(work), act: None, caller: None });
+    }
+
+    /// Lets one task go on.
+    fn poll(&mut self) {
+        if self.bug == Some(Bug::CutShortByCaller) {
+            self.tasks.retain(|task| task.caller.as_ref().is_none_or(|caller| Arc::strong_count(caller) > 1));
+        }
+        let at = self.pick(self.tasks.len());
+        let mut context = Context::from_waker(Waker::noop());
+        if self.tasks.get_mut(at).is_some_and(|task| task.work.as_mut().poll(&mut context).is_ready()) {
+            drop(self.tasks.swap_remove(at));
+        }
+    }
+
+    /// The clerk's turn.
+    fn decide(&mut self) -> Result<(), String> {
+        for order in self.between.orders.try_iter() {
+            let order = match order {
+                Order::Settle(warrant, _, answer) if self.bug == Some(Bug::DroppedSettle) => {
+                    let settlement = Settlement {
+                        act: warrant.act().id,
+                        ended: partnership::act::Ended::Done,
+                        usage: None,
+                        charged: None,
+                        index: 0,
+                        decided: warrant.index(),
+                    };
+                    drop(answer.send(Answer::Settled(settlement)));
+                    continue;
+                }
+                order => order,
+            };
+            drop(self.between.to_clerk.send(order));
+        }
+        let seed = place::seed(self.chance);
+        let turned = self.work.decides.turn(*self.now, seed, None);
+        self.between.waiting.extend(self.between.batches.try_iter());
+        if self.bug == Some(Bug::LeaseOverrun) {
+            let size = self.state().entries();
+            self.house.clerk.standing.durable.store(size, std::sync::atomic::Ordering::Release);
+        }
+        match turned {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.house.oracle().finds(&format!("the clerk cannot go on: {error}"));
+                Err(error.to_string())
+            }
+        }
+    }
+
+    /// The journal's round, over some of what waits.
+    fn write(&mut self) -> Result<(), String> {
+        let count = self.pick(self.between.waiting.len() + 1);
+        let mut batches: Vec<Batch> = self.between.waiting.drain(..count).collect();
+        let leaves: Vec<_> = batches
+            .iter()
+            .filter_map(|batch| batch.group.as_ref())
+            .flat_map(|group| group.leaves.clone())
+            .collect();
+        let mut released = Vec::new();
+        if let Some(Bug::EarlyAcknowledgement | Bug::ReleasedAfterError) = self.bug {
+            released = batches.iter_mut().flat_map(|batch| std::mem::take(&mut batch.releases)).collect();
+        }
+        if self.bug == Some(Bug::EarlyAcknowledgement) {
+            released.drain(..).for_each(|release| release());
+            (0..20).for_each(|_| self.poll());
+        }
+        if self.bug == Some(Bug::PublishedBeforeStored) {
+            let groups = batches.iter().filter_map(|batch| batch.group.clone()).collect();
+            self.work.publishes.absorb(groups);
+            self.work.publishes.publish().map_err(|error| error.to_string())?;
+        }
+        let mut batches = batches.into_iter();
+        let Some(first) = batches.next() else { return Ok(()) };
+        batches.for_each(|batch| drop(self.between.to_journal.send(batch)));
+        let written = self.work.writes.round(first);
+        released.into_iter().for_each(|release| release());
+        written.map_err(|error| error.to_string())?;
+        self.house.oracle().keep(leaves);
+        Ok(())
+    }
+
+    fn extend(&mut self) -> Result<(), String> {
+        self.work.writes.extend().map_err(|error| error.to_string())
+    }
+
+    fn publish(&mut self) -> Result<(), String> {
+        if self.failed.is_none() {
+            for groups in self.between.groups.try_iter() {
+                if self.bug != Some(Bug::PublishedBeforeStored) {
+                    self.work.publishes.absorb(groups);
+                }
+            }
+        }
+        let published: Result<bool, StoreError> = self.work.publishes.publish();
+        published.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// The machine's clock goes on, or jumps.
+    fn pass_time(&mut self) {
+        let millis = match self.chance.below(20) {
+            0 => 20 * 60 * 1000,
+            1 => 13 * 60 * 60 * 1000,
+            2 => -90_000,
+            3 => -3_000,
+            4..8 => 1_000,
+            _ => self.chance.below(50).cast_signed(),
+        };
+        *self.now = self.now.plus_millis(millis);
+        self.house.oracle().now = *self.now;
+    }
+
+    /// Lets everything go on until nothing does, then compares what the process believes with what is on the record.
+    pub(super) fn settle_down(&mut self) {
+        self.disk.set_full(false);
+        let mut quiet = 0;
+        while quiet < 3 && self.failed.is_none() && self.house.oracle().found.is_none() {
+            let before = (self.tasks.len(), self.house.oracle().books.entries.len());
+            for _ in 0..40 {
+                self.poll();
+            }
+            let done = self.decide().and_then(|()| self.extend());
+            let done =
+                done.and_then(|()| (0..4).try_for_each(|_| self.write())).and_then(|()| self.publish());
+            self.failed = done.err();
+            let after = (self.tasks.len(), self.house.oracle().books.entries.len());
+            let waits = !self.between.waiting.is_empty();
+            quiet = if before == after && !waits { quiet + 1 } else { 0 };
+        }
+        if self.failed.is_none() {
+            self.compare();
+        }
+    }
+
+    fn compare(&self) {
+        let mut oracle = self.house.oracle();
+        let accounts = self.state().book().accounts().map(|(account, _, _, balance)| {
+            let posted = [balance.debits_posted, balance.credits_posted];
+            let sums = [posted, [balance.debits_pending, balance.credits_pending]].concat();
+            (account.to_string(), [0, 1, 2, 3].map(|at| sums[at].minor()))
+        });
+        let live = accounts.collect::<std::collections::BTreeMap<_, _>>();
+        let left: Vec<String> = oracle.books.open().cloned().collect();
+        let carried = |act: &String| self.tasks.iter().any(|task| task.act.as_ref() == Some(act));
+        if live != oracle.books.accounts {
+            oracle.finds("the live balances are not those of the record");
+        } else if let Some(act) = left.iter().find(|act| !carried(act)) {
+            oracle.finds(&format!("act {act} is allowed, not settled, and nobody carries it on"));
+        }
+    }
+
+    fn pick(&mut self, of: usize) -> usize {
+        usize::try_from(self.chance.below(of as u64)).unwrap()
+    }
+}
+
+impl Between {
+    fn of(clerk: &mut Clerk, work: &mut Work<Disked>) -> Self {
+        let (new_orders, orders) = channel();
+        let (new_batches, batches) = channel();
+        let (new_groups, groups) = channel();
+        let to_clerk = std::mem::replace(&mut clerk.desk, new_orders);
+        let to_journal = std::mem::replace(&mut work.decides.batches, new_batches);
+        work.writes.groups = new_groups;
+        Self { orders, to_clerk, batches, to_journal, groups, waiting: VecDeque::new() }
+    }
+}
+
+fn application(name: &str) -> Deed {
+    Deed::Administer(Administer::ApplicationAdd(Application {
+        name: name.into(),
+        party: PartyId::from("south"),
+        audience: "business".to_owned(),
+        purpose: "letters".to_owned(),
+        market: "eu".to_owned(),
+    }))
+}
+
+fn chat(stream: bool) -> Chat {
+    let body =
+        format!(r#"{{"model":"small","stream":{stream},"messages":[{{"role":"user","content":"x"}}]}}"#);
+    Chat::parse(body.as_bytes()).unwrap()
+}
