@@ -12,5 +12,6 @@ mod damage;
 mod frozen;
 mod interleaved;
 mod journey;
+mod prefix;
 mod steps;
 mod support;
