@@ -14,12 +14,13 @@ use crate::clock::Clock;
 use crate::office::Desk;
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
-use decides::Decides;
+use decides::{Decides, Out};
 use partnership::act::{Act, Outcome};
 use partnership::decision::{Decision, Warrant};
 use partnership::entry::Refused;
 use partnership::ids::ActId;
 use partnership::partnership::Assessed;
+use partnership::state::Snapshot;
 use partnership::{Answer, Command, Entropy, Partnership, State, Terms};
 use publishes::Publishes;
 use record::note::Signer;
@@ -69,6 +70,8 @@ pub(crate) struct Parts<S> {
     pub(crate) metrics: Arc<Metrics>,
     /// Called with the reason when the record cannot be written any more.
     pub(crate) fatal: Fatal,
+    /// Where snapshots of the state go once their entries are durable.
+    pub(crate) snapshots: Sender<Snapshot>,
 }
 
 /// Tells whoever runs the process that it must end.
@@ -77,6 +80,14 @@ pub(crate) type Fatal = Arc<dyn Fn(String) + Send + Sync>;
 /// The threads; joined at a graceful stop.
 #[derive(Debug)]
 pub(crate) struct Threads(Vec<JoinHandle<()>>);
+
+impl Threads {
+    /// These and one that ends after them.
+    pub(crate) fn and(mut self, last: JoinHandle<()>) -> Self {
+        self.0.push(last);
+        self
+    }
+}
 
 /// A decision, and what its caller still has to wait for before anybody is told.
 #[derive(Debug)]
@@ -244,7 +255,7 @@ impl Standing {
 ///
 /// Errors: where the operating system starts no thread.
 pub(crate) fn start<S: Store + 'static>(parts: Parts<S>, clock: Clock) -> std::io::Result<(Clerk, Threads)> {
-    let Parts { partnership, journal, publisher, signer, desk, metrics, fatal } = parts;
+    let Parts { partnership, journal, publisher, signer, desk, metrics, fatal, snapshots } = parts;
     let (orders, order) = channel();
     let (batches, batch) = channel();
     let (groups, group) = channel();
@@ -263,7 +274,8 @@ pub(crate) fn start<S: Store + 'static>(parts: Parts<S>, clock: Clock) -> std::i
     };
     let writes =
         Writes { journal, batch, groups, standing: Arc::clone(&standing), metrics: Arc::clone(&metrics) };
-    let decides = Decides::new(partnership, order, batches, desk, Arc::clone(&standing), metrics, clock);
+    let out = Out { batches, snapshots };
+    let decides = Decides::new(partnership, order, out, desk, Arc::clone(&standing), metrics, clock);
     let watch = Watch { standing, fatal };
     let threads = vec![
         watch.over("clerk", move || decides.run())?,

@@ -2,8 +2,10 @@
 //!
 //! Not here: what the parts do. It opens the folder, folds the record, settles what a crash left in doubt, and starts the clerk.
 
+mod folded;
 mod found;
 
+use folded::Folded;
 pub(crate) use found::{document, library};
 
 use crate::clerk::{self, Clerk, Parts, STEP_MS, Threads, Unavailable};
@@ -12,16 +14,17 @@ use crate::config::Config;
 use crate::content::Content;
 use crate::files::Keys;
 use crate::http::Limits;
+use crate::snapshots::{self, Snapshots};
 use crate::telemetry::Metrics;
 use anyhow::{Context as _, bail, ensure};
 use arc_swap::ArcSwap;
 use cloud::Gateway;
 use partnership::act::Outcome;
 use partnership::ids::Timestamp;
-use partnership::partnership::fold;
 use partnership::registry::Registry;
+use partnership::state::Snapshot;
 use partnership::{Command, Entropy, Partnership, State, Terms};
-use record::note::{Signer, Verifier};
+use record::note::Signer;
 use record::store::directory::Directory;
 use record::{Journal, Loaded, Publisher};
 use std::fs::{File, TryLockError};
@@ -100,7 +103,7 @@ pub(crate) type Errand = mpsc::Sender<()>;
 impl Office {
     /// Opens the partnership in `dir`; founds its record where it has none yet.
     ///
-    /// Blocks while it reads the whole record. All that it has written is durable when it returns.
+    /// Blocks while it reads the record from its newest snapshot on. All that it has written is durable when it returns.
     /// Errors: another process runs it, a file is missing or damaged, or signatures are missing; each says what to do.
     pub(crate) fn open(dir: &Path, config: Config) -> anyhow::Result<Arc<Self>> {
         let clock = Clock;
@@ -113,8 +116,8 @@ impl Office {
             config.origin
         );
         let store = Arc::new(Directory::new(dir.join("record")));
-        let opened = Opened::of(dir, &store, &config, &log.verifier(), clock)?;
-        let Opened { mut partnership, journal, mut publisher } = opened;
+        let opened = Opened::of(dir, &store, &config, &log, clock)?;
+        let Opened { mut partnership, journal, mut publisher, snapshot } = opened;
         match publisher.publish(&log) {
             Err(error @ record::StoreError::Full { .. }) => {
                 tracing::warn!(%error, "the record is whole, and its disk is full");
@@ -128,6 +131,8 @@ impl Office {
         let desk = Arc::new(ArcSwap::from_pointee(desk));
         let metrics = Arc::new(Metrics::default());
         let (fails, failed) = watch::channel(None);
+        let (snapshots, keeper) = Snapshots::of(dir, &log).keep()?;
+        snapshot.into_iter().for_each(|snapshot| snapshots.send(snapshot).unwrap_or_default());
         let parts = Parts {
             partnership,
             journal,
@@ -136,8 +141,10 @@ impl Office {
             desk: Arc::clone(&desk),
             metrics: Arc::clone(&metrics),
             fatal: Arc::new(move |reason| drop(fails.send(Some(reason)))),
+            snapshots,
         };
         let (clerk, threads) = clerk::start(parts, clock)?;
+        let threads = threads.and(keeper);
         let (begun, ended) = mpsc::channel(1);
         Ok(Arc::new(Self {
             dir: dir.to_owned(),
@@ -226,6 +233,8 @@ struct Opened {
     partnership: Partnership,
     journal: Journal<Directory>,
     publisher: Publisher<Directory>,
+    /// One to be kept.
+    snapshot: Option<Snapshot>,
 }
 
 impl Opened {
@@ -233,10 +242,11 @@ impl Opened {
         dir: &Path,
         store: &Arc<Directory>,
         config: &Config,
-        log: &Verifier,
+        log: &Signer,
         clock: Clock,
     ) -> anyhow::Result<Self> {
         let mut entropy = Entropy::new(clock.random());
+        let (snapshots, log) = (Snapshots::of(dir, log), &log.verifier());
         let loaded = record::load(Arc::clone(store), &config.origin, config.record.segment_bytes, log)?;
         if let Some(torn) = &loaded.torn {
             tracing::warn!(
@@ -246,19 +256,19 @@ impl Opened {
                 "a write that nobody was told of was cut off; it was removed"
             );
         }
-        let mut state = State::new(library(store)?);
-        loaded.for_each_entry(|index, envelope, parties| {
-            fold(&mut state, index, envelope, parties).map(drop).map_err(|error| error.to_string())
-        })?;
+        let known = library(store)?.into_iter().map(|terms| (terms.digest(), Arc::new(terms))).collect();
+        let folded = folded::fold_all(&loaded.entries, &config.origin, known, &snapshots)?;
+        let Folded { mut state, snapshot_at, fresh } = folded;
         let Loaded { log: end, journal, publisher, .. } = loaded;
-        let partnership = if state.entries() == 0 {
+        let mut partnership = if state.entries() == 0 {
             let (terms, genesis) = found::prepare(dir, store, log)?;
             state.know(terms);
             Partnership::found(state, end, clock.now(), genesis, &mut entropy)?
         } else {
             resolve(state, end, clock.now(), &mut entropy)?
         };
-        let mut opened = Self { partnership, journal, publisher };
+        partnership.take_snapshots(snapshots::EVERY, snapshot_at);
+        let mut opened = Self { partnership, journal, publisher, snapshot: fresh };
         opened.make_durable()?;
         Ok(opened)
     }

@@ -9,6 +9,7 @@ use crate::telemetry::{Metrics, count};
 use arc_swap::ArcSwap;
 use partnership::decision::Decision;
 use partnership::ids::Timestamp;
+use partnership::state::Snapshot;
 use partnership::{Answer, Command, Entropy, Fatal, Partnership, Reply};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +23,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) struct Decides {
     partnership: Partnership,
     order: Receiver<Order>,
-    batches: Sender<Batch>,
+    out: Out,
     desk: Arc<ArcSwap<Desk>>,
     standing: Arc<Standing>,
     metrics: Arc<Metrics>,
@@ -31,6 +32,14 @@ pub(super) struct Decides {
     was: Timestamp,
     /// The epoch of what was last published to the desk.
     epoch: u64,
+}
+
+/// Where a turn's work goes.
+pub(super) struct Out {
+    /// To the journal.
+    pub(super) batches: Sender<Batch>,
+    /// To whoever keeps snapshots, once their entries are durable.
+    pub(super) snapshots: Sender<Snapshot>,
 }
 
 /// Who waits for the answer to a command.
@@ -55,14 +64,14 @@ impl Decides {
     pub(super) fn new(
         partnership: Partnership,
         order: Receiver<Order>,
-        batches: Sender<Batch>,
+        out: Out,
         desk: Arc<ArcSwap<Desk>>,
         standing: Arc<Standing>,
         metrics: Arc<Metrics>,
         clock: Clock,
     ) -> Self {
         let epoch = partnership.state().epoch();
-        Self { partnership, order, batches, desk, standing, metrics, clock, was: clock.now(), epoch }
+        Self { partnership, order, out, desk, standing, metrics, clock, was: clock.now(), epoch }
     }
 
     /// Decides until told to stop.
@@ -137,11 +146,15 @@ impl Decides {
             let (desk, published) = (Arc::new(desk), Arc::clone(&self.desk));
             releases.insert(0, Box::new(move || published.store(desk)));
         }
+        if let Some(snapshot) = self.partnership.snapshot() {
+            let snapshots = self.out.snapshots.clone();
+            releases.push(Box::new(move || snapshots.send(snapshot).unwrap_or_default()));
+        }
         let group = self.partnership.log().seal();
         if group.is_some() || !releases.is_empty() {
             let bytes = group.as_ref().map_or(0, bytes_of);
             self.standing.undurable.fetch_add(bytes, Ordering::Relaxed);
-            drop(self.batches.send(Batch { group, releases }));
+            drop(self.out.batches.send(Batch { group, releases }));
         }
     }
 }
