@@ -16,12 +16,13 @@ use crate::clock::Clock;
 use crate::office::Desk;
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
-use decides::Decides;
+use decides::{Decides, Out};
 use partnership::act::{Act, Outcome};
 use partnership::decision::{Decision, Warrant};
 use partnership::entry::Refused;
 use partnership::ids::{ActId, Timestamp};
 use partnership::partnership::Assessed;
+use partnership::state::Snapshot;
 use partnership::{Answer, Command, Entropy, Partnership, State, Terms};
 use publishes::Publishes;
 use record::note::Signer;
@@ -71,6 +72,8 @@ pub(crate) struct Parts<S> {
     pub(crate) metrics: Arc<Metrics>,
     /// Called with the reason when the record cannot be written any more.
     pub(crate) fatal: Fatal,
+    /// Where snapshots of the state go once their entries are durable.
+    pub(crate) snapshots: Sender<Snapshot>,
 }
 
 /// Tells whoever runs the process that it must end.
@@ -79,6 +82,14 @@ pub(crate) type Fatal = Arc<dyn Fn(String) + Send + Sync>;
 /// The threads; joined at a graceful stop.
 #[derive(Debug)]
 pub(crate) struct Threads(Vec<JoinHandle<()>>);
+
+impl Threads {
+    /// These and one that ends after them.
+    pub(crate) fn and(mut self, last: JoinHandle<()>) -> Self {
+        self.0.push(last);
+        self
+    }
+}
 
 /// A decision, and what its caller still has to wait for before anybody is told.
 #[derive(Debug)]
@@ -267,7 +278,7 @@ struct Work<S> {
 impl<S: Store> Parts<S> {
     /// Joins the work of the threads, and makes the handle to it.
     fn assemble(self, clock: Clock, now: Timestamp) -> (Clerk, Work<S>) {
-        let Self { partnership, journal, publisher, signer, desk, metrics, fatal: _ } = self;
+        let Self { partnership, journal, publisher, signer, desk, metrics, fatal: _, snapshots } = self;
         let (orders, order) = channel();
         let (batches, batch) = channel();
         let (groups, group) = channel();
@@ -287,10 +298,11 @@ impl<S: Store> Parts<S> {
         let writes =
             Writes { journal, batch, groups, standing: Arc::clone(&standing), metrics: Arc::clone(&metrics) };
         let epoch = partnership.state().epoch();
+        let out = Out { batches, snapshots };
         let decides = Decides {
             partnership,
             order,
-            batches,
+            out,
             desk,
             standing,
             metrics,

@@ -12,6 +12,7 @@ mod files;
 mod http;
 mod office;
 mod road;
+mod snapshots;
 mod telemetry;
 
 use clap::Parser as _;

@@ -2,8 +2,10 @@
 //!
 //! Not here: what the parts do. It opens the folder, folds the record, settles what a crash left in doubt, and starts the clerk.
 
+mod folded;
 mod found;
 
+use folded::Folded;
 pub(crate) use found::{document, library};
 
 use crate::clerk::{self, Clerk, Parts, STEP_MS, Threads, Unavailable};
@@ -12,6 +14,7 @@ use crate::config::Config;
 use crate::content::Content;
 use crate::files::Keys;
 use crate::http::Limits;
+use crate::snapshots::{self, Snapshots};
 use crate::telemetry::Metrics;
 use anyhow::{Context as _, bail, ensure};
 use arc_swap::ArcSwap;
@@ -19,8 +22,8 @@ use cloud::Gateway;
 use partnership::act::Outcome;
 use partnership::entry::Genesis;
 use partnership::ids::Timestamp;
-use partnership::partnership::fold;
 use partnership::registry::Registry;
+use partnership::state::Snapshot;
 use partnership::{Command, Entropy, Partnership, State, Terms};
 use record::note::{Signer, Verifier};
 use record::store::directory::Directory;
@@ -101,7 +104,7 @@ pub(crate) type Errand = mpsc::Sender<()>;
 impl Office {
     /// Opens the partnership in `dir`; founds its record where it has none yet.
     ///
-    /// Blocks while it reads the whole record. All that it has written is durable when it returns.
+    /// Blocks while it reads the record from its newest snapshot on. All that it has written is durable when it returns.
     /// Errors: another process runs it, a file is missing or damaged, or signatures are missing; each says what to do.
     pub(crate) fn open(dir: &Path, config: Config) -> anyhow::Result<Arc<Self>> {
         let clock = Clock;
@@ -114,16 +117,17 @@ impl Office {
             config.origin
         );
         let store = Arc::new(Directory::new(dir.join("record")));
-        let verifier = log.verifier();
+        let (verifier, snapshots) = (log.verifier(), Snapshots::of(dir, &log));
         let opening = Opening {
             origin: &config.origin,
             segment_bytes: config.record.segment_bytes,
             log: &verifier,
             now: clock.now(),
             seed: clock.random(),
+            snapshots: Some(&snapshots),
         };
         let opened = Opened::of(&store, opening, || found::prepare(dir, &store, &verifier))?;
-        let Opened { mut partnership, journal, mut publisher } = opened;
+        let Opened { mut partnership, journal, mut publisher, snapshot } = opened;
         match publisher.publish(&log) {
             Err(error @ record::StoreError::Full { .. }) => {
                 tracing::warn!(%error, "the record is whole, and its disk is full");
@@ -137,6 +141,8 @@ impl Office {
         let desk = Arc::new(ArcSwap::from_pointee(desk));
         let metrics = Arc::new(Metrics::default());
         let (fails, failed) = watch::channel(None);
+        let (snapshots, keeper) = snapshots.keep()?;
+        snapshot.into_iter().for_each(|snapshot| snapshots.send(snapshot).unwrap_or_default());
         let parts = Parts {
             partnership,
             journal,
@@ -145,8 +151,10 @@ impl Office {
             desk: Arc::clone(&desk),
             metrics: Arc::clone(&metrics),
             fatal: Arc::new(move |reason| drop(fails.send(Some(reason)))),
+            snapshots,
         };
         let (clerk, threads) = clerk::start(parts, clock)?;
+        let threads = threads.and(keeper);
         let (begun, ended) = mpsc::channel(1);
         Ok(Arc::new(Self {
             dir: dir.to_owned(),
@@ -238,6 +246,8 @@ pub(crate) struct Opened<S> {
     pub(crate) journal: Journal<S>,
     /// The record's publisher, which has all that is durable.
     pub(crate) publisher: Publisher<S>,
+    /// A snapshot to be kept, since it took long to get here.
+    pub(crate) snapshot: Option<Snapshot>,
 }
 
 /// Which record is opened, and when.
@@ -253,6 +263,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) now: Timestamp,
     /// Fresh randomness.
     pub(crate) seed: [u8; 32],
+    /// Where to begin, if not at the first entry.
+    pub(crate) snapshots: Option<&'a Snapshots>,
 }
 
 impl<S: Store> Opened<S> {
@@ -263,7 +275,7 @@ impl<S: Store> Opened<S> {
         opening: Opening<'_>,
         begins: impl FnOnce() -> anyhow::Result<(Terms, Genesis)>,
     ) -> anyhow::Result<Self> {
-        let Opening { origin, segment_bytes, log, now, seed } = opening;
+        let Opening { origin, segment_bytes, log, now, seed, snapshots } = opening;
         let mut entropy = Entropy::new(seed);
         let loaded = record::load(Arc::clone(store), origin, segment_bytes, log)?;
         if let Some(torn) = &loaded.torn {
@@ -274,19 +286,19 @@ impl<S: Store> Opened<S> {
                 "a write that nobody was told of was cut off; it was removed"
             );
         }
-        let mut state = State::new(library(&**store)?);
-        loaded.for_each_entry(|index, envelope, parties| {
-            fold(&mut state, index, envelope, parties).map(drop).map_err(|error| error.to_string())
-        })?;
+        let known = library(&**store)?.into_iter().map(|terms| (terms.digest(), Arc::new(terms))).collect();
+        let folded = folded::fold_all(&loaded.entries, origin, known, snapshots)?;
+        let Folded { mut state, snapshot_at, fresh } = folded;
         let Loaded { log: end, journal, publisher, .. } = loaded;
-        let partnership = if state.entries() == 0 {
+        let mut partnership = if state.entries() == 0 {
             let (terms, genesis) = begins()?;
             state.know(terms);
             Partnership::found(state, end, now, genesis, &mut entropy)?
         } else {
             resolve(state, end, now, &mut entropy)?
         };
-        let mut opened = Self { partnership, journal, publisher };
+        partnership.take_snapshots(snapshots::EVERY, snapshot_at);
+        let mut opened = Self { partnership, journal, publisher, snapshot: fresh };
         opened.make_durable()?;
         Ok(opened)
     }

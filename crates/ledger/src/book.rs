@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::draft::{Changes, Draft};
+use crate::restore::debited;
 use crate::{AccountId, Amount, AssetId, Balance, Limit, Transfer, TransferError, TransferId};
 
 /// Accounts with their balances and live reservations.
@@ -101,6 +102,12 @@ impl Book {
         })
     }
 
+    /// All accounts, in the order in which they were opened; see [`Book::restore`].
+    pub fn opened(&self) -> impl Iterator<Item = (&AccountId, &AssetId, Limit, Balance)> {
+        let accounts = self.accounts.iter();
+        accounts.map(|account| (&account.id, &self.asset(account.asset).id, account.limit, account.balance))
+    }
+
     /// A live reservation, as it was reserved.
     #[must_use]
     pub fn reservation(&self, id: TransferId) -> Option<&Transfer> {
@@ -179,7 +186,18 @@ impl Book {
         }
     }
 
-    fn remember(&mut self, transfer: Transfer) {
+    /// Gives an open account its sums, which enter the turnover; `None` where they cannot be those of an account.
+    pub(crate) fn put(&mut self, account: &AccountId, balance: Balance) -> Option<()> {
+        let debited = debited(&balance)?;
+        let place = self.place(account)?;
+        let account = self.accounts.get_mut(place)?;
+        account.balance = balance;
+        let asset = self.assets.get_mut(account.asset)?;
+        asset.turnover = asset.turnover.checked_add(debited)?;
+        Some(())
+    }
+
+    pub(crate) fn remember(&mut self, transfer: Transfer) {
         if let Some(expires_at) = transfer.expires_at() {
             self.expiries.insert((expires_at, transfer.id));
         }

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use ledger::{
-    AccountId, Amount, AssetId, Balance, Book, Limit, Operation, Transfer, TransferError, TransferId,
-    trial_balance,
+    AccountId, Amount, AssetId, Balance, Book, Limit, Opened, Operation, RestoreError, Transfer,
+    TransferError, TransferId, trial_balance,
 };
 use proptest::prelude::*;
 
@@ -250,10 +250,70 @@ fn agree(book: &Book, model: &Model) -> Result<(), TestCaseError> {
         let due: BTreeSet<_> = due.map(|one| (one.expires_at(), one.id)).collect();
         prop_assert_eq!(book.lapsed(at), due.into_iter().map(|(_, id)| id).collect::<Vec<_>>());
     }
+    let restored = Book::restore(accounts(book), book.reservations().cloned());
+    prop_assert_eq!(format!("{:?}", restored), format!("{:?}", Ok::<_, RestoreError>(book)));
     for (asset, sums) in trial_balance(book) {
         prop_assert!(sums.agrees(), "{} does not add up: {:?}", asset, sums);
     }
     Ok(())
+}
+
+/// The accounts of a book as it is put together from.
+fn accounts(book: &Book) -> Vec<Opened> {
+    let opened = book.opened().map(|(id, asset, limit, balance)| Opened {
+        id: id.clone(),
+        asset: asset.clone(),
+        limit,
+        balance,
+    });
+    opened.collect()
+}
+
+#[test]
+fn accounts_and_reservations_that_no_book_has_are_not_put_together() {
+    let mut book = opened();
+    let reserved = Transfer {
+        id: TransferId { act: 1, leg: 0 },
+        operation: Operation::Reserve { expires_at: 9 },
+        debit: "grant".into(),
+        credit: "spent".into(),
+        asset: "USD".into(),
+        amount: Amount::new(20),
+    };
+    book.apply(&[granted(), reserved.clone()]).unwrap();
+    let whole = accounts(&book);
+    let restore = |edit: &dyn Fn(&mut Vec<Opened>)| {
+        let mut accounts = whole.clone();
+        edit(&mut accounts);
+        Book::restore(accounts, [reserved.clone()]).map_err(|error| error.to_string())
+    };
+    assert_eq!(restore(&|_| {}), Ok(book.clone()));
+    let sums: [fn(&mut Balance) -> &mut Amount; 4] = [
+        |balance| &mut balance.debits_pending,
+        |balance| &mut balance.credits_pending,
+        |balance| &mut balance.debits_posted,
+        |balance| &mut balance.credits_posted,
+    ];
+    for place in 0..OPEN {
+        for sum in sums {
+            for minor in [1, -1, i128::MAX] {
+                let changed = restore(&|accounts| {
+                    let sum = sum(&mut accounts[place].balance);
+                    *sum = Amount::new(sum.minor().saturating_add(minor));
+                });
+                assert!(changed.is_err(), "account {place}, {minor} more");
+            }
+        }
+    }
+    let twice = restore(&|accounts| accounts.push(whole[0].clone()));
+    assert!(twice.unwrap_err().contains("stands twice"));
+    let other = restore(&|accounts| accounts[1].asset = "EUR".into());
+    assert!(other.unwrap_err().contains("no reservation between open accounts"));
+    let without = Book::restore(whole.clone(), []).unwrap_err();
+    assert_eq!(without, RestoreError::Sums("grant".into()));
+    let moved = Transfer { operation: Operation::Move, ..reserved.clone() };
+    assert!(Book::restore(whole.clone(), [moved]).is_err());
+    assert!(Book::restore(whole, [reserved.clone(), reserved]).is_err());
 }
 
 fn ended(transfer: &Transfer) -> Option<TransferId> {

@@ -3,8 +3,8 @@
 //! Each entry is two strict JSON texts: a public envelope, and the parties' part that the envelope commits to field by field.
 //! `docs/RECORD.md` describes both for whoever writes a verifier of their own. Not here: hashing (see [`record`]) or judging.
 
-mod text;
-mod wire;
+pub(crate) mod text;
+pub(crate) mod wire;
 
 use crate::act::{Act, Attempt, Deed, Digest, Ended, Principal, Usage, text as integer};
 use crate::decision::{Deviation, RefusalCode};

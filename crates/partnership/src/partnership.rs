@@ -12,7 +12,7 @@ use crate::ids::{ActId, Timestamp};
 use crate::investment::chart;
 use crate::judge::Due;
 use crate::lease::{Caps, Exposure};
-use crate::state::{Open, ReplayError, State};
+use crate::state::{Open, ReplayError, Snapshot, State};
 use record::{Log, LogError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -127,6 +127,16 @@ pub struct Partnership {
     durable: u64,
     /// The acts that do not lapse, since whoever performs them is alive.
     held: BTreeSet<ActId>,
+    snapshots: Option<Snapshots>,
+}
+
+/// When a snapshot is due, and the last one that was not fetched yet.
+#[derive(Debug)]
+struct Snapshots {
+    every: u64,
+    /// How many entries the last one stood for.
+    last: u64,
+    taken: Option<Snapshot>,
 }
 
 impl Partnership {
@@ -164,12 +174,23 @@ impl Partnership {
     }
 
     fn over(state: State, log: Log) -> Self {
-        Self { state, log, caps: None, exposure: Exposure::default(), durable: 0, held: BTreeSet::new() }
+        let (exposure, held) = (Exposure::default(), BTreeSet::new());
+        Self { state, log, caps: None, exposure, durable: 0, held, snapshots: None }
     }
 
     /// Lets calls start before their decisions are durable, under leases with these caps. The first is written with the first call.
     pub fn lend(&mut self, caps: Caps) {
         self.caps = Some(caps);
+    }
+
+    /// Takes a snapshot at a `state-digest` entry once `every` entries have followed on the `last` of which there is one.
+    pub fn take_snapshots(&mut self, every: u64, last: u64) {
+        self.snapshots = Some(Snapshots { every, last, taken: None });
+    }
+
+    /// The snapshot that was taken since this was last asked. Its entries may not be durable yet.
+    pub fn snapshot(&mut self) -> Option<Snapshot> {
+        self.snapshots.as_mut()?.taken.take()
     }
 
     /// The first `size` entries are durable.
@@ -394,8 +415,19 @@ impl Partnership {
                 at,
                 body: Body::StateDigest(StateDigest { at, digest }),
             })?;
+            self.take_snapshot_if_due();
         }
         Ok(())
+    }
+
+    /// Copies the state; what that costs the turn grows with keys and open acts, so it is not done at every digest.
+    fn take_snapshot_if_due(&mut self) {
+        let size = self.log.size();
+        let is_due = |snapshots: &&mut Snapshots| size.saturating_sub(snapshots.last) >= snapshots.every;
+        if let Some(snapshots) = self.snapshots.as_mut().filter(is_due) {
+            snapshots.last = size;
+            snapshots.taken = Snapshot::of(self.state.clone(), self.log.root());
+        }
     }
 
     /// Appends one entry and folds it in: the only way anything changes.

@@ -98,6 +98,13 @@ impl Registry {
         }
     }
 
+    /// The register with these applications, keys and suspended models.
+    pub(crate) fn of(applications: Vec<Application>, keys: Vec<Key>, suspended: BTreeSet<ModelId>) -> Self {
+        let applications = applications.into_iter().map(|one| (one.name.clone(), one)).collect();
+        let keys = keys.into_iter().map(|key| (key.id.clone(), key)).collect();
+        Self { applications, keys, suspended }
+    }
+
     /// Puts a model out of service.
     pub fn suspend(&mut self, model: &ModelId) {
         self.suspended.insert(model.clone());

@@ -3,6 +3,7 @@
 //! Not here: whether an act is allowed (`judge`), or the order of a turn (`partnership`).
 
 mod fold;
+mod snapshot;
 
 use crate::act::{Act, Digest};
 use crate::decision::Settlement;
@@ -16,13 +17,18 @@ use record::note::Verifier;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+pub use snapshot::{Snapshot, SnapshotError};
+
 /// How many of the last acts are kept at hand for people to look at.
 const RECENT: usize = 50;
 
+/// The documents that entries may name, by their digests.
+pub type Library = BTreeMap<Digest, Arc<Terms>>;
+
 /// What all entries so far add up to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct State {
-    pub(crate) library: BTreeMap<Digest, Arc<Terms>>,
+    pub(crate) library: Library,
     pub(crate) origin: String,
     pub(crate) terms: Option<Arc<Terms>>,
     pub(crate) vkeys: BTreeMap<PartyId, Verifier>,
@@ -222,7 +228,12 @@ impl State {
     /// The state before the first entry, with the documents that entries may name.
     #[must_use]
     pub fn new(library: impl IntoIterator<Item = Terms>) -> Self {
-        let library = library.into_iter().map(|terms| (terms.digest(), Arc::new(terms))).collect();
+        Self::over(library.into_iter().map(|terms| (terms.digest(), Arc::new(terms))).collect())
+    }
+
+    /// As [`State::new`], with documents that are shared.
+    #[must_use]
+    pub fn over(library: Library) -> Self {
         Self {
             library,
             origin: String::new(),

@@ -11,9 +11,9 @@ use crate::memorandum::{
 };
 use jiff::Span;
 use jiff::civil::Date;
+use std::fmt;
 
-/// A memorandum made ready to judge by.
-#[derive(Debug)]
+/// A memorandum made ready to judge by. Shown by its version and digest, which stand for all of it.
 pub struct Terms {
     memorandum: Memorandum,
     policies: Policies,
@@ -179,6 +179,12 @@ impl Terms {
 
     fn clauses(&self) -> impl Iterator<Item = &Clause> {
         self.memorandum.clauses.iter()
+    }
+}
+
+impl fmt::Debug for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Terms").field("version", &self.version()).field("digest", &self.digest()).finish()
     }
 }
 

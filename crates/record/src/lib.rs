@@ -29,6 +29,8 @@ pub use audit::{Audited, Fault, audit, audit_published};
 pub use checkpoint::Checkpoint;
 pub use envelope::Envelope;
 pub use hash::Hash;
-pub use log::{Group, Journal, Leaf, LoadError, Loaded, Log, LogError, Publisher, Torn, load};
+pub use log::{
+    Entries, Group, Journal, Leaf, LoadError, Loaded, Log, LogError, Prefix, Publisher, Torn, load,
+};
 pub use proof::Receipt;
 pub use store::{Store, StoreError};

@@ -19,14 +19,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod entries;
 mod frame;
 mod journal;
 mod load;
 mod publisher;
 mod survey;
 
+pub use entries::{Entries, Prefix};
 pub use journal::{Journal, SEGMENT_BYTES_MIN};
-pub use load::{Entries, LoadError, Loaded, Torn, load};
+pub use load::{LoadError, Loaded, Torn, load};
 pub use publisher::Publisher;
 
 pub(crate) use frame::Frame;

@@ -47,6 +47,11 @@ impl TilePath {
         if u64::from(self.width) < WIDTH { format!("{full}.p/{}", self.width) } else { full }
     }
 
+    /// The directory of the partial tiles of one place.
+    pub(crate) fn partial_directory(kind: Kind, number: u64) -> String {
+        format!("{}.p", Self { kind, number, width: 256 }.path())
+    }
+
     /// Reads a path that [`TilePath::path`] would give.
     pub fn parse(path: &str) -> Option<Self> {
         let (kind, rest) = parse_kind(path)?;
@@ -288,7 +293,7 @@ fn perfect_root(hashes: &[Hash]) -> Hash {
 }
 
 /// The kinds of file that level `level` of the tree is written to.
-fn kinds(level: u8) -> impl Iterator<Item = Kind> {
+pub(crate) fn kinds(level: u8) -> impl Iterator<Item = Kind> {
     let bundles: &[Kind] = if level == 0 { &[Kind::Entries, Kind::Parties] } else { &[] };
     std::iter::once(Kind::Hashes(level)).chain(bundles.iter().copied())
 }

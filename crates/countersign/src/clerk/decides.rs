@@ -9,6 +9,7 @@ use crate::telemetry::{Metrics, count};
 use arc_swap::ArcSwap;
 use partnership::decision::Decision;
 use partnership::ids::Timestamp;
+use partnership::state::Snapshot;
 use partnership::{Answer, Command, Entropy, Fatal, Partnership, Reply};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,7 +25,7 @@ const SECOND_MS: i64 = 1_000;
 pub(super) struct Decides {
     pub(super) partnership: Partnership,
     pub(super) order: Receiver<Order>,
-    pub(super) batches: Sender<Batch>,
+    pub(super) out: Out,
     pub(super) desk: Arc<ArcSwap<Desk>>,
     pub(super) standing: Arc<Standing>,
     pub(super) metrics: Arc<Metrics>,
@@ -35,6 +36,14 @@ pub(super) struct Decides {
     pub(super) epoch: u64,
     /// Whether there are acts whose time is up and whose performers are alive.
     pub(super) holds: bool,
+}
+
+/// Where a turn's work goes.
+pub(super) struct Out {
+    /// To the journal.
+    pub(super) batches: Sender<Batch>,
+    /// To whoever keeps snapshots, once their entries are durable.
+    pub(super) snapshots: Sender<Snapshot>,
 }
 
 /// Who waits for the answer to a command.
@@ -143,11 +152,15 @@ impl Decides {
             let (desk, published) = (Arc::new(desk), Arc::clone(&self.desk));
             releases.insert(0, Box::new(move || published.store(desk)));
         }
+        if let Some(snapshot) = self.partnership.snapshot() {
+            let snapshots = self.out.snapshots.clone();
+            releases.push(Box::new(move || snapshots.send(snapshot).unwrap_or_default()));
+        }
         let group = self.partnership.log().seal();
         if group.is_some() || !releases.is_empty() {
             let bytes = group.as_ref().map_or(0, bytes_of);
             self.standing.undurable.fetch_add(bytes, Ordering::Relaxed);
-            drop(self.batches.send(Batch { group, releases }));
+            drop(self.out.batches.send(Batch { group, releases }));
         }
     }
 }

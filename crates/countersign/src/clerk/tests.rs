@@ -160,6 +160,7 @@ impl Scene {
                 let reason = Arc::clone(&reason);
                 move |why| *reason.lock().unwrap() = Some(why)
             }),
+            snapshots: channel().0,
         };
         let (clerk, threads) = start(parts, clock).unwrap();
         Self { clerk, threads, disk, desk, reason }

@@ -29,9 +29,9 @@ pub(super) struct Founding {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct OfParty {
-    pub(super) party: PartyId,
-    pub(super) value: String,
+pub(crate) struct OfParty {
+    pub(crate) party: PartyId,
+    pub(crate) value: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -55,17 +55,17 @@ pub(super) struct Head {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Who {
+pub(crate) struct Who {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) party: Option<PartyId>,
+    pub(crate) party: Option<PartyId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) person: Option<String>,
+    pub(crate) person: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) application: Option<ApplicationId>,
+    pub(crate) application: Option<ApplicationId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) key: Option<KeyId>,
+    pub(crate) key: Option<KeyId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) standing: Option<Standing>,
+    pub(crate) standing: Option<Standing>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -127,32 +127,32 @@ pub(super) struct Charged {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Charge {
-    pub(super) asset: String,
+pub(crate) struct Charge {
+    pub(crate) asset: String,
     #[serde(with = "integer")]
-    pub(super) amount: i128,
+    pub(crate) amount: i128,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Move {
+pub(crate) struct Move {
     #[serde(with = "integer")]
-    pub(super) leg: u16,
-    pub(super) op: Op,
+    pub(crate) leg: u16,
+    pub(crate) op: Op,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) pending: Option<String>,
-    pub(super) debit: String,
-    pub(super) credit: String,
-    pub(super) asset: String,
+    pub(crate) pending: Option<String>,
+    pub(crate) debit: String,
+    pub(crate) credit: String,
+    pub(crate) asset: String,
     #[serde(with = "integer")]
-    pub(super) amount: i128,
+    pub(crate) amount: i128,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) until: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Op {
+pub(crate) enum Op {
     Move,
     Reserve,
     Post,
@@ -190,10 +190,10 @@ pub(super) struct LeaseText {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Caps {
-    pub(super) at: Timestamp,
-    pub(super) expires: Timestamp,
+pub(crate) struct Caps {
+    pub(crate) at: Timestamp,
+    pub(crate) expires: Timestamp,
     #[serde(with = "integer")]
-    pub(super) calls: u64,
-    pub(super) amounts: Vec<Charge>,
+    pub(crate) calls: u64,
+    pub(crate) amounts: Vec<Charge>,
 }

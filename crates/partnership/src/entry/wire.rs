@@ -78,11 +78,11 @@ fn malformed(kind: &str, why: &dyn std::fmt::Display) -> EntryError {
     EntryError::Malformed { kind: kind.to_owned(), why: why.to_string() }
 }
 
-fn of_party(pairs: &[(PartyId, String)]) -> Vec<OfParty> {
+pub(crate) fn of_party(pairs: &[(PartyId, String)]) -> Vec<OfParty> {
     pairs.iter().map(|(party, value)| OfParty { party: party.clone(), value: value.clone() }).collect()
 }
 
-fn by_party(pairs: Vec<OfParty>) -> Vec<(PartyId, String)> {
+pub(crate) fn by_party(pairs: Vec<OfParty>) -> Vec<(PartyId, String)> {
     pairs.into_iter().map(|pair| (pair.party, pair.value)).collect()
 }
 
@@ -154,7 +154,7 @@ fn verdict(why: &Why) -> Result<Verdict, EntryError> {
     }
 }
 
-fn who(principal: &Principal, standing: Option<&Standing>) -> Who {
+pub(crate) fn who(principal: &Principal, standing: Option<&Standing>) -> Who {
     let mut who =
         Who { party: None, person: None, application: None, key: None, standing: standing.cloned() };
     match principal {
@@ -172,7 +172,7 @@ fn who(principal: &Principal, standing: Option<&Standing>) -> Who {
     who
 }
 
-fn principal(who: Who) -> Result<(Principal, Option<Standing>), EntryError> {
+pub(crate) fn principal(who: Who) -> Result<(Principal, Option<Standing>), EntryError> {
     let principal = match (who.party, who.person, who.application, who.key) {
         (Some(party), None, Some(application), Some(key)) => {
             Principal::Application { party, application, key }
@@ -184,7 +184,7 @@ fn principal(who: Who) -> Result<(Principal, Option<Standing>), EntryError> {
     Ok((principal, who.standing))
 }
 
-fn what(deed: &Deed) -> Box<serde_json::value::RawValue> {
+pub(crate) fn what(deed: &Deed) -> Box<serde_json::value::RawValue> {
     let raw = match deed {
         Deed::Infer(infer) => serde_json::value::to_raw_value(infer),
         Deed::Amend(amend) => serde_json::value::to_raw_value(amend),
@@ -197,7 +197,7 @@ fn what(deed: &Deed) -> Box<serde_json::value::RawValue> {
     raw.unwrap_or_else(|error| unreachable!("a deed has string keys only: {error}"))
 }
 
-fn deed(kind: &str, what: &str) -> Result<Deed, EntryError> {
+pub(crate) fn deed(kind: &str, what: &str) -> Result<Deed, EntryError> {
     fn of<'a, T: Deserialize<'a>>(kind: &str, what: &'a str) -> Result<T, EntryError> {
         serde_json::from_str(what).map_err(|error| malformed(kind, &error))
     }
@@ -263,7 +263,7 @@ fn settled(text: SettledText) -> Result<Entry, EntryError> {
     })
 }
 
-fn caps(lease: &Lease) -> Caps {
+pub(crate) fn caps(lease: &Lease) -> Caps {
     let amounts = lease.amounts.iter();
     Caps {
         at: lease.at,
@@ -276,17 +276,21 @@ fn caps(lease: &Lease) -> Caps {
 }
 
 fn lease(text: LeaseText) -> Entry {
-    let LeaseText { seed, lease: Caps { at, expires, calls, amounts } } = text;
-    let amounts =
-        amounts.into_iter().map(|cap| (AssetId::from(cap.asset.as_str()), Amount::new(cap.amount))).collect();
-    Entry { seed: seed.0, at, body: Body::Lease(Lease { at, expires, calls, amounts }) }
+    let LeaseText { seed, lease } = text;
+    Entry { seed: seed.0, at: lease.at, body: Body::Lease(of_caps(lease)) }
 }
 
-fn moves(transfers: &[Transfer]) -> Vec<Move> {
+pub(crate) fn of_caps(Caps { at, expires, calls, amounts }: Caps) -> Lease {
+    let amounts =
+        amounts.into_iter().map(|cap| (AssetId::from(cap.asset.as_str()), Amount::new(cap.amount))).collect();
+    Lease { at, expires, calls, amounts }
+}
+
+pub(crate) fn moves(transfers: &[Transfer]) -> Vec<Move> {
     transfers.iter().map(to_move).collect()
 }
 
-fn to_move(transfer: &Transfer) -> Move {
+pub(crate) fn to_move(transfer: &Transfer) -> Move {
     let (op, pending, until) = match transfer.operation {
         Operation::Move => (Op::Move, None, None),
         Operation::Reserve { expires_at } => (Op::Reserve, None, Some(Timestamp::from_millis(expires_at))),
@@ -306,11 +310,11 @@ fn to_move(transfer: &Transfer) -> Move {
     }
 }
 
-fn transfers(kind: &str, act: ActId, moves: Vec<Move>) -> Result<Vec<Transfer>, EntryError> {
+pub(crate) fn transfers(kind: &str, act: ActId, moves: Vec<Move>) -> Result<Vec<Transfer>, EntryError> {
     moves.into_iter().map(|a_move| to_transfer(kind, act, a_move)).collect()
 }
 
-fn to_transfer(kind: &str, act: ActId, text: Move) -> Result<Transfer, EntryError> {
+pub(crate) fn to_transfer(kind: &str, act: ActId, text: Move) -> Result<Transfer, EntryError> {
     let act = act.as_u128();
     let pending = text
         .pending

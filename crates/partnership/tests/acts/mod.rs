@@ -4,6 +4,7 @@ mod amendments;
 mod approvals;
 mod leases;
 mod limits;
+mod snapshots;
 
 use partnership::act::{
     Act, Administer, Amend, Application, Approve, Attempt, Attest, Deed, Digest, Ended, Infer, Key, Outcome,
@@ -193,6 +194,9 @@ impl House {
             state.apply(&entry, index).unwrap();
         }
         assert_eq!(state.digest(), self.partnership.state().digest());
+        let known = |state: &State| format!("{state:?}").split_once("origin: ").unwrap().1.to_owned();
+        assert_eq!(known(&state), known(self.partnership.state()), "beside the documents that nobody named");
+        snapshots::check(&self.leaves, self.documents());
         state
     }
 

@@ -5,16 +5,15 @@ use std::sync::Arc;
 use super::journal::{Journal, SEGMENT_BYTES_MIN};
 use super::publisher::{CHECKPOINT, Publisher, full_bundles};
 use super::survey::{Damaged, Survey};
-use super::{Frame, Log};
-use crate::bundle;
+use super::{Entries, Frame, Log};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::commitment;
 use crate::envelope::Envelope;
-use crate::hash::{Hash, hex, leaf_hash};
+use crate::hash::{hex, leaf_hash};
 use crate::merkle::Frontier;
 use crate::note::Verifier;
 use crate::store::{Store, StoreError};
-use crate::tile::{Edge, Kind, TilePath, WIDTH, partials};
+use crate::tile::{Edge, LEVELS, TilePath, WIDTH, items, kinds, partials};
 
 /// A record that was opened: its three owners, and its entries to fold.
 #[derive(Debug)]
@@ -114,7 +113,7 @@ pub fn load<S: Store + ?Sized>(
     let head = read_head(&*store, verifier)?;
     let survey = Survey::take::<_, LoadError>(&*store, origin)?;
     check_reach(&*store, &survey, head.as_ref().map_or(0, |head| head.size))?;
-    let (frontier, publisher) = replay(&store, origin, &survey, head.as_ref())?;
+    let Replayed { start, end, publisher } = replay(&store, origin, &survey, head.as_ref())?;
     mend(&*store, &survey, segment_bytes, publisher.published())?;
     let journal = Journal::new(Arc::clone(&store), origin, segment_bytes, &survey);
     let torn = survey.torn.clone().map(|tear| Torn {
@@ -122,9 +121,8 @@ pub fn load<S: Store + ?Sized>(
         offset: tear.offset,
         bytes: tear.bytes,
     });
-    let start = full_bundles(publisher.published());
-    let entries = Entries { store, origin: origin.to_owned(), start, start_root: frontier.1, survey };
-    Ok(Loaded { log: Log::new(frontier.0), journal, publisher, entries, torn })
+    let entries = Entries::new(store, origin, start, survey);
+    Ok(Loaded { log: Log::new(end), journal, publisher, entries, torn })
 }
 
 impl<S: Store + ?Sized> Loaded<S> {
@@ -137,80 +135,6 @@ impl<S: Store + ?Sized> Loaded<S> {
         each: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
     ) -> Result<(), LoadError> {
         self.entries.for_each_entry(each)
-    }
-}
-
-/// The entries that were on the record when it was opened.
-#[derive(Debug)]
-pub struct Entries<S: ?Sized> {
-    store: Arc<S>,
-    origin: String,
-    /// Entries below are read from bundles, the others from the journal.
-    start: u64,
-    /// The root of the tree of the entries below.
-    start_root: Hash,
-    survey: Survey,
-}
-
-impl<S: Store + ?Sized> Entries<S> {
-    /// How many there are.
-    pub fn count(&self) -> u64 {
-        self.survey.size
-    }
-
-    /// Hands every entry to `each` as (index, envelope, parties' part), from index 0 on, one bundle in memory at
-    /// a time. Each parties' part is checked against its envelope, and the envelopes against the tree, which is
-    /// known to be whole only when this returns `Ok`.
-    ///
-    /// # Errors
-    /// [`LoadError::Entry`] with what `each` said; [`LoadError::Damaged`]; [`LoadError::Store`].
-    pub fn for_each_entry(
-        &self,
-        mut each: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
-    ) -> Result<(), LoadError> {
-        let mut hand = |index: u64, envelope: &[u8], parties: &[u8]| {
-            check_parts(envelope, parties)
-                .and_then(|()| each(index, envelope, parties))
-                .map_err(|what| LoadError::Entry { index, what })
-        };
-        let mut frontier = Frontier::new();
-        for number in 0..self.start / WIDTH {
-            self.bundle(number, |envelope, parties| {
-                let index = frontier.size();
-                frontier.append(leaf_hash(envelope));
-                hand(index, envelope, parties)
-            })?;
-        }
-        if frontier.root() != self.start_root {
-            let what = format!("the first {} envelopes are not those of the tree", self.start);
-            return Err(LoadError::Damaged { place: "tile/entries".into(), what });
-        }
-        self.survey.walk(&*self.store, &self.origin, |frame, _| match frame {
-            Frame::Entry { index, envelope, parties } if index >= self.start => {
-                hand(index, envelope, parties)
-            }
-            _ => Ok(()),
-        })
-    }
-
-    fn bundle(
-        &self,
-        number: u64,
-        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), LoadError>,
-    ) -> Result<(), LoadError> {
-        let read = |kind| {
-            let path = TilePath { kind, number, width: 256 }.path();
-            let bytes = self.store.read(&path)?.ok_or_else(|| StoreError::Missing { path: path.clone() })?;
-            Ok::<_, LoadError>((path, bytes))
-        };
-        let ((entries_path, entries), (parties_path, parties)) = (read(Kind::Entries)?, read(Kind::Parties)?);
-        let split = |path: String, bytes| {
-            let damaged =
-                |what: bundle::BundleError| LoadError::Damaged { place: path, what: what.to_string() };
-            bundle::decode(bytes, 256).map_err(damaged)
-        };
-        let (entries, parties) = (split(entries_path, &entries)?, split(parties_path, &parties)?);
-        entries.iter().zip(&parties).try_for_each(|(envelope, parties)| each(envelope, parties))
     }
 }
 
@@ -253,17 +177,26 @@ fn check_reach<S: Store + ?Sized>(store: &S, survey: &Survey, published: u64) ->
     }
 }
 
-/// Rebuilds the growing end from the last full bundle's tiles and the journal. Gives the frontier, the root at
-/// the last full bundle, and a publisher that holds what follows on it.
+/// The growing end of a record, rebuilt.
+struct Replayed<S: ?Sized> {
+    /// The tree up to the last full bundle under the checkpoint.
+    start: Frontier,
+    /// The tree of all entries.
+    end: Frontier,
+    /// Holds what follows on the last full bundle.
+    publisher: Publisher<S>,
+}
+
+/// Rebuilds the growing end from the last full bundle's tiles and the journal.
 fn replay<S: Store + ?Sized>(
     store: &Arc<S>,
     origin: &str,
     survey: &Survey,
     head: Option<&Checkpoint>,
-) -> Result<((Frontier, Hash), Publisher<S>), LoadError> {
+) -> Result<Replayed<S>, LoadError> {
     let edge = Edge::read(&**store, head.map_or(0, |head| head.size))?;
     let mut frontier = edge.frontier();
-    let (start, start_root) = (edge.size(), frontier.root());
+    let (start, before) = (edge.size(), frontier.clone());
     let mut publisher = Publisher::new(Arc::clone(store), origin, edge, head.map_or(0, |head| head.size));
     check_head(&frontier, head)?;
     survey.walk(&**store, origin, |frame, segment| match frame {
@@ -279,7 +212,7 @@ fn replay<S: Store + ?Sized>(
         }
         _ => Ok(()),
     })?;
-    Ok(((frontier, start_root), publisher))
+    Ok(Replayed { start: before, end: frontier, publisher })
 }
 
 /// Checks the root when the tree has the size of the checkpoint.
@@ -311,10 +244,25 @@ fn mend<S: Store + ?Sized>(
     for path in store.list("tmp")? {
         store.remove(&path)?;
     }
+    remove_stale(store, survey, published)
+}
+
+/// Removes the partial tiles of a publication that was cut off, before its checkpoint or after it.
+///
+/// Such a tree had a size from the journal's first entry to its last, since the journal keeps what no full bundle under a durable
+/// checkpoint holds; so only the tiles at that part of the edge are looked at, however long the record is. An older one that a power
+/// cut brought back does no harm: it says what the full tile says, and an audit checks it.
+fn remove_stale<S: Store + ?Sized>(store: &S, survey: &Survey, published: u64) -> Result<(), StoreError> {
     let wanted = partials(published);
-    for path in store.list("tile")?.into_iter().chain(store.list("parties")?) {
-        if TilePath::parse(&path).is_some_and(|tile| tile.width < 256 && !wanted.contains(&tile)) {
-            store.remove(&path)?;
+    let first = survey.first.unwrap_or(0);
+    for level in 0..LEVELS {
+        let (first, last) = (items(first, level) / WIDTH, items(survey.size, level) / WIDTH);
+        for (kind, number) in kinds(level).flat_map(|kind| (first..=last).map(move |number| (kind, number))) {
+            for path in store.list(&TilePath::partial_directory(kind, number))? {
+                if TilePath::parse(&path).is_some_and(|tile| !wanted.contains(&tile)) {
+                    store.remove(&path)?;
+                }
+            }
         }
     }
     Ok(())

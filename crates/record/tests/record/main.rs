@@ -13,5 +13,6 @@ mod frozen;
 mod interleaved;
 mod journey;
 mod power;
+mod prefix;
 mod steps;
 mod support;

@@ -75,7 +75,7 @@ impl<'a> Life<'a> {
         oracle: Arc<Mutex<Oracle>>,
         (chance, now, bug): (&'a mut Chance, &'a mut Timestamp, Option<Bug>),
     ) -> Self {
-        let Opened { partnership, journal, publisher } = opened;
+        let Opened { partnership, journal, publisher, snapshot: _ } = opened;
         let desk = Desk::of(partnership.state()).unwrap();
         let parts = Parts {
             partnership,
@@ -85,6 +85,8 @@ impl<'a> Life<'a> {
             desk: Arc::new(ArcSwap::from_pointee(desk)),
             metrics: Arc::default(),
             fatal: Arc::new(|_| ()),
+            // Nobody keeps any: each start folds from the first entry.
+            snapshots: channel().0,
         };
         let metrics = Arc::clone(&parts.metrics);
         let (mut clerk, mut work) = parts.assemble(Clock, *now);
@@ -431,7 +433,7 @@ impl Between {
         let (new_batches, batches) = channel();
         let (new_groups, groups) = channel();
         let to_clerk = std::mem::replace(&mut clerk.desk, new_orders);
-        let to_journal = std::mem::replace(&mut work.decides.batches, new_batches);
+        let to_journal = std::mem::replace(&mut work.decides.out.batches, new_batches);
         work.writes.groups = new_groups;
         Self { orders, to_clerk, batches, to_journal, groups, waiting: VecDeque::new() }
     }

@@ -67,7 +67,8 @@ pub(super) fn open(
 ) -> anyhow::Result<Opened<Disked>> {
     let store = Arc::new(Directory::on(Careless::new(disk.clone(), bug.and_then(Bug::slip)), ROOT));
     let log = log().verifier();
-    let opening = Opening { origin: ORIGIN, segment_bytes: SEGMENT_BYTES_MIN, log: &log, now, seed };
+    let opening =
+        Opening { origin: ORIGIN, segment_bytes: SEGMENT_BYTES_MIN, log: &log, now, seed, snapshots: None };
     let mut opened = match bug {
         Some(bug @ (Bug::DoublePost | Bug::UnresolvedDoubt)) if !store.segments()?.is_empty() => {
             misread(&store, bug, opening)?
@@ -130,5 +131,5 @@ fn misread(store: &Arc<Disked>, bug: Bug, opening: Opening<'_>) -> anyhow::Resul
     let groups: Vec<_> = partnership.log().seal().into_iter().collect();
     journal.write(&groups)?;
     groups.into_iter().for_each(|group| publisher.absorb(group));
-    Ok(Opened { partnership, journal, publisher })
+    Ok(Opened { partnership, journal, publisher, snapshot: None })
 }

@@ -1,0 +1,244 @@
+//! A state from its text. What is sorted must come sorted and once, so that one text stands for one state.
+
+use super::SnapshotError;
+use super::text::{
+    AccountText, ActText, How, Id, LineText, OpenText, PriceText, SignedText, StateText, TariffText,
+    WaitingText,
+};
+use crate::act::{Act, Digest};
+use crate::entry::text::{Move, OfParty};
+use crate::entry::{EntryError, wire};
+use crate::ids::{ActId, ClauseId, PartyId};
+use crate::investment::chart;
+use crate::investment::tariff::Tariff;
+use crate::memorandum::Force;
+use crate::registry::Registry;
+use crate::state::{Booked, Count, Library, Line, Open, Signed, State, Waiting};
+use crate::terms::Terms;
+use ledger::{AccountId, Amount, AssetId, Balance, Book, Opened, Price, Transfer};
+use record::note::Verifier;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+pub(super) fn state(text: StateText, library: &Library) -> Result<State, SnapshotError> {
+    let terms = text.terms.map(|digest| document(library, &digest)).transpose()?;
+    text.signed.iter().try_for_each(|signed| document(library, &signed.digest).map(drop))?;
+    let vkeys = text.vkeys.into_iter().map(|one| {
+        let key = Verifier::parse(&one.value).map_err(|error| malformed(&error))?;
+        Ok((one.party, key))
+    });
+    sorted(text.applications.iter().map(|application| &application.name))?;
+    sorted(text.keys.iter().map(|key| &key.id))?;
+    let registry = Registry::of(text.applications, text.keys, set(text.suspended)?);
+    let counts = text.counts.into_iter().map(|count| {
+        let sums = Count { allowed: count.allowed, refused: count.refused, deviated: count.deviated };
+        (count.clause, sums)
+    });
+    let lease = text.lease.map(|lease| (lease.index, wire::of_caps(lease.lease)));
+    Ok(State {
+        library: library.clone(),
+        origin: text.origin,
+        terms,
+        vkeys: map(vkeys.collect::<Result<Vec<_>, SnapshotError>>()?)?,
+        registry,
+        book: book(text.accounts, text.reservations.into_iter().map(|held| (held.act, held.transfer)))?,
+        open: acts(text.open.into_iter().map(open))?,
+        waiting: acts(text.waiting.into_iter().map(waiting))?,
+        attested: attested(text.attested)?,
+        booked: map(text.booked.into_iter().map(|booked| {
+            let what = match booked.how {
+                How::Drawn => Booked::Drawn(booked.at),
+                How::Expired => Booked::Expired(booked.at),
+            };
+            (booked.clause, what)
+        }))?,
+        counts: map(counts)?,
+        tallied: map(text.tallied.into_iter().map(|refused| (refused.key, refused.count)))?,
+        recent: text.recent.into_iter().map(line).collect::<Result<_, _>>()?,
+        entries: text.entries,
+        at: text.at,
+        epoch: text.epoch,
+        signed: text.signed.into_iter().map(signed).collect(),
+        digested: text.digested,
+        amending: set(text.amending.into_iter().map(|Id(id)| id))?,
+        at_once: text.at_once.map(|Id(id)| id),
+        lease,
+    })
+}
+
+fn document(library: &Library, digest: &Digest) -> Result<Arc<Terms>, SnapshotError> {
+    library.get(digest).cloned().ok_or_else(|| SnapshotError::NoMemorandum(digest.hex()))
+}
+
+fn book(
+    accounts: Vec<AccountText>,
+    reservations: impl Iterator<Item = (Id, Move)>,
+) -> Result<Book, SnapshotError> {
+    let accounts = accounts.into_iter().map(|account| {
+        let id = AccountId::from(account.id);
+        Opened {
+            limit: chart::limit(&id),
+            id,
+            asset: AssetId::from(account.asset),
+            balance: Balance {
+                debits_pending: Amount::new(account.debits_pending),
+                credits_pending: Amount::new(account.credits_pending),
+                debits_posted: Amount::new(account.debits_posted),
+                credits_posted: Amount::new(account.credits_posted),
+            },
+        }
+    });
+    let reservations: Vec<Transfer> =
+        reservations.map(|(act, held)| transfer(act.0, held)).collect::<Result<_, _>>()?;
+    sorted(reservations.iter().map(|transfer| transfer.id))?;
+    Ok(Book::restore(accounts, reservations)?)
+}
+
+fn transfer(act: ActId, text: Move) -> Result<Transfer, SnapshotError> {
+    wire::to_transfer("snapshot", act, text).map_err(inner)
+}
+
+fn act(text: ActText) -> Result<Act, SnapshotError> {
+    let (principal, standing) = wire::principal(text.who).map_err(inner)?;
+    if standing.is_some() {
+        return Err(malformed(&"an act has a standing"));
+    }
+    let deed = wire::deed(&text.kind, text.what.get()).map_err(inner)?;
+    Ok(Act { id: text.id.0, seed: text.seed.0, principal, deed })
+}
+
+fn open(text: OpenText) -> Result<(ActId, Open), SnapshotError> {
+    let act = act(text.act)?;
+    let reservations = text.reservations.into_iter().map(|a_move| transfer(act.id, a_move));
+    let open = Open {
+        reservations: reservations.collect::<Result<_, _>>()?,
+        index: text.index,
+        at: text.at,
+        lapses: text.lapses,
+        tariff: text.tariff.map(tariff).transpose()?,
+        operator: text.operator,
+        approvals: by_party(text.approvals)?,
+        act: Arc::new(act),
+    };
+    Ok((open.act.id, open))
+}
+
+fn tariff(text: TariffText) -> Result<Tariff, SnapshotError> {
+    let price = |price: PriceText| {
+        Price::new(price.numerator, price.per).ok_or_else(|| malformed(&"a price is for nothing"))
+    };
+    Ok(Tariff {
+        clause: text.clause,
+        force: if text.binding { Force::Binding } else { Force::NonBinding },
+        asset: AssetId::from(text.asset),
+        input: price(text.input)?,
+        output: price(text.output)?,
+        request: price(text.request)?,
+    })
+}
+
+fn waiting(text: WaitingText) -> Result<(ActId, Waiting), SnapshotError> {
+    let WaitingText { act: waits, digest, clause, by, given, since } = text;
+    let act = act(waits)?;
+    Ok((act.id, Waiting { act: Arc::new(act), digest, clause, by, given: by_party(given)?, since }))
+}
+
+fn attested(
+    texts: Vec<super::text::AttestedText>,
+) -> Result<BTreeMap<(ClauseId, Digest), BTreeSet<PartyId>>, SnapshotError> {
+    let attested = texts.into_iter().map(|text| Ok(((text.clause, text.evidence), set(text.by)?)));
+    map(attested.collect::<Result<Vec<_>, SnapshotError>>()?)
+}
+
+fn signed(text: SignedText) -> Signed {
+    Signed {
+        version: text.version,
+        digest: text.digest,
+        since: text.since,
+        signatures: wire::by_party(text.signatures),
+    }
+}
+
+fn line(text: LineText) -> Result<Line, SnapshotError> {
+    Ok(Line {
+        act: text.act.0,
+        at: text.at,
+        index: text.index,
+        kind: word(&text.kind)?,
+        who: text.who,
+        about: text.about,
+        state: word(&text.state)?,
+        clauses: text.clauses,
+        deviations: text.deviations,
+        charged: text.charged.map(|charge| (Amount::new(charge.amount), AssetId::from(charge.asset))),
+    })
+}
+
+/// The words of lines for people: kinds of acts, and what became of them.
+fn word(text: &str) -> Result<&'static str, SnapshotError> {
+    WORDS
+        .into_iter()
+        .find(|word| *word == text)
+        .ok_or_else(|| malformed(&format!("`{text}` is no word of ours")))
+}
+
+const WORDS: [&str; 19] = [
+    "infer",
+    "amend",
+    "approve",
+    "attest",
+    "draw",
+    "expire",
+    "application-add",
+    "application-remove",
+    "key-new",
+    "key-revoke",
+    "model-resume",
+    "allowed",
+    "refused",
+    "waiting",
+    "done",
+    "failed",
+    "cancelled",
+    "lost",
+    "lapsed",
+];
+
+fn by_party(pairs: Vec<OfParty>) -> Result<BTreeMap<PartyId, String>, SnapshotError> {
+    map(pairs.into_iter().map(|pair| (pair.party, pair.value)))
+}
+
+fn acts<T>(
+    acts: impl Iterator<Item = Result<(ActId, T), SnapshotError>>,
+) -> Result<BTreeMap<ActId, T>, SnapshotError> {
+    map(acts.collect::<Result<Vec<_>, _>>()?)
+}
+
+fn map<K: Ord, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<BTreeMap<K, V>, SnapshotError> {
+    let pairs: Vec<(K, V)> = pairs.into_iter().collect();
+    sorted(pairs.iter().map(|(key, _)| key))?;
+    Ok(pairs.into_iter().collect())
+}
+
+fn set<T: Ord>(items: impl IntoIterator<Item = T>) -> Result<BTreeSet<T>, SnapshotError> {
+    let items: Vec<T> = items.into_iter().collect();
+    sorted(items.iter())?;
+    Ok(items.into_iter().collect())
+}
+
+fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Result<(), SnapshotError> {
+    if items.is_sorted_by(|one, next| one < next) {
+        Ok(())
+    } else {
+        Err(malformed(&"a list is not in order, or holds something twice"))
+    }
+}
+
+fn malformed(why: &dyn std::fmt::Display) -> SnapshotError {
+    SnapshotError::Malformed(why.to_string())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
+fn inner(error: EntryError) -> SnapshotError {
+    malformed(&error)
+}

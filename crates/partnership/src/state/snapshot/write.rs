@@ -1,0 +1,176 @@
+//! A state to its text. Each struct is taken apart field by field, so that what is new in one cannot be left out.
+
+use super::text::{
+    AccountText, ActText, AttestedText, BookedText, CountText, Held, How, Id, LeaseText, LineText, OpenText,
+    PriceText, SignedText, StateText, TariffText, WaitingText,
+};
+use crate::act::{Act, Digest};
+use crate::entry::Refused;
+use crate::entry::text::{Charge, OfParty};
+use crate::entry::wire;
+use crate::ids::{ActId, ClauseId, PartyId};
+use crate::investment::tariff::Tariff;
+use crate::state::{Booked, Count, Line, Open, Signed, State, Waiting};
+use ledger::{Book, Price};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) fn state(state: &State) -> StateText {
+    let State {
+        library: _, // named by their digests, and known to whoever reads this
+        origin,
+        terms,
+        vkeys,
+        registry,
+        book,
+        open,
+        waiting,
+        attested,
+        booked,
+        counts,
+        tallied,
+        recent,
+        entries,
+        at,
+        epoch,
+        signed: versions,
+        digested,
+        amending,
+        at_once,
+        lease,
+    } = state;
+    StateText {
+        origin: origin.clone(),
+        entries: *entries,
+        at: *at,
+        epoch: *epoch,
+        digested: *digested,
+        terms: terms.as_ref().map(|terms| terms.digest()),
+        vkeys: vkeys.iter().map(|(party, key)| of_party(party, key.vkey())).collect(),
+        signed: versions.iter().map(signed).collect(),
+        applications: registry.applications().cloned().collect(),
+        keys: registry.keys().cloned().collect(),
+        suspended: registry.suspended().cloned().collect(),
+        accounts: accounts(book),
+        reservations: book.reservations().map(held).collect(),
+        open: open.values().map(open_act).collect(),
+        waiting: waiting.values().map(waiting_act).collect(),
+        amending: amending.iter().copied().map(Id).collect(),
+        at_once: at_once.map(Id),
+        attested: attested.iter().map(attested_by).collect(),
+        booked: booked.iter().map(booked_as).collect(),
+        counts: counts.iter().map(count).collect(),
+        tallied: tallied.iter().map(|(key, count)| Refused { key: key.clone(), count: *count }).collect(),
+        recent: recent.iter().map(line).collect(),
+        lease: lease.as_ref().map(|(index, lease)| LeaseText { index: *index, lease: wire::caps(lease) }),
+    }
+}
+
+fn of_party(party: &PartyId, value: String) -> OfParty {
+    OfParty { party: party.clone(), value }
+}
+
+fn by_party(values: &BTreeMap<PartyId, String>) -> Vec<OfParty> {
+    values.iter().map(|(party, value)| of_party(party, value.clone())).collect()
+}
+
+fn signed(Signed { version, digest, since, signatures }: &Signed) -> SignedText {
+    SignedText { version: *version, digest: *digest, since: *since, signatures: wire::of_party(signatures) }
+}
+
+fn accounts(book: &Book) -> Vec<AccountText> {
+    let text =
+        |(id, asset, _, balance): (&ledger::AccountId, &ledger::AssetId, _, ledger::Balance)| AccountText {
+            id: id.to_string(),
+            asset: asset.to_string(),
+            debits_posted: balance.debits_posted.minor(),
+            credits_posted: balance.credits_posted.minor(),
+            debits_pending: balance.debits_pending.minor(),
+            credits_pending: balance.credits_pending.minor(),
+        };
+    book.opened().map(text).collect()
+}
+
+fn held(transfer: &ledger::Transfer) -> Held {
+    Held { act: Id(ActId::from_u128(transfer.id.act)), transfer: wire::to_move(transfer) }
+}
+
+fn act(Act { id, seed, principal, deed }: &Act) -> ActText {
+    ActText {
+        id: Id(*id),
+        seed: Digest(*seed),
+        who: wire::who(principal, None),
+        kind: deed.name().to_owned(),
+        what: wire::what(deed),
+    }
+}
+
+fn open_act(open: &Open) -> OpenText {
+    let Open { act: opened, index, at, lapses, reservations, tariff, operator, approvals } = open;
+    OpenText {
+        act: act(opened),
+        index: *index,
+        at: *at,
+        lapses: *lapses,
+        reservations: wire::moves(reservations),
+        tariff: tariff.as_ref().map(tariff_of),
+        operator: operator.clone(),
+        approvals: by_party(approvals),
+    }
+}
+
+fn tariff_of(Tariff { clause, force, asset, input, output, request }: &Tariff) -> TariffText {
+    let price = |price: &Price| PriceText { numerator: price.numerator(), per: price.per() };
+    TariffText {
+        clause: clause.clone(),
+        binding: force.is_binding(),
+        asset: asset.to_string(),
+        input: price(input),
+        output: price(output),
+        request: price(request),
+    }
+}
+
+fn waiting_act(Waiting { act: waits, digest, clause, by, given, since }: &Waiting) -> WaitingText {
+    WaitingText {
+        act: act(waits),
+        digest: *digest,
+        clause: clause.clone(),
+        by: by.clone(),
+        given: by_party(given),
+        since: *since,
+    }
+}
+
+fn attested_by(((clause, evidence), by): (&(ClauseId, Digest), &BTreeSet<PartyId>)) -> AttestedText {
+    AttestedText { clause: clause.clone(), evidence: *evidence, by: by.iter().cloned().collect() }
+}
+
+fn booked_as((clause, booked): (&ClauseId, &Booked)) -> BookedText {
+    let (how, at) = match booked {
+        Booked::Drawn(at) => (How::Drawn, *at),
+        Booked::Expired(at) => (How::Expired, *at),
+    };
+    BookedText { clause: clause.clone(), how, at }
+}
+
+fn count((clause, Count { allowed, refused, deviated }): (&ClauseId, &Count)) -> CountText {
+    CountText { clause: clause.clone(), allowed: *allowed, refused: *refused, deviated: *deviated }
+}
+
+fn line(line: &Line) -> LineText {
+    let Line { act, at, index, kind, who, about, state, clauses, deviations, charged } = line;
+    LineText {
+        act: Id(*act),
+        at: *at,
+        index: *index,
+        kind: (*kind).to_owned(),
+        who: who.clone(),
+        about: about.clone(),
+        state: (*state).to_owned(),
+        clauses: clauses.clone(),
+        deviations: deviations.clone(),
+        charged: charged
+            .as_ref()
+            .map(|(amount, asset)| Charge { asset: asset.to_string(), amount: amount.minor() }),
+    }
+}
