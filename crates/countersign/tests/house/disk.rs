@@ -4,7 +4,7 @@
 //! Not here: the order of writes that a power cut leaves (`record` simulates that), or a disk that is full for long (`room`).
 
 use crate::server::{Folder, Server, config, eventually};
-use crate::told::{Told, holds_after_all, while_called};
+use crate::told::{Told, holds_after_all, say, while_called};
 use crate::tracer::{Tracer, thread_of};
 use crate::upstream::{Upstream, Used};
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,7 +134,7 @@ impl Scene {
 
     fn points(&self) -> Vec<Point> {
         let calls = self.calls();
-        println!("the calls of a healthy server: {calls:?}");
+        say(&format!("the calls of a healthy server: {calls:?}"));
         for (name, call) in [("journal", "pwrite64"), ("journal", "fdatasync"), ("publisher", "fsync")] {
             assert!(calls.contains_key(&(name, call.to_owned())), "{name} makes no {call}: {calls:?}");
         }

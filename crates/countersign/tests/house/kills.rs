@@ -5,7 +5,7 @@
 
 use crate::dice::{Dice, seed};
 use crate::server::{Folder, Server, config, eventually, verify};
-use crate::told::{Recorded, Told, holds_after_all, while_called};
+use crate::told::{Recorded, Told, holds_after_all, say, while_called};
 use crate::upstream::{Upstream, Used};
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -38,7 +38,7 @@ fn what_clients_were_told_survives_as_many_kills_as_are_wanted() {
 /// Kills a server so many times, by turns with a lease and without, and judges what is left.
 fn survives(kills: u64) {
     let seed = seed();
-    println!("seed {seed}");
+    say(&format!("seed {seed}"));
     let upstream = Upstream::start(Used::AtMost(60, 100));
     let plain = format!("{}{SEGMENTS}", config(&upstream.url()));
     let folder = Folder::founded(&plain, |text| text.replacen(GRANT[0], GRANT[1], 1));
@@ -60,7 +60,7 @@ fn survives(kills: u64) {
             2 | 7 if round <= KILLS || round % 50 == 2 => holds_but_for_a_torn_end(&folder),
             0 if round <= KILLS || round % 50 == 0 => {
                 holds_after_all(&folder, granted, &told);
-                println!("{round} kills, {} answers in full", told.answered.len());
+                say(&format!("{round} kills, {} answers in full", told.answered.len()));
             }
             // The record that the next start reads grows by each round; what it finds in doubt must be settled then.
             _ => {}
@@ -68,12 +68,12 @@ fn survives(kills: u64) {
     }
     let recorded: Recorded = holds_after_all(&folder, granted, &told);
     assert!(!told.answered.is_empty() && !told.refused.is_empty(), "both were told");
-    println!(
+    say(&format!(
         "{kills} kills: {} answers in full, {} refusals, {} acts allowed, each settled once",
         told.answered.len(),
         told.refused.len(),
         recorded.allowed.len()
-    );
+    ));
 }
 
 /// Verifies what a killed server has left. Its last write may be cut off; nothing else may be wrong.

@@ -400,9 +400,6 @@ fn lies() -> Vec<Case> {
 
 fn nonsense() -> Vec<Case> {
     let head = say::stream_head;
-    let answer = || say::json_answer(&say::whole(&say::used()));
-    let status =
-        |line: &str, more: &str| say::bytes(&format!("HTTP/1.1 {line}\r\n{more}content-length: 0\r\n\r\n"));
     vec![
         case(
             "it finishes twice",
@@ -450,6 +447,14 @@ fn nonsense() -> Vec<Case> {
             BROKEN,
             vec![head(), say::text(), say::bytes("zz\r\n"), Step::Hold],
         ),
+    ]
+}
+
+fn something_else() -> Vec<Case> {
+    let answer = || say::json_answer(&say::whole(&say::used()));
+    let status =
+        |line: &str, more: &str| say::bytes(&format!("HTTP/1.1 {line}\r\n{more}content-length: 0\r\n\r\n"));
+    vec![
         case("it does not stream as asked", true, fails(502), vec![answer()]),
         case("it streams without being asked", false, fails(502), streamed(vec![say::text(), say::finish()])),
         case("it answers something else", false, fails(502), vec![say::json_answer("[1,2,3]")]),
@@ -634,6 +639,11 @@ fn an_upstream_that_talks_nonsense_is_settled_once_and_leaves_nothing() {
 }
 
 #[test]
+fn an_upstream_that_answers_something_else_is_settled_once_and_leaves_nothing() {
+    all_hold(&something_else());
+}
+
+#[test]
 fn an_upstream_that_says_it_used_more_than_was_reserved_is_paid_the_bound_and_put_out_of_service() {
     for beyond in [5_000, u64::MAX] {
         let stage = Stage::set();
@@ -662,7 +672,7 @@ fn a_connection_that_is_closed_just_as_it_is_used_again_is_one_settlement() {
     let stage = Stage::set();
     let well = say::json_answer(&say::whole(&say::used()));
     for round in 0..20 {
-        stage.mock.plays(&[well.clone()]);
+        stage.mock.plays(std::slice::from_ref(&well));
         assert_eq!(stage.asked(false).status, 200, "round {round}");
         // The next request meets a connection that is closed when it comes, or as it comes.
         let settled = stage.metric("countersign_calls_settled_total");

@@ -17,6 +17,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+/// Says one line to whoever watches a long test.
+#[expect(clippy::print_stdout, reason = "a seed or a count is of use only where it is seen")]
+pub(crate) fn say(line: &str) {
+    println!("{line}");
+}
+
 /// A request for `max_tokens` of output, streamed or not.
 pub(crate) fn chat(max_tokens: u64, stream: bool) -> String {
     let options = if stream { r#","stream":true,"stream_options":{"include_usage":true}"# } else { "" };
@@ -109,6 +115,15 @@ pub(crate) struct Rush {
     pub(crate) stops: AtomicBool,
 }
 
+/// Tells callers to stop when it is dropped, by a test that has failed too.
+struct Stop<'a>(&'a Rush);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.stops.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Calls until the connection fails, or until told to stop. One caller in four streams, and one alone asks for what is forbidden.
 pub(crate) fn calls(url: &str, key: &str, number: usize, rush: &Rush) -> Told {
     let (mut client, mut told) = (Client::new(url), Told::default());
@@ -141,8 +156,9 @@ pub(crate) fn while_called<T>(
         let rush = &rush;
         let callers: Vec<_> =
             (0..callers).map(|number| scope.spawn(move || calls(url, key, number, rush))).collect();
+        let stop = Stop(rush);
         let result = meanwhile(rush);
-        rush.stops.store(true, Ordering::SeqCst);
+        drop(stop);
         let mut told = Told::default();
         callers.into_iter().for_each(|caller| told.extend(caller.join().unwrap()));
         (told, result)

@@ -5,7 +5,8 @@
 use crate::server::{BINARY, Folder, Server, config, run, verify};
 use crate::told::{Recorded, holds_after_all, while_called};
 use crate::upstream::{Upstream, Used};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::Ordering;
@@ -50,7 +51,7 @@ impl Scene {
     fn change(&self, change: impl FnOnce(&mut [u8], usize)) {
         let (path, mut bytes, used) = self.last_segment();
         change(&mut bytes, used);
-        fs::write(path, bytes).unwrap();
+        File::create(path).unwrap().write_all(&bytes).unwrap();
     }
 
     /// Starts a server that is to refuse, and gives what it says.
