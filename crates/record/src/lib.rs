@@ -2,7 +2,7 @@
 //!
 //! It is a C2SP tlog-tiles log of public envelopes; beside each envelope lies the parties' part, which the
 //! envelope commits to. This crate is *not* a state machine: it knows no act, no money and no memorandum, and
-//! it reads no clock. It touches files in [`store::directory`] and nowhere else.
+//! it reads no clock. It touches files in [`store::files`] and nowhere else.
 //!
 //! Where to start: [`log::load`] opens a record and hands out its three owners ([`log::Log`] for the thread
 //! that appends, [`log::Journal`] for the one that syncs, [`log::Publisher`] for the one that publishes);

@@ -66,7 +66,7 @@ fn live(
     }
     life.live(steps);
     if ends_well {
-        life.settle_down();
+        life.end_well();
     }
 }
 

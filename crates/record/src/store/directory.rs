@@ -1,5 +1,4 @@
-//! A store in a directory of a Unix file system: with [`super::files`] the only module of the three pure crates that
-//! touches files.
+//! A store in a directory of a Unix file system, which it reaches through [`super::files`].
 //!
 //! Files are made under `tmp/`, synced, moved to their name, and the directory that holds the name is synced. A
 //! cut write leaves a file under `tmp/`, which [`crate::load`] removes.

@@ -1,4 +1,5 @@
-//! The calls to a file system that [`super::directory`] makes: what a test puts another file system under.
+//! The calls to a file system that [`super::directory`] makes: what a test puts another file system under. The only
+//! module of the three pure crates that touches files.
 //!
 //! Not a store: it knows bytes, names and syncs, and no segment or tile. A file's bytes and the name it goes by are
 //! two things, and each is made durable by a sync of its own: of the file, and of the directory that has the name.

@@ -25,6 +25,8 @@ pub(super) struct Books {
 pub(super) struct Known {
     pub(super) allowed: bool,
     pub(super) settled: bool,
+    /// Whether its performer has said how it ended.
+    pub(super) performed: bool,
     waits: bool,
 }
 
@@ -49,7 +51,7 @@ impl Books {
         self.at = at;
         match kind {
             "decided" => self.decide(&act, &part)?,
-            "settled" => self.settle(&act)?,
+            "settled" => self.settle(&act, &text(&part["what"]["ended"]))?,
             "lease" => self.lease = self.lease.or(Some(self.entries.len())),
             _ => {}
         }
@@ -81,9 +83,11 @@ impl Books {
         Ok(())
     }
 
-    fn settle(&mut self, act: &str) -> Result<(), String> {
+    fn settle(&mut self, act: &str, ended: &str) -> Result<(), String> {
         match self.acts.get_mut(act) {
-            Some(known) if known.allowed && !known.settled => known.settled = true,
+            Some(known) if known.allowed && !known.settled => {
+                (known.settled, known.performed) = (true, !["lost", "lapsed"].contains(&ended));
+            }
             Some(Known { settled: true, .. }) => return Err(format!("act {act} is settled twice")),
             _ => return Err(format!("act {act} is settled and was not allowed")),
         }

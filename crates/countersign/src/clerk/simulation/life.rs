@@ -116,14 +116,14 @@ impl<'a> Life<'a> {
     /// One thing that somebody does. Errors: why the process must end.
     fn step(&mut self) -> Result<(), String> {
         match self.chance.below(32) {
-            0..5 if self.tasks.len() < 10 => self.call(),
+            0..5 if self.tasks.len() < 16 => self.call(),
             5 => self.administer(),
             6..14 => self.poll(),
             14..18 => return self.decide(),
             18..23 => return self.write(),
             23 => return self.extend(),
-            24..26 => return self.publish(),
-            26..30 => self.pass_time(),
+            24 if self.chance.hits(1, 2) => return self.publish(),
+            25..30 => self.pass_time(),
             30 if self.chance.hits(1, 6) => self.disk.set_full(true),
             31 => self.disk.set_full(false),
             _ => self.poll(),
@@ -383,8 +383,17 @@ impl<'a> Life<'a> {
         self.house.oracle().now = *self.now;
     }
 
-    /// Lets everything go on until nothing does, then compares what the process believes with what is on the record.
-    pub(super) fn settle_down(&mut self) {
+    /// Publishes, and lets everything go on until nothing does; then compares what the process believes with what is on the record.
+    pub(super) fn end_well(&mut self) {
+        self.settle_down();
+        if self.failed.is_none() {
+            self.failed = self.publish().err();
+            self.compare();
+        }
+    }
+
+    /// Lets everything go on until nothing does.
+    fn settle_down(&mut self) {
         self.disk.set_full(false);
         let mut quiet = 0;
         while quiet < 3 && self.failed.is_none() && self.house.oracle().found.is_none() {
@@ -393,15 +402,11 @@ impl<'a> Life<'a> {
                 self.poll();
             }
             let done = self.decide().and_then(|()| self.extend());
-            let done =
-                done.and_then(|()| (0..4).try_for_each(|_| self.write())).and_then(|()| self.publish());
+            let done = done.and_then(|()| (0..4).try_for_each(|_| self.write()));
             self.failed = done.err();
             let after = (self.tasks.len(), self.house.oracle().books.entries.len());
             let waits = !self.between.waiting.is_empty();
             quiet = if before == after && !waits { quiet + 1 } else { 0 };
-        }
-        if self.failed.is_none() {
-            self.compare();
         }
     }
 

@@ -198,7 +198,7 @@ impl Told {
         if let Some(act) = self.allowed.iter().find(|act| !is(act, |known| known.allowed)) {
             return Err(format!("a byte of act {act} has left, and its decision is not there"));
         }
-        if let Some(act) = self.settled.iter().find(|act| !is(act, |known| known.settled)) {
+        if let Some(act) = self.settled.iter().find(|act| !is(act, |known| known.performed)) {
             return Err(format!("the last byte of act {act} has left, and its settlement is not there"));
         }
         let lost = self.performed.iter().filter(|(act, _)| !books.acts.contains_key(*act));
