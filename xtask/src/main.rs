@@ -1,7 +1,9 @@
-//! The project's automation: `cargo xtask test` runs every check, `cargo xtask tidy` holds the layers in place.
+//! The project's automation: `cargo xtask test` runs every check, `cargo xtask tidy` holds the layers in place, `cargo xtask
+//! bench` measures.
 //!
-//! Not here: benchmarks of a running server, and anything that a user of the product needs.
+//! Not here: anything that a user of the product needs.
 
+mod bench;
 mod environment;
 mod sizes;
 mod test;
@@ -15,7 +17,8 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test"] => test::run(),
         ["tidy"] => tidy::run(),
-        _ => Err(anyhow::anyhow!("usage: cargo xtask test | tidy")),
+        ["bench", words @ ..] => bench::run(words),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask test | tidy | bench gateway|ledger|record|policy")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
