@@ -122,6 +122,24 @@ impl Tree {
     }
 }
 
+/// How long a core has been at work since the machine started. Units: seconds.
+///
+/// Errors: where there is no such core.
+pub(crate) fn busy(core: &str) -> anyhow::Result<f64> {
+    let text = std::fs::read_to_string("/proc/stat")?;
+    let ticks = busy_ticks(&text, core).with_context(|| format!("there is no core {core}"))?;
+    Ok(ticks as f64 / TICKS_A_SECOND)
+}
+
+/// All ticks of a core but those in which it was idle or waited for a disk. A guest's ticks stand in its host's too.
+fn busy_ticks(text: &str, core: &str) -> Option<u64> {
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("cpu")?.strip_prefix(core)?.strip_prefix(' '))?;
+    let ticks: Vec<u64> = line.split_whitespace().filter_map(|field| field.parse().ok()).collect();
+    let places = [0, 1, 2, 5, 6, 7];
+    Some(places.iter().filter_map(|place| ticks.get(*place)).fold(0, |sum, ticks| sum.saturating_add(*ticks)))
+}
+
 /// Of pairs of process and parent, `root` and all below it.
 fn descendants(root: u32, parents: &[(u32, u32)]) -> BTreeSet<u32> {
     let mut found = BTreeSet::from([root]);
@@ -189,6 +207,15 @@ mod tests {
         }
         assert!(me.pss().unwrap() > 0.1);
         assert!(Tree(u32::MAX).cpu().is_err(), "there is no such process");
+    }
+
+    #[test]
+    fn a_core_is_busy_but_where_it_idles_or_waits() {
+        let text =
+            "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 1 2 4 1000 2000 8 16 32 64 128\ncpu1 0 0 0 7 7 0 0 0 0 0\n";
+        assert_eq!(busy_ticks(text, "0"), Some(63));
+        assert_eq!(busy_ticks(text, "1"), Some(0));
+        assert_eq!(busy_ticks(text, "2"), None);
     }
 
     #[test]

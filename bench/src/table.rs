@@ -102,7 +102,7 @@ impl Table {
     fn quotient(&self, row: &Row) -> Option<f64> {
         let (of, by) = self.ratio.as_ref()?;
         let (of, by) = (self.median(&row.figure, of)?, self.median(&row.figure, by)?);
-        (by != 0.0).then(|| of / by)
+        (by > 0.0).then(|| of / by)
     }
 }
 

@@ -65,6 +65,8 @@ enum Part {
     Compare,
     /// On a disk that costs nothing.
     Disk,
+    /// With calls that start while their decisions are being written, and without.
+    Lease,
     /// With 1, 50 and 500 policy clauses.
     Clauses,
     /// With 1 to 10,000 keys.

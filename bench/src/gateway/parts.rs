@@ -2,7 +2,7 @@
 
 use super::driver::{Load, Shape, Until};
 use super::rounds::Target;
-use super::server::Server;
+use super::server::{Server, Setup};
 use super::{Rig, Who};
 use crate::progress;
 use crate::table::Table;
@@ -19,14 +19,19 @@ impl Rig<'_> {
     /// The same server, with its folder on the disk and in memory. Nothing of it is switched off: what differs is what the disk
     /// costs.
     pub(super) async fn disk(&self) -> anyhow::Result<Table> {
-        let mut variants = Vec::new();
-        for (name, place) in [("disk", self.place.as_path()), ("memory", Path::new(MEMORY_DISK))] {
-            let server = Server::start(place, 1, self.upstream)?;
-            let keys = server.keys(1).await?;
-            variants.push((name.to_owned(), Target::server(server, keys)));
-        }
+        let on_disk = self.variant(self.setup(), 1).await?;
+        let in_memory = self.variant(Setup { place: Path::new(MEMORY_DISK), ..self.setup() }, 1).await?;
         let mut table = Table::with_ratio("disk", "memory");
-        self.saturate_in_turns(&variants, &mut table).await?;
+        self.in_turns(&[("disk".to_owned(), on_disk), ("memory".to_owned(), in_memory)], &mut table).await?;
+        Ok(table)
+    }
+
+    /// The same server, whose calls start while their decisions are being written, and after it.
+    pub(super) async fn lease(&self) -> anyhow::Result<Table> {
+        let with = self.variant(self.setup(), 1).await?;
+        let without = self.variant(Setup { lease: false, ..self.setup() }, 1).await?;
+        let mut table = Table::with_ratio("lease", "none");
+        self.in_turns(&[("lease".to_owned(), with), ("none".to_owned(), without)], &mut table).await?;
         Ok(table)
     }
 
@@ -34,34 +39,43 @@ impl Rig<'_> {
     pub(super) async fn clauses(&self) -> anyhow::Result<Table> {
         let mut variants = Vec::new();
         for clauses in CLAUSES {
-            let server = Server::start(&self.place, clauses, self.upstream)?;
-            let keys = server.keys(1).await?;
-            variants.push((format!("{clauses} clauses"), Target::server(server, keys)));
+            variants.push((
+                format!("{clauses} clauses"),
+                self.variant(Setup { clauses, ..self.setup() }, 1).await?,
+            ));
         }
         let mut table = Table::with_ratio("500 clauses", "1 clauses");
-        self.saturate_in_turns(&variants, &mut table).await?;
+        self.in_turns(&variants, &mut table).await?;
         Ok(table)
     }
 
     /// With more and more keys, all of them used by turns.
     pub(super) async fn keys(&self) -> anyhow::Result<Table> {
         let mut variants = Vec::new();
-        for count in KEYS {
-            progress(&format!("making {count} keys"));
-            let server = Server::start(&self.place, 1, self.upstream)?;
-            let keys = server.keys(count).await?;
-            variants.push((format!("{count} keys"), Target::server(server, keys)));
+        for keys in KEYS {
+            progress(&format!("making {keys} keys"));
+            variants.push((format!("{keys} keys"), self.variant(self.setup(), keys).await?));
         }
         let mut table = Table::with_ratio("10000 keys", "1 keys");
-        self.saturate_in_turns(&variants, &mut table).await?;
+        self.in_turns(&variants, &mut table).await?;
         Ok(table)
+    }
+
+    /// What most measurements are made of.
+    pub(super) fn setup(&self) -> Setup<'_> {
+        Setup { place: &self.place, clauses: 1, lease: true, upstream: self.upstream }
+    }
+
+    /// A server with so many keys.
+    pub(super) async fn variant(&self, setup: Setup<'_>, keys: usize) -> anyhow::Result<Target> {
+        let server = Server::start(setup)?;
+        let keys = server.keys(keys).await?;
+        Ok(Target::server(server, keys))
     }
 
     /// What memory a server uses after more and more acts, streams among them.
     pub(super) async fn memory(&self) -> anyhow::Result<Table> {
-        let server = Server::start(&self.place, 1, self.upstream)?;
-        let keys = server.keys(1).await?;
-        let target = Target::server(server, keys);
+        let target = self.variant(self.setup(), 1).await?;
         let mut table = Table::default();
         let (mut sizes, mut acts) = (Vec::new(), 0_u64);
         if let Some(pss) = target.pss()? {
@@ -88,23 +102,14 @@ impl Rig<'_> {
         Ok(table)
     }
 
-    async fn saturate_in_turns(
-        &self,
-        variants: &[(String, Target)],
-        table: &mut Table,
-    ) -> anyhow::Result<()> {
+    async fn in_turns(&self, variants: &[(String, Target)], table: &mut Table) -> anyhow::Result<()> {
         for round in 1..=self.options.rounds {
             for (name, target) in variants {
                 progress(&format!("round {round} of {}: {name}", self.options.rounds));
                 let taken = target.take(Shape::Whole, &self.saturation(Who::Countersign)).await?;
-                table.note("requests a second, saturated", name, taken.rate());
-                if let Some(cpu) = taken.cpu {
-                    table.note("CPU a request, µs", name, cpu);
-                }
-                if let Some((syncs, entries)) = taken.record {
-                    table.note("syncs a request", name, syncs);
-                    table.note("durable entries a second", name, entries);
-                }
+                taken.note("saturated", name, table);
+                let taken = target.take(Shape::Whole, &self.paced(Who::Countersign)).await?;
+                taken.note("paced", name, table);
                 if let Some(pss) = target.pss()? {
                     table.note("memory (PSS), MiB", name, pss);
                 }

@@ -4,9 +4,9 @@ use super::driver::{Asked, Load, Seen, Shape, Until, drive};
 use super::peers::{LITELLM_KEY, Peer};
 use super::server::{Metrics, Server};
 use super::{Part, Rig, Who};
-use crate::disk;
+use crate::disk::{self, Sync};
 use crate::numbers::percentile;
-use crate::process::Tree;
+use crate::process::{MEASURED_CORE, Tree, busy};
 use crate::progress;
 use crate::table::Table;
 use std::net::SocketAddr;
@@ -23,6 +23,7 @@ const PACED_CONNECTIONS: usize = 32;
 const WARM_UP: Duration = Duration::from_millis(700);
 /// What two entries of a call take in the journal, nearly. Units: bytes.
 const GROUP_BYTES: usize = 4096;
+/// How many syncs are looked at, before and after.
 const SYNCS: usize = 200;
 
 /// One that answers requests.
@@ -51,6 +52,8 @@ pub(super) struct Taken {
     pub(super) cpu: Option<f64>,
     /// Syncs for each request, and entries a second.
     pub(super) record: Option<(f64, f64)>,
+    /// How much of the measured core went to anything else meanwhile. Units: percent.
+    pub(super) others: Option<f64>,
 }
 
 impl Target {
@@ -76,15 +79,18 @@ impl Target {
         let names_act = self.who == Who::Countersign;
         let asked = Arc::new(Asked::new(self.address, &self.keys, shape, names_act));
         drive(&asked, &Load { until: Until::After(WARM_UP), ..load.clone() }).await?;
-        let (cpu, record) = (self.cpu()?, self.metrics()?);
+        let (cpu, record, core) = (self.cpu()?, self.metrics()?, busy(MEASURED_CORE)?);
         let seen = drive(&asked, load).await?;
+        let used = cpu.zip(self.cpu()?).map(|(before, after)| after - before);
+        let core = busy(MEASURED_CORE)? - core;
+        let others = used.map(|used| (core - used).max(0.0) / seen.elapsed.as_secs_f64() * 100.0);
         let each = |used: f64| used / seen.count().max(1.0);
-        let cpu = cpu.zip(self.cpu()?).map(|(before, after)| each((after - before) * 1e6));
+        let cpu = used.map(|used| each(used * 1e6));
         let record = record.zip(self.metrics()?).map(|(before, after)| {
             let syncs = each(after.groups - before.groups);
             (syncs, (after.entries - before.entries) / seen.elapsed.as_secs_f64())
         });
-        Ok(Taken { seen, cpu, record })
+        Ok(Taken { seen, cpu, record, others })
     }
 
     pub(super) fn pss(&self) -> anyhow::Result<Option<f64>> {
@@ -113,6 +119,9 @@ impl Rig<'_> {
         if self.options.measures(Part::Disk) {
             tables.push(("strict recording beside a disk that costs nothing", self.disk().await?));
         }
+        if self.options.measures(Part::Lease) {
+            tables.push(("calls that start while their decisions are being written", self.lease().await?));
+        }
         if self.options.measures(Part::Clauses) {
             tables.push(("policy clauses", self.clauses().await?));
         }
@@ -133,17 +142,18 @@ impl Rig<'_> {
         }
         let mut table = Table::with_ratio("countersign", "nginx");
         for round in 1..=self.options.rounds {
-            let sync = disk::sync(&self.place, GROUP_BYTES, SYNCS)?;
-            table.note("append + fdatasync of 4 KiB, p50, µs", "disk", sync.p50);
-            table.note("append + fdatasync of 4 KiB, p99, µs", "disk", sync.p99);
             let mut direct = None;
             for target in &targets {
-                progress(&format!("round {round} of {}: {}", self.options.rounds, target.who.name()));
-                self.saturate(target, &mut table).await?;
-                self.pace(target, &mut table, &mut direct, sync).await?;
+                let name = target.who.name();
+                progress(&format!("round {round} of {}: {name}", self.options.rounds));
+                let taken = target.take(Shape::Whole, &self.saturation(target.who)).await?;
+                taken.note("saturated", name, &mut table);
+                let (taken, sync) = self.take_paced(target).await?;
+                taken.note("paced", name, &mut table);
+                note_added(target.who, &taken, &mut direct, sync, &mut table);
                 self.stream(target, &mut table).await?;
                 if let Some(pss) = target.pss()? {
-                    table.note("memory (PSS), MiB", target.who.name(), pss);
+                    table.note("memory (PSS), MiB", name, pss);
                 }
             }
         }
@@ -155,64 +165,21 @@ impl Rig<'_> {
             Who::Direct => Target::direct(self.upstream),
             Who::Nginx => Target::peer(who, Peer::nginx(self.upstream)?),
             Who::Litellm => Target::peer(who, Peer::litellm(self.upstream)?),
-            Who::Countersign => {
-                let server = Server::start(&self.place, 1, self.upstream)?;
-                let keys = server.keys(1).await?;
-                Target::server(server, keys)
-            }
+            Who::Countersign => self.variant(self.setup(), 1).await?,
         })
     }
 
-    /// As many requests as are answered.
-    async fn saturate(&self, target: &Target, table: &mut Table) -> anyhow::Result<()> {
-        let taken = target.take(Shape::Whole, &self.saturation(target.who)).await?;
-        let mut note = |figure: &str, value: Option<f64>| {
-            if let Some(value) = value {
-                table.note(figure, target.who.name(), value);
-            }
-        };
-        note("CPU a request, µs", taken.cpu);
-        note("requests a second, saturated", Some(taken.rate()));
-        note("p50 saturated, ms", taken.whole(50).map(|micros| micros / 1e3));
-        note("p99 saturated, ms", taken.whole(99).map(|micros| micros / 1e3));
-        note("syncs a request, saturated", taken.record.map(|(syncs, _)| syncs));
-        note("durable entries a second", taken.record.map(|(_, entries)| entries));
-        Ok(())
-    }
-
-    /// Few requests, evenly spaced, and what is added to how long each takes without anything between.
-    async fn pace(
-        &self,
-        target: &Target,
-        table: &mut Table,
-        direct: &mut Option<(f64, f64)>,
-        sync: disk::Sync,
-    ) -> anyhow::Result<()> {
-        let pace = if target.who == Who::Litellm { LITELLM_PACE } else { self.options.pace };
-        let load = Load { connections: PACED_CONNECTIONS, pace: Some(pace), until: self.until() };
+    /// Few requests, evenly spaced; and how long a sync took just before and after, at the same pace.
+    async fn take_paced(&self, target: &Target) -> anyhow::Result<(Taken, Option<Sync>)> {
+        let load = self.paced(target.who);
+        if target.who != Who::Countersign {
+            return Ok((target.take(Shape::Whole, &load).await?, None));
+        }
+        let pause = Duration::from_secs_f64(0.5 / f64::from(self.options.pace.max(1)));
+        let mut syncs = disk::syncs(&self.place, GROUP_BYTES, SYNCS, pause)?;
         let taken = target.take(Shape::Whole, &load).await?;
-        let name = target.who.name();
-        let (Some(p50), Some(p99)) = (taken.whole(50), taken.whole(99)) else { return Ok(()) };
-        table.note("p50 paced, µs", name, p50);
-        table.note("p99 paced, µs", name, p99);
-        if let Some(cpu) = taken.cpu {
-            table.note("CPU a request paced, µs", name, cpu);
-        }
-        if let Some((syncs, _)) = taken.record {
-            table.note("syncs a request, paced", name, syncs);
-        }
-        match *direct {
-            None if target.who == Who::Direct => *direct = Some((p50, p99)),
-            None => {}
-            Some((direct_p50, direct_p99)) => {
-                let syncs = if target.who == Who::Countersign { 2.0 } else { 0.0 };
-                table.note("added p50 paced, µs", name, p50 - direct_p50);
-                table.note("added p99 paced, µs", name, p99 - direct_p99);
-                table.note("added p50 beyond two syncs, µs", name, p50 - direct_p50 - syncs * sync.p50);
-                table.note("added p99 beyond two syncs, µs", name, p99 - direct_p99 - syncs * sync.p99);
-            }
-        }
-        Ok(())
+        syncs.extend(disk::syncs(&self.place, GROUP_BYTES, SYNCS, pause)?);
+        Ok((taken, Some(Sync::of(syncs))))
     }
 
     async fn stream(&self, target: &Target, table: &mut Table) -> anyhow::Result<()> {
@@ -241,12 +208,60 @@ impl Rig<'_> {
         Load { connections, pace: None, until: self.until() }
     }
 
+    /// The load under which the time of an answer is looked at.
+    pub(super) fn paced(&self, who: Who) -> Load {
+        let pace = if who == Who::Litellm { LITELLM_PACE } else { self.options.pace };
+        Load { connections: PACED_CONNECTIONS, pace: Some(pace), until: self.until() }
+    }
+
     fn until(&self) -> Until {
         Until::After(Duration::from_secs(u64::from(self.options.seconds)))
     }
 }
 
+/// Notes what a target adds to how long an answer takes without anything between.
+fn note_added(
+    who: Who,
+    taken: &Taken,
+    direct: &mut Option<(f64, f64)>,
+    sync: Option<Sync>,
+    table: &mut Table,
+) {
+    let (Some(p50), Some(p99)) = (taken.whole(50), taken.whole(99)) else { return };
+    if who == Who::Direct {
+        *direct = Some((p50, p99));
+        return;
+    }
+    let Some((direct_p50, direct_p99)) = *direct else { return };
+    let (added_p50, added_p99) = (p50 - direct_p50, p99 - direct_p99);
+    table.note("added p50, paced, µs", who.name(), added_p50);
+    table.note("added p99, paced, µs", who.name(), added_p99);
+    if let Some(Sync { p50, p99 }) = sync {
+        table.note("one sync of 4 KiB, paced, p50, µs", who.name(), p50);
+        table.note("one sync of 4 KiB, paced, p99, µs", who.name(), p99);
+    }
+    let two = sync.map_or((0.0, 0.0), |sync| (2.0 * sync.p50, 2.0 * sync.p99));
+    table.note("added p50 beyond two syncs, µs", who.name(), added_p50 - two.0);
+    table.note("added p99 beyond two syncs, µs", who.name(), added_p99 - two.1);
+}
+
 impl Taken {
+    /// Notes what it was like under a load.
+    pub(super) fn note(&self, load: &str, name: &str, table: &mut Table) {
+        let mut note = |figure: &str, value: Option<f64>| {
+            if let Some(value) = value {
+                table.note(&format!("{figure}, {load}"), name, value);
+            }
+        };
+        note("CPU a request, µs", self.cpu);
+        note("requests a second", Some(self.rate()));
+        note("p50, µs", self.whole(50));
+        note("p99, µs", self.whole(99));
+        note("syncs a request", self.record.map(|(syncs, _)| syncs));
+        note("durable entries a second", self.record.map(|(_, entries)| entries));
+        note("core taken by others, %", self.others);
+    }
+
     /// Requests a second.
     pub(super) fn rate(&self) -> f64 {
         self.seen.count() / self.seen.elapsed.as_secs_f64()

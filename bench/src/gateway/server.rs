@@ -30,6 +30,18 @@ pub(crate) struct Server {
     _place: TempDir,
 }
 
+/// How a partnership is set up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    /// The folder it is made in.
+    pub(crate) place: &'a Path,
+    /// How many policy clauses its memorandum has.
+    pub(crate) clauses: usize,
+    /// Whether calls may start while their decisions are being written, under the lease that `init` writes.
+    pub(crate) lease: bool,
+    pub(crate) upstream: SocketAddr,
+}
+
 /// What the server says of itself. Units: counts since its start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Metrics {
@@ -49,14 +61,14 @@ pub(crate) fn binary() -> anyhow::Result<PathBuf> {
 }
 
 impl Server {
-    /// Founds a partnership below `place` with so many policy clauses, starts it before the upstream, and registers an application.
+    /// Founds a partnership, starts it before the upstream, and registers an application.
     ///
     /// Errors: where a command is refused or the server does not start.
-    pub(crate) fn start(place: &Path, clauses: usize, upstream: SocketAddr) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(place)?;
-        let place = tempfile::Builder::new().prefix("b").tempdir_in(place)?;
+    pub(crate) fn start(setup: Setup<'_>) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(setup.place)?;
+        let place = tempfile::Builder::new().prefix("b").tempdir_in(setup.place)?;
         let dir = place.path().join("p");
-        found(&dir, clauses, upstream)?;
+        found(&dir, setup)?;
         let (running, address) = up(&dir)?;
         let server = Self { running, address, dir, _place: place };
         server.command(&[
@@ -126,16 +138,18 @@ fn value(text: &str, name: &str) -> Option<f64> {
 }
 
 /// Makes the folder and signs the memorandum for both parties.
-fn found(dir: &Path, clauses: usize, upstream: SocketAddr) -> anyhow::Result<()> {
+fn found(dir: &Path, setup: Setup<'_>) -> anyhow::Result<()> {
     said(Command::new(binary()?).arg("init").arg(dir))?;
     let memorandum = dir.join("memorandum.md");
-    write(&memorandum, &memorandum::text(clauses))?;
+    write(&memorandum, &memorandum::text(setup.clauses))?;
     let file = memorandum.to_str().context("the folder's name is not utf-8")?;
     for party in PARTIES {
         command(dir, &["memo", "sign", file, "--party", party])?;
     }
+    let lease = if setup.lease { "[record.lease]\ncalls = 256\namounts = [\"1.00 CREDIT\"]\n\n" } else { "" };
     let config = format!(
-        "origin = \"northwind-halcyon.example/record\"\nlisten = \"127.0.0.1:0\"\n\n[[upstream]]\nname = \"mock\"\nkind = \"openai\"\nurl = \"http://{upstream}/v1\"\n[upstream.models]\n\"{MODEL}\" = \"mock-model\"\n"
+        "origin = \"northwind-halcyon.example/record\"\nlisten = \"127.0.0.1:0\"\n\n{lease}[[upstream]]\nname = \"mock\"\nkind = \"openai\"\nurl = \"http://{}/v1\"\n[upstream.models]\n\"{MODEL}\" = \"mock-model\"\n",
+        setup.upstream
     );
     write(&dir.join("countersign.toml"), &config)
 }
