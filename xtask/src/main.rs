@@ -1,8 +1,9 @@
 //! The project's automation: `cargo xtask test` runs every check, `cargo xtask tidy` holds the layers in place,
-//! `cargo xtask soak` looks on, for longer than a test may, for what the tests may not have met.
+//! `cargo xtask soak` looks on, for longer than a test may, for what the tests may not have met, `cargo xtask bench` measures.
 //!
-//! Not here: benchmarks of a running server, and anything that a user of the product needs.
+//! Not here: anything that a user of the product needs.
 
+mod bench;
 mod environment;
 mod sizes;
 mod soak;
@@ -18,7 +19,11 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["tidy"] => tidy::run(),
         ["soak", words @ ..] => soak::run(words),
-        _ => Err(anyhow::anyhow!("usage: cargo xtask test | tidy, or {}", soak::USAGE)),
+        ["bench", words @ ..] => bench::run(words),
+        _ => Err(anyhow::anyhow!(
+            "usage: cargo xtask test | tidy | bench gateway|ledger|record|policy, or {}",
+            soak::USAGE
+        )),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,136 @@
+//! `bench gateway`: the server beside nginx, LiteLLM and no gateway at all, before the same upstream, on the same core, in turns.
+//!
+//! What is measured runs on one core; the callers and the upstream, which are ours, on another. CPU is that of the whole process
+//! tree, as the kernel counts it: of all figures it is the one that a busy machine moves least.
+
+mod driver;
+mod mock;
+mod parts;
+mod peers;
+mod rounds;
+mod server;
+
+use crate::process::step_aside;
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// How the server is measured.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Who is measured.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Who>,
+    /// What is measured; everything, or `compare` where `--only` is given.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    parts: Vec<Part>,
+    /// How often each is measured, in turns.
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// How long each load lasts.
+    #[arg(long, default_value_t = 5)]
+    seconds: u32,
+    /// Connections that ask as fast as they are answered.
+    #[arg(long, default_value_t = 256)]
+    connections: usize,
+    /// Requests a second where the time of an answer is looked at.
+    #[arg(long, default_value_t = 200)]
+    pace: u32,
+    /// Streams at once.
+    #[arg(long, default_value_t = 64)]
+    streams: usize,
+    /// Acts over which memory is looked at.
+    #[arg(long, default_value_t = 100_000)]
+    acts: u64,
+    /// A folder on the disk that is to be measured; the build folder where none is given.
+    #[arg(long)]
+    place: Option<PathBuf>,
+    /// Print JSON, with every round.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Who {
+    Direct,
+    Nginx,
+    Litellm,
+    Countersign,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Beside the peers.
+    Compare,
+    /// On a disk that costs nothing.
+    Disk,
+    /// With calls that start while their decisions are being written, and without.
+    Lease,
+    /// With 1, 50 and 500 policy clauses.
+    Clauses,
+    /// With 1 to 10,000 keys.
+    Keys,
+    /// Memory over many acts.
+    Memory,
+}
+
+impl Who {
+    const ALL: [Self; 4] = [Self::Direct, Self::Nginx, Self::Litellm, Self::Countersign];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Nginx => "nginx",
+            Self::Litellm => "litellm",
+            Self::Countersign => "countersign",
+        }
+    }
+}
+
+/// What all parts share.
+struct Rig<'a> {
+    options: &'a Options,
+    upstream: SocketAddr,
+    /// The folder on the disk under measurement.
+    place: PathBuf,
+}
+
+/// Measures, and gives the report.
+///
+/// Errors: where anything does not start, or one answer is not the right one.
+pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
+    step_aside()?;
+    let place = match &options.place {
+        Some(place) => place.clone(),
+        None => build_folder()?.join("bench"),
+    };
+    let rig = Rig { options, upstream: mock::start()?, place };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tables = runtime.block_on(rig.run())?;
+    if options.json {
+        let all = tables.iter().map(|(name, table)| ((*name).to_owned(), table.json()));
+        return Ok(serde_json::Value::Object(all.collect()).to_string());
+    }
+    let shown = tables.iter().map(|(name, table)| format!("## {name}\n\n{}", table.text()));
+    Ok(shown.collect::<Vec<_>>().join("\n"))
+}
+
+impl Options {
+    fn measures(&self, part: Part) -> bool {
+        match self.parts.as_slice() {
+            [] => self.only.is_empty() || part == Part::Compare,
+            parts => parts.contains(&part),
+        }
+    }
+
+    fn who(&self) -> Vec<Who> {
+        Who::ALL.into_iter().filter(|who| self.only.is_empty() || self.only.contains(who)).collect()
+    }
+}
+
+/// Cargo's build folder, in which this program lies.
+fn build_folder() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    Ok(program.parent().and_then(Path::parent).context("there is no build folder")?.to_owned())
+}
