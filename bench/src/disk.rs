@@ -2,6 +2,7 @@
 
 use crate::clock::now;
 use crate::numbers::percentile;
+use crate::process::{MEASURED_CORE, pin_thread};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -24,11 +25,20 @@ impl Sync {
 }
 
 /// Appends `bytes` and syncs, so many times with a pause before each, in a file below `place` that was filled beforehand. Gives how
-/// long each took. Units: microseconds.
+/// long each took, on the core under measurement. Units: microseconds.
 ///
 /// Errors: those of the disk.
 pub(crate) fn syncs(place: &Path, bytes: usize, times: usize, pause: Duration) -> anyhow::Result<Vec<u64>> {
-    std::fs::create_dir_all(place)?;
+    std::thread::scope(|scope| {
+        let syncing = scope.spawn(|| {
+            pin_thread(MEASURED_CORE)?;
+            syncs_here(place, bytes, times, pause)
+        });
+        syncing.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the thread that syncs has panicked")))
+    })
+}
+
+fn syncs_here(place: &Path, bytes: usize, times: usize, pause: Duration) -> anyhow::Result<Vec<u64>> {
     let folder = tempfile::tempdir_in(place)?;
     let file = File::create(folder.path().join("syncs"))?;
     let block = vec![7; bytes];

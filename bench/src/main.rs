@@ -7,13 +7,22 @@ mod clock;
 mod disk;
 mod gateway;
 mod http;
+mod ledger;
 mod memorandum;
 mod numbers;
+mod pipeline;
+mod policy;
+mod postgres;
 mod process;
+mod record;
+mod scene;
 mod table;
 
+use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use table::Table;
 
 /// Measures this tree beside its peers.
 #[derive(Debug, Parser)]
@@ -27,12 +36,21 @@ struct Bench {
 enum What {
     /// The server beside nginx and LiteLLM, before the same upstream.
     Gateway(gateway::Options),
+    /// Reservations and settlements beside PostgreSQL.
+    Ledger(ledger::Options),
+    /// The record beside the bare disk, SQLite and bare SHA-256.
+    Record(record::Options),
+    /// Policies beside bare Cedar.
+    Policy(policy::Options),
 }
 
 fn main() -> ExitCode {
     let Bench { what } = Bench::parse();
     let done = match what {
         What::Gateway(options) => gateway::run(&options),
+        What::Ledger(options) => ledger::run(&options),
+        What::Record(options) => record::run(&options),
+        What::Policy(options) => policy::run(&options),
     };
     match done {
         Ok(report) => {
@@ -44,6 +62,41 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Tables as a person reads them, or as JSON by their names.
+fn report(tables: &[(&str, Table)], json: bool) -> String {
+    if json {
+        let all = tables.iter().map(|(name, table)| ((*name).to_owned(), table.json()));
+        return serde_json::Value::Object(all.collect()).to_string();
+    }
+    let shown: Vec<String> =
+        tables.iter().map(|(name, table)| format!("## {name}\n\n{}", table.text())).collect();
+    shown.join("\n")
+}
+
+/// The folder on the disk under measurement: the one that was asked for, else one in cargo's build folder, where this program lies.
+fn place(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let place = match asked {
+        Some(place) => std::path::absolute(place)?,
+        None => build_folder()?.join("bench"),
+    };
+    std::fs::create_dir_all(&place)?;
+    Ok(place)
+}
+
+fn build_folder() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    Ok(program.parent().and_then(Path::parent).context("there is no build folder")?.to_owned())
+}
+
+/// The binary that is measured, beside the one that runs.
+///
+/// Errors: where it is not there.
+fn binary() -> anyhow::Result<PathBuf> {
+    let binary = std::env::current_exe()?.with_file_name("countersign");
+    ensure!(binary.exists(), "`{}` is not there; `cargo xtask bench` builds it", binary.display());
+    Ok(binary)
 }
 
 /// Says what was found.

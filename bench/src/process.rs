@@ -14,14 +14,43 @@ pub(crate) const OTHER_CORE: &str = "1";
 /// How many ticks a second `/proc` counts CPU in, on every Linux there is.
 const TICKS_A_SECOND: f64 = 100.0;
 
-/// Puts this process, with the threads it will start, on the other core. Called first of all.
+/// Puts this process, with the threads it has and will start, on one core.
 ///
-/// Errors: where there are not two cores, or `taskset` is missing.
-pub(crate) fn step_aside() -> anyhow::Result<()> {
-    let me = std::process::id().to_string();
-    said(Command::new("taskset").args(["-a", "-p", "-c", OTHER_CORE, &me]))
+/// Errors: where there is no such core, or `taskset` is missing.
+pub(crate) fn pin(core: &str) -> anyhow::Result<()> {
+    pinned(&["-a", "-p", "-c", core, &std::process::id().to_string()])
+}
+
+/// Puts this thread alone on one core.
+///
+/// Errors: as those of [`pin`].
+pub(crate) fn pin_thread(core: &str) -> anyhow::Result<()> {
+    let me = std::fs::read_link("/proc/thread-self")?;
+    let id = me.file_name().and_then(std::ffi::OsStr::to_str).context("a thread has no id")?.to_owned();
+    pinned(&["-p", "-c", core, &id])
+}
+
+fn pinned(words: &[&str]) -> anyhow::Result<()> {
+    said(Command::new("taskset").args(words))
         .context("a benchmark needs two cores, and `taskset` (package `util-linux`) to keep them apart")?;
     Ok(())
+}
+
+/// The CPU time that this thread has used. Units: seconds.
+///
+/// Errors: where the kernel does not tell.
+pub(crate) fn thread_cpu() -> anyhow::Result<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanos: u64 = text.split_whitespace().next().context("the kernel does not tell")?.parse()?;
+    Ok(nanos as f64 / 1e9)
+}
+
+/// The CPU time that processes used which this one has started and which have ended. Units: seconds.
+///
+/// Errors: where the kernel does not tell.
+pub(crate) fn children_cpu() -> anyhow::Result<f64> {
+    let stat = stat(std::process::id()).context("the kernel does not tell")?;
+    Ok(stat.children_ticks as f64 / TICKS_A_SECOND)
 }
 
 /// The command that runs `program` on the measured core.
@@ -95,7 +124,8 @@ impl Tree {
     /// Errors: where the process has gone.
     pub(crate) fn cpu(self) -> anyhow::Result<f64> {
         let members = self.members()?;
-        let ticks = members.iter().filter_map(|id| stat(*id)).map(|stat| stat.ticks);
+        let ticks = members.iter().filter_map(|id| stat(*id));
+        let ticks = ticks.map(|stat| stat.ticks.saturating_add(stat.children_ticks));
         Ok(ticks.fold(0, u64::saturating_add) as f64 / TICKS_A_SECOND)
     }
 
@@ -160,6 +190,8 @@ struct Stat {
     parent: u32,
     /// User and kernel time of all its threads, ended ones too.
     ticks: u64,
+    /// The same of its children that have ended, and of theirs.
+    children_ticks: u64,
 }
 
 fn stat(id: u32) -> Option<Stat> {
@@ -171,7 +203,11 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let (_, rest) = text.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
     let number = |place: usize| fields.get(place)?.parse::<u64>().ok();
-    Some(Stat { parent: fields.get(1)?.parse().ok()?, ticks: number(11)?.saturating_add(number(12)?) })
+    Some(Stat {
+        parent: fields.get(1)?.parse().ok()?,
+        ticks: number(11)?.saturating_add(number(12)?),
+        children_ticks: number(13)?.saturating_add(number(14)?),
+    })
 }
 
 fn pss_kib(text: &str) -> Option<u64> {
@@ -186,7 +222,7 @@ mod tests {
     #[test]
     fn a_program_may_have_brackets_and_blanks_in_its_name() {
         let text = "77 (a) R 1 (b)) S 42 77 77 0 -1 4194304 9 8 7 6 150 25 3 2 20 0 4 0 99 1000 200 1";
-        assert_eq!(parse_stat(text), Some(Stat { parent: 42, ticks: 175 }));
+        assert_eq!(parse_stat(text), Some(Stat { parent: 42, ticks: 175, children_ticks: 5 }));
         assert_eq!(parse_stat("77 (cut"), None);
     }
 

@@ -13,7 +13,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("cloud", &["model", "partnership"]),
     ("countersign", &["cloud", "ledger", "model", "partnership", "record"]),
     ("xtask", &[]),
-    ("bench", &[]),
+    ("bench", &["ledger", "partnership", "record"]),
 ];
 
 /// The pure crates with all that they may depend on; each name is a promise, so a new one is a decision.

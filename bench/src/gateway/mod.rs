@@ -10,11 +10,10 @@ mod peers;
 mod rounds;
 mod server;
 
-use crate::process::step_aside;
-use anyhow::Context as _;
+use crate::process::{OTHER_CORE, pin};
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// How the server is measured.
 #[derive(Debug, Args)]
@@ -100,20 +99,12 @@ struct Rig<'a> {
 ///
 /// Errors: where anything does not start, or one answer is not the right one.
 pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
-    step_aside()?;
-    let place = match &options.place {
-        Some(place) => place.clone(),
-        None => build_folder()?.join("bench"),
-    };
+    pin(OTHER_CORE)?;
+    let place = crate::place(options.place.as_deref())?;
     let rig = Rig { options, upstream: mock::start()?, place };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tables = runtime.block_on(rig.run())?;
-    if options.json {
-        let all = tables.iter().map(|(name, table)| ((*name).to_owned(), table.json()));
-        return Ok(serde_json::Value::Object(all.collect()).to_string());
-    }
-    let shown = tables.iter().map(|(name, table)| format!("## {name}\n\n{}", table.text()));
-    Ok(shown.collect::<Vec<_>>().join("\n"))
+    Ok(crate::report(&tables, options.json))
 }
 
 impl Options {
@@ -127,10 +118,4 @@ impl Options {
     fn who(&self) -> Vec<Who> {
         Who::ALL.into_iter().filter(|who| self.only.is_empty() || self.only.contains(who)).collect()
     }
-}
-
-/// Cargo's build folder, in which this program lies.
-fn build_folder() -> anyhow::Result<PathBuf> {
-    let program = std::env::current_exe()?;
-    Ok(program.parent().and_then(Path::parent).context("there is no build folder")?.to_owned())
 }

@@ -126,12 +126,7 @@ fn nginx() -> anyhow::Result<&'static str> {
 
 /// The program in an environment of its own in the build folder, made once.
 fn litellm() -> anyhow::Result<PathBuf> {
-    let build = std::env::current_exe()?
-        .parent()
-        .and_then(Path::parent)
-        .context("there is no build folder")?
-        .to_owned();
-    let folder = build.join("bench-env");
+    let folder = crate::build_folder()?.join("bench-env");
     let program = folder.join("bin/litellm");
     let python = folder.join("bin/python");
     let frozen = || said(Command::new(&python).args(["-m", "pip", "freeze"]));

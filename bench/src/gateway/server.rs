@@ -2,6 +2,7 @@
 //!
 //! Nothing of the product is switched off, and nothing of its code is used here: folder, commands and doors are all there is.
 
+use crate::binary;
 use crate::memorandum::{self, MODEL, PARTIES};
 use crate::process::{Running, on_measured_core, said};
 use anyhow::{Context as _, ensure};
@@ -49,15 +50,6 @@ pub(crate) struct Metrics {
     pub(crate) groups: f64,
     /// Entries made durable.
     pub(crate) entries: f64,
-}
-
-/// The binary that is measured, beside the one that runs.
-///
-/// Errors: where it is not there.
-pub(crate) fn binary() -> anyhow::Result<PathBuf> {
-    let binary = std::env::current_exe()?.with_file_name("countersign");
-    ensure!(binary.exists(), "`{}` is not there; `cargo xtask bench` builds it", binary.display());
-    Ok(binary)
 }
 
 impl Server {

@@ -1,0 +1,240 @@
+//! `bench record`: entries made durable, beside the bare disk and SQLite; and records verified, beside bare SHA-256.
+//!
+//! The entries are those of real calls. Nothing is pinned: what writes has three threads, as in the server.
+
+use crate::clock::now;
+use crate::pipeline::Pipeline;
+use crate::process::{children_cpu, said, thread_cpu};
+use crate::progress;
+use crate::scene::{ORIGIN, SEGMENT_BYTES, Scene};
+use crate::table::Table;
+use anyhow::Context as _;
+use clap::Args;
+use record::commitment::{Fields, commitment, salt};
+use record::hash::leaf_hash;
+use record::merkle::Frontier;
+use record::note::Signer;
+use record::store::directory::Directory;
+use record::{Leaf, Log, merkle};
+use std::fs::File;
+use std::hint::black_box;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many entries a group has.
+const GROUPS: [usize; 4] = [16, 128, 1024, 8192];
+/// What a journal adds to a group beside its entries, nearly. Units: bytes.
+const TRAILER_BYTES: u64 = 80;
+const SQLITE: &str = include_str!("sqlite.py");
+
+/// How the record is measured.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// How often each is measured, in turns.
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// How long each lasts where entries are written.
+    #[arg(long, default_value_t = 2)]
+    seconds: u32,
+    /// How many calls the record has that is verified; each is two entries.
+    #[arg(long, default_value_t = 100_000)]
+    calls: usize,
+    /// A folder on the disk that is to be measured; the build folder where none is given.
+    #[arg(long)]
+    place: Option<PathBuf>,
+    /// Print JSON, with every round.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Measures, and gives the report.
+///
+/// Errors: where something fails, or a record does not hold.
+pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
+    let place = crate::place(options.place.as_deref())?;
+    let tables =
+        [("durable entries a second", append(options, &place)?), ("verified", verify(options, &place)?)];
+    Ok(crate::report(&tables, options.json))
+}
+
+/// Entries made durable a second, for groups of several sizes.
+fn append(options: &Options, place: &Path) -> anyhow::Result<Table> {
+    let leaves = leaves(place)?;
+    let bytes: usize = leaves.iter().map(|leaf| leaf.envelope.len().saturating_add(leaf.parties.len())).sum();
+    let mut table = Table::with_ratio("record", "disk");
+    for round in 1..=options.rounds {
+        for group in GROUPS {
+            progress(&format!("round {round} of {}: groups of {group}", options.rounds));
+            let figure = format!("groups of {group}");
+            let folder = || tempfile::tempdir_in(place);
+            let time = Duration::from_secs(u64::from(options.seconds));
+            let block = group_bytes(&leaves, group, &folder()?)?;
+            table.note(&figure, "disk", bare(folder()?.path(), block, time)? * group as f64);
+            table.note(&figure, "record", ours(folder()?.path(), &leaves, group, time)?);
+            table.note(&figure, "sqlite", sqlite(folder()?.path(), &leaves, group, time)?);
+        }
+    }
+    let each = bytes / leaves.len().max(1);
+    table.remark(format!(
+        "An entry has {each} bytes, as a call's decision and settlement have on average. `disk` writes as many bytes as the journal does for the group, and syncs."
+    ));
+    Ok(table)
+}
+
+/// The entries of some real calls.
+fn leaves(place: &Path) -> anyhow::Result<Vec<Leaf>> {
+    let folder = tempfile::tempdir_in(place)?;
+    let mut scene = Scene::found(folder.path(), 1)?;
+    scene.publish()?;
+    let mut leaves = Vec::new();
+    let mut warrants = Vec::new();
+    while leaves.len() < 20_000 {
+        warrants = scene.core.turn(warrants, 1000)?;
+        leaves.extend(scene.core.seal().context("calls leave entries")?.leaves);
+    }
+    Ok(leaves)
+}
+
+/// What the journal writes for a group, nearly.
+fn group_bytes(leaves: &[Leaf], group: usize, folder: &tempfile::TempDir) -> anyhow::Result<usize> {
+    let (mut log, ..) = open(folder.path())?;
+    leaves.iter().cycle().take(group).try_for_each(|leaf| log.append(leaf.clone()).map(drop))?;
+    Ok(usize::try_from(log.pending_bytes().saturating_add(TRAILER_BYTES))?)
+}
+
+/// Writes and syncs a second, of blocks of so many bytes, over a file that was filled with zeroes beforehand.
+fn bare(folder: &Path, bytes: usize, time: Duration) -> anyhow::Result<f64> {
+    let file = File::create(folder.join("bare"))?;
+    let size = u64::from(SEGMENT_BYTES).max(bytes as u64);
+    let zeroes = vec![0; 1 << 20];
+    for offset in (0..size).step_by(zeroes.len()) {
+        file.write_all_at(&zeroes, offset)?;
+    }
+    file.sync_all()?;
+    let block = vec![7; bytes];
+    let (begun, mut offset, mut count) = (now(), 0_u64, 0_u32);
+    while begun.elapsed() < time {
+        if offset.saturating_add(bytes as u64) > size {
+            offset = 0;
+        }
+        file.write_all_at(&block, offset)?;
+        file.sync_data()?;
+        offset = offset.saturating_add(bytes as u64);
+        count = count.saturating_add(1);
+    }
+    Ok(f64::from(count) / begun.elapsed().as_secs_f64())
+}
+
+/// Entries a second through log, journal and publisher, one group a sync.
+fn ours(folder: &Path, leaves: &[Leaf], group: usize, time: Duration) -> anyhow::Result<f64> {
+    let (mut log, journal, publisher, signer) = open(folder)?;
+    let pipeline = Pipeline::start(journal, publisher, signer)?;
+    let mut source = leaves.iter().cycle();
+    let (begun, mut durable) = (now(), 0_usize);
+    while begun.elapsed() < time {
+        source.by_ref().take(group).try_for_each(|leaf| log.append(leaf.clone()).map(drop))?;
+        pipeline.hand_in(log.seal().context("a group has entries")?)?;
+        durable = durable.saturating_add(pipeline.durable());
+    }
+    // What is still on its way when the time is over does not count.
+    let elapsed = begun.elapsed();
+    pipeline.end()?;
+    Ok(durable as f64 / elapsed.as_secs_f64())
+}
+
+type Owners = (Log, record::Journal<Directory>, record::Publisher<Directory>, Signer);
+
+fn open(folder: &Path) -> anyhow::Result<Owners> {
+    let signer = Signer::generate(ORIGIN, [9; 32])?;
+    let loaded = record::load(Arc::new(Directory::new(folder)), ORIGIN, SEGMENT_BYTES, &signer.verifier())?;
+    Ok((loaded.log, loaded.journal, loaded.publisher, signer))
+}
+
+/// Rows a second into SQLite, one transaction a group, by Python's own library.
+fn sqlite(folder: &Path, leaves: &[Leaf], group: usize, time: Duration) -> anyhow::Result<f64> {
+    let mean = |part: fn(&Leaf) -> usize| leaves.iter().map(part).sum::<usize>() / leaves.len().max(1);
+    let numbers = [group, mean(|leaf| leaf.envelope.len()), mean(|leaf| leaf.parties.len())];
+    let mut python = Command::new("python3");
+    python.args(["-c", SQLITE]).arg(folder.join("sqlite")).arg(time.as_secs().to_string());
+    let rate = said(python.args(numbers.map(|number| number.to_string())))?;
+    rate.trim().parse().with_context(|| format!("`{rate}` is no rate"))
+}
+
+/// Entries verified a second of one core, beside bare hashing.
+fn verify(options: &Options, place: &Path) -> anyhow::Result<Table> {
+    progress(&format!("writing the record of {} calls", options.calls));
+    let folder = tempfile::tempdir_in(place)?;
+    let mut scene = Scene::found(folder.path(), 1)?;
+    scene.live(options.calls, 1024)?;
+    let verifier = scene.log.verifier();
+    let store = Directory::new(folder.path());
+    let mut table = Table::with_ratio("entries / s / core", "of the same bytes");
+    let mut entries = Vec::new();
+    let kept = |_: u64, envelope: &[u8], parties: &[u8]| {
+        entries.push((envelope.to_vec(), parties.to_vec()));
+        Ok(())
+    };
+    record::audit(&store, ORIGIN, &verifier, kept)?;
+    let count = entries.len() as f64;
+    for round in 1..=options.rounds {
+        progress(&format!("round {round} of {}: {count} entries", options.rounds));
+        let same = cpu(|| black_box(tree_of(&entries)))?;
+        let format = cpu(|| black_box(tree_and_commitments_of(&entries)))?;
+        let audit = cpu(|| record::audit(&store, ORIGIN, &verifier, |_, _, _| Ok(())))?;
+        audit.1?;
+        let before = children_cpu()?;
+        let text = said(Command::new(crate::binary()?).arg("verify").arg(folder.path()).arg("--json"))?;
+        let full = children_cpu()? - before;
+        anyhow::ensure!(text.contains("\"open\":[]"), "the record does not hold: {text}");
+        for (figure, seconds) in [
+            ("SHA-256 of the same bytes: leaves and tree", same.0),
+            ("SHA-256 that the format asks for: salts, commitments, leaves and tree", format.0),
+            ("audit: every byte of every file, hashes, tree and signatures", audit.0),
+            ("`countersign verify`: all of it, each entry judged again and applied", full),
+        ] {
+            table.note(figure, "entries / s / core", count / seconds);
+            table.note(figure, "of the same bytes", count / same.0);
+            table.note(figure, "of the format's hashes", count / format.0);
+        }
+    }
+    Ok(table)
+}
+
+/// How much CPU it takes, in seconds, and what comes of it.
+fn cpu<T>(work: impl FnOnce() -> T) -> anyhow::Result<(f64, T)> {
+    let before = thread_cpu()?;
+    let result = work();
+    Ok((thread_cpu()? - before, result))
+}
+
+type Entry = (Vec<u8>, Vec<u8>);
+
+/// Hashes every byte once: both halves of each entry as leaves, and the tree over the envelopes.
+fn tree_of(entries: &[Entry]) -> ([u8; 32], u8) {
+    let (mut frontier, mut sum) = (Frontier::new(), 0);
+    for (envelope, parties) in entries {
+        frontier.append(leaf_hash(envelope));
+        sum ^= leaf_hash(parties).first().copied().unwrap_or(0);
+    }
+    (frontier.root(), sum)
+}
+
+/// Hashes what the format says is to be hashed. The halves are split into fields too, since that is how they lie there.
+fn tree_and_commitments_of(entries: &[Entry]) -> ([u8; 32], u8) {
+    let (mut frontier, mut sum) = (Frontier::new(), 0);
+    for (envelope, parties) in entries {
+        frontier.append(leaf_hash(envelope));
+        let Ok(fields) = Fields::parse(parties) else { continue };
+        let leaves: Vec<_> = fields
+            .iter()
+            .map(|(field, value)| {
+                leaf_hash(&commitment(&salt(fields.seed(), "decided", field), field, value))
+            })
+            .collect();
+        sum ^= merkle::root(&leaves).first().copied().unwrap_or(0);
+    }
+    (frontier.root(), sum)
+}
