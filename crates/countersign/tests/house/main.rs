@@ -25,5 +25,6 @@ mod readme;
 mod scene;
 mod second_verifier;
 mod server;
+mod snapshots;
 mod streams;
 mod upstream;

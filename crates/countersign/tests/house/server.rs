@@ -216,6 +216,12 @@ impl Server {
         None
     }
 
+    /// What it has said on stderr so far.
+    pub(crate) fn log(&self) -> String {
+        let log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
     /// Kills it at once.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
