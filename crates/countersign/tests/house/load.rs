@@ -127,6 +127,8 @@ impl Scene {
     /// Stops the server; the record is then verified, and has as many refusals as clients got.
     fn close(self, got: &Got) {
         self.server.stop();
+        let kept = std::fs::read_dir(self.folder.dir.join("cache/state")).map_or(0, Iterator::count);
+        assert_eq!(kept, 1, "a server that has written so much has left a snapshot of its state");
         let verified = self.folder.verified();
         assert_eq!(verified["acts"]["refused"], got.refused, "a refusal is one entry");
         assert_eq!(verified["settled"]["done"].as_u64(), Some(settled(&verified)), "{verified}");

@@ -32,6 +32,7 @@ mod scene;
 mod scripted;
 mod second_verifier;
 mod server;
+mod snapshots;
 mod streams;
 mod surfaces;
 mod told;
