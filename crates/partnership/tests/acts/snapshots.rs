@@ -19,7 +19,7 @@ pub(super) fn check(leaves: &[Leaf], documents: Vec<Terms>) {
     let every = (entries.len() / CUTS).max(1);
     for (place, (index, entry)) in (0..).zip(&entries).enumerate() {
         state.apply(entry, index).unwrap();
-        let rest = &entries[place + 1..];
+        let rest = entries.get(place + 1..).unwrap();
         if matches!(entry.body, Body::StateDigest(_)) {
             check_cut(state.clone(), rest, &library);
         } else if place % every == 0 {
