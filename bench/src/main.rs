@@ -16,6 +16,7 @@ mod postgres;
 mod process;
 mod record;
 mod scene;
+mod start;
 mod table;
 
 use anyhow::{Context as _, ensure};
@@ -42,6 +43,8 @@ enum What {
     Record(record::Options),
     /// Policies beside bare Cedar.
     Policy(policy::Options),
+    /// The server's start over a long record, with a snapshot and without.
+    Start(start::Options),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         What::Ledger(options) => ledger::run(&options),
         What::Record(options) => record::run(&options),
         What::Policy(options) => policy::run(&options),
+        What::Start(options) => start::run(&options),
     };
     match done {
         Ok(report) => {

@@ -16,6 +16,7 @@ use clap::Args;
 use partnership::Terms;
 use partnership::governance::policy::Facts;
 use partnership::ids::PartyId;
+use std::cell::Cell;
 use std::hint::black_box;
 
 const CLAUSES: [usize; 3] = [1, 50, 500];
@@ -49,11 +50,21 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
             let seconds = f64::from(options.millis) / 1e3;
             table.note(&figure, "Cedar, is_authorized alone", each(seconds, || bare.decides())?);
             table.note(&figure, "Cedar, asked the same", each(seconds, || bare.asks_and_decides(&facts))?);
-            table.note(&figure, "assess", each(seconds, || Ok(terms.policies().assess(&facts).allowed))?);
+            table.note(
+                &figure,
+                "assess, facts seen before",
+                each(seconds, || Ok(terms.policies().assess(&facts).allowed))?,
+            );
+            let asked = Cell::new(0_u64);
+            let other = || {
+                asked.set(asked.get().saturating_add(1));
+                Facts { application: format!("bench-{}", asked.get()), ..facts.clone() }
+            };
+            table.note(&figure, "assess", each(seconds, || Ok(terms.policies().assess(&other()).allowed))?);
         }
     }
     table.remark(
-        "CPU of one thread. The policies and the facts are those of `bench gateway`; none of them forbids.",
+        "CPU of one thread. The policies and the facts are those of `bench gateway`; none of them forbids. `assess` is asked of other facts each time, and what it said before is no use to it.",
     );
     Ok(crate::report(&[("one act assessed", table)], options.json))
 }
