@@ -120,7 +120,7 @@ fn setting(name: &str) -> Option<u64> {
 #[test]
 fn every_planted_bug_is_found() {
     for bug in Bug::all() {
-        let (points, found) = search(0, 20_000, Some(bug));
+        let (points, found) = search(0, 40_000, Some(bug));
         println!("{bug:?} after {points} points: {found:?}");
         assert!(found.is_some(), "{bug:?} is not found in {points} points");
     }

@@ -118,7 +118,7 @@ impl<'a> Life<'a> {
         match self.chance.below(32) {
             0..5 if self.tasks.len() < 16 => self.call(),
             5 => self.administer(),
-            6..14 => self.poll(),
+            6..14 => (0..=self.chance.below(6)).for_each(|_| self.poll()),
             14..18 => return self.decide(),
             18..23 => return self.write(),
             23 => return self.extend(),
