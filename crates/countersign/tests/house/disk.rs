@@ -3,8 +3,9 @@
 //! The calls are not listed here but found: a healthy server is traced first, so that a new call on the path is covered by itself.
 //! Not here: the order of writes that a power cut leaves (`record` simulates that), or a disk that is full for long (`room`).
 
+use crate::http::{Client, Request};
 use crate::server::{Folder, Server, config, eventually};
-use crate::told::{Told, holds_after_all, say, while_called};
+use crate::told::{Said, Told, chat, holds_after_all, say, while_called};
 use crate::tracer::{Tracer, thread_of};
 use crate::upstream::{Upstream, Used};
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,7 +117,7 @@ impl Scene {
     /// How often each thread makes each call, but for those that are none of the disk's.
     fn calls(&self) -> BTreeMap<(&'static str, String), usize> {
         let folder = self.folder.copied();
-        let server = folder.serve(&[]);
+        let server = self.warmed_up(&folder);
         let tracers = THREADS.map(|name| Tracer::of(thread_of(server.process(), name), &["-y"]));
         while_called(server.url(), &self.key, CALLERS, |_| thread::sleep(WATCHED));
         server.stop();
@@ -130,6 +131,17 @@ impl Scene {
             }
         }
         calls
+    }
+
+    /// A server that has published once, so that what its threads ask of the system for themselves when they begin is over.
+    fn warmed_up(&self, folder: &Folder) -> Server {
+        let server = folder.serve(&[]);
+        let checkpoint = || std::fs::read(folder.dir.join("record/checkpoint")).unwrap();
+        let before = checkpoint();
+        let said = Said::by(&mut Client::new(server.url()), Request::chat(&self.key, &chat(100, false)));
+        assert!(matches!(said, Ok(Said::Answered(..))), "{said:?}");
+        eventually("a checkpoint is published", || checkpoint() != before);
+        server
     }
 
     fn points(&self) -> Vec<Point> {
@@ -154,7 +166,7 @@ impl Scene {
     /// Makes one call fail under load, mends the disk, and judges what is left.
     fn try_out(&self, point: &Point) {
         let folder = self.folder.copied();
-        let mut server = folder.serve(&[]);
+        let mut server = self.warmed_up(&folder);
         let tracer = Tracer::failing(
             thread_of(server.process(), point.thread),
             &point.call,
@@ -213,7 +225,9 @@ impl Scene {
 fn is_talk(line: &str) -> bool {
     let first = line.split_once('(').map_or("", |(_, arguments)| arguments);
     let handle = first.split([',', ')']).next().unwrap_or_default();
-    ["anon_inode:", "pipe:", "socket:", "UNIX", "TCP", "/dev/"].iter().any(|kind| handle.contains(kind))
+    ["anon_inode:", "pipe:", "socket:", "UNIX", "TCP", "/dev/", "/proc/", "/sys/"]
+        .iter()
+        .any(|kind| handle.contains(kind))
 }
 
 fn is_word(text: &str) -> bool {

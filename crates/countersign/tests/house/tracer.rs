@@ -2,6 +2,7 @@
 //!
 //! Not here: what a failure should lead to. A tracer that cannot be tied fails the test and says why.
 
+use crate::server::eventually;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -92,12 +93,19 @@ fn with_paths(words: &[&str], staged: &Path) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).chain(paths).collect()
 }
 
-/// The number of a thread of a process, by its name.
+/// The number of a thread of a process, by its name, which it gives itself when it begins.
 pub(crate) fn thread_of(process: u32, name: &str) -> u32 {
-    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let found = tasks.filter_map(Result::ok).find(|task| {
-        std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+    let find = || {
+        let mut tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap().filter_map(Result::ok);
+        let task = tasks.find(|task| {
+            std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+        })?;
+        task.file_name().to_str()?.parse().ok()
+    };
+    let mut found = None;
+    eventually(&format!("process {process} has a thread `{name}`"), || {
+        found = find();
+        found.is_some()
     });
-    let found = found.unwrap_or_else(|| panic!("process {process} has no thread `{name}`"));
-    found.file_name().to_str().unwrap().parse().unwrap()
+    found.unwrap()
 }
