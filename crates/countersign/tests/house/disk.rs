@@ -84,14 +84,21 @@ impl Point {
 
     /// Whether a full disk is met where nothing was promised yet. A segment of the journal has its room, so that no room for what is
     /// written into it means that something is broken.
-    fn may_be_survived_if_full(&self) -> bool {
-        self.error == "ENOSPC" && !matches!(self.call.as_str(), "pwrite64" | "fdatasync")
+    fn may_be_survived_if_full(&self, failed: &str) -> bool {
+        let writes = matches!(self.call.as_str(), "pwrite64" | "fdatasync");
+        self.error == "ENOSPC" && !(writes && failed.contains("/record/journal/"))
     }
 
-    /// Whether it then must be survived: new acts are sent away and the server stays up. To open what is there takes no room, and
-    /// whatever comes of such an answer is as good.
+    /// Whether it then must be survived: new acts are sent away and the server stays up. To open what is there takes no room, nor does a
+    /// sync of the journal's names before the first write to a segment that an earlier process has made; whatever comes of such an
+    /// answer is as good.
     fn must_be_survived_if_full(&self, failed: &str) -> bool {
-        self.may_be_survived_if_full() && (self.call != "openat" || failed.contains("O_CREAT"))
+        let takes_none = match self.call.as_str() {
+            "openat" => !failed.contains("O_CREAT"),
+            "fsync" => failed.contains("/record/journal>"),
+            _ => false,
+        };
+        self.may_be_survived_if_full(failed) && !takes_none
     }
 }
 
@@ -185,7 +192,7 @@ impl Scene {
                 "{point}: a full disk is no reason to end\n{}",
                 server.said()
             ),
-            None if point.is_harmless() || point.may_be_survived_if_full() => {
+            None if point.is_harmless() || point.may_be_survived_if_full(&tracer.failed()) => {
                 told.extend(self.goes_on(&folder, server, point));
             }
             other => panic!("{point}: the server ended with {other:?}\n{}", server.said()),

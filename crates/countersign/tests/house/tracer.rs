@@ -44,7 +44,7 @@ impl Tracer {
     pub(crate) fn failing(thread: u32, call: &str, error: &str, nth: usize, staged: &Path) -> Self {
         let inject = format!("inject={call}:error={error}:when={nth}");
         let trace = format!("trace={call}");
-        let words = ["-e", &trace, "-e", &inject];
+        let words = ["-y", "-e", &trace, "-e", &inject];
         if call == "write" {
             return Self::of(thread, &with_paths(&words, staged));
         }
