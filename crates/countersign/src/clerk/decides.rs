@@ -147,7 +147,9 @@ impl Decides {
     /// that nobody is told of a change that the next request does not see.
     fn hand_on(&mut self, mut releases: Vec<Release>) {
         let state = self.partnership.state();
-        if let Some(desk) = Desk::of(state).filter(|_| state.epoch() != self.epoch) {
+        if state.epoch() != self.epoch
+            && let Some(desk) = Desk::of(state)
+        {
             self.epoch = state.epoch();
             let (desk, published) = (Arc::new(desk), Arc::clone(&self.desk));
             releases.insert(0, Box::new(move || published.store(desk)));

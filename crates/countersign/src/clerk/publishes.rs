@@ -12,8 +12,10 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// The shortest time between two checkpoints.
+/// The time between two checkpoints, unless much comes in between.
 const EVERY: Duration = Duration::from_secs(1);
+/// How much may wait in memory for a checkpoint. Units: bytes.
+const PENDING_BYTES_MAX: u64 = 12 << 20;
 /// How long to wait for a group where nothing waits to be published.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -41,14 +43,20 @@ impl<S: Store> Publishes<S> {
                     self.absorb(groups);
                     due = due.or_else(|| last.checked_add(EVERY));
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    let done = self.publish().map_err(cannot)?;
-                    last = self.clock.steady();
-                    due = if done { None } else { last.checked_add(EVERY) };
-                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.publish().map(drop).map_err(cannot),
             }
+            if self.is_heavy() || due.is_some_and(|due| due <= self.clock.steady()) {
+                let done = self.publish().map_err(cannot)?;
+                last = self.clock.steady();
+                due = if done { None } else { last.checked_add(EVERY) };
+            }
         }
+    }
+
+    /// Whether so much waits in memory that it is published before its time. A full disk is not asked the more often for that.
+    fn is_heavy(&self) -> bool {
+        self.publisher.pending_bytes() > PENDING_BYTES_MAX && !self.standing.no_tiles.load(Ordering::Acquire)
     }
 
     /// Takes groups, which are durable.
