@@ -10,12 +10,12 @@ use crate::scene::{ORIGIN, SEGMENT_BYTES, Scene};
 use crate::table::Table;
 use anyhow::Context as _;
 use clap::Args;
-use record::commitment::{Fields, commitment, salt};
+use record::commitment::Fields;
 use record::hash::leaf_hash;
 use record::merkle::Frontier;
 use record::note::Signer;
 use record::store::directory::Directory;
-use record::{Leaf, Log, merkle};
+use record::{Leaf, Log};
 use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt as _;
@@ -228,13 +228,7 @@ fn tree_and_commitments_of(entries: &[Entry]) -> ([u8; 32], u8) {
     for (envelope, parties) in entries {
         frontier.append(leaf_hash(envelope));
         let Ok(fields) = Fields::parse(parties) else { continue };
-        let leaves: Vec<_> = fields
-            .iter()
-            .map(|(field, value)| {
-                leaf_hash(&commitment(&salt(fields.seed(), "decided", field), field, value))
-            })
-            .collect();
-        sum ^= merkle::root(&leaves).first().copied().unwrap_or(0);
+        sum ^= fields.body().first().copied().unwrap_or(0);
     }
     (frontier.root(), sum)
 }

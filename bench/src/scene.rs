@@ -149,7 +149,7 @@ impl Core {
     }
 
     fn act(&mut self, principal: Principal, deed: Deed) -> Act {
-        Act { id: self.entropy.act_id(self.at), seed: self.entropy.seed(), principal, deed }
+        Act { id: self.entropy.act_id(self.at), principal, deed }
     }
 
     fn register(&mut self) -> anyhow::Result<()> {

@@ -259,16 +259,30 @@ class Files:
 # Commitments: docs/RECORD.md.
 
 
-def body_of(kind, parties):
-    """The root over the commitments to every field but the seed, in their order."""
-    seed = digest(parties["seed"], "seed")
-    leaves = []
-    for name, value in parties.items():
-        if name != "seed":
-            salt = sha256(b"countersign/salt/v1\n", seed, kind.encode(), b"\n", name.encode())
-            commitment = sha256(b"countersign/field/v1\n", salt, name.encode(), b"\n", spelled(value))
-            leaves.append(leaf_hash(commitment))
-    return tree_root(leaves)
+def parties_json(raw, place):
+    """The fields of a parties' part: an object with one field a line, each in its one spelling."""
+    lines = raw.split(b"\n")
+    value = strict_json(b"".join(lines), place)
+    check(lines_of(value) == lines, place, "its fields are not one a line")
+    return value
+
+
+def lines_of(part):
+    lines = [spelled(name) + b":" + spelled(value) for name, value in part.items()]
+    lines = [line + b"," for line in lines[:-1]] + [line + b"}" for line in lines[-1:]]
+    return [b"{" + line for line in lines[:1]] + lines[1:]
+
+
+def body_of(part, place):
+    """What stands for the commitments to every field but the salts, in their order."""
+    salts = unbase64(part["salts"], place)
+    fields = [(name, value) for name, value in part.items() if name != "salts"]
+    check(len(salts) == 16 * len(fields), place, "it has not one salt for each field")
+    commitments = b""
+    for number, (name, value) in enumerate(fields):
+        line = spelled(name) + b":" + spelled(value)
+        commitments += sha256(b"\2", salts[16 * number : 16 * number + 16], line)
+    return sha256(b"\3", commitments)
 
 
 # Books: double entry with reservations.
@@ -412,10 +426,9 @@ class Replay:
         check(head["v"] == "1" and head["fold"] == "1", place, "its format or fold is not known here")
         kind = head["kind"]
         check(kind in self.folds, place, f"`{kind}` is not a kind that this verifier folds")
-        part = strict_json(parties, place)
-        check(list(part) == ["seed", *FIELDS[kind]], place, f"a `{kind}` entry has other fields: {list(part)}")
-        digest(part["seed"], place)
-        check(body_of(kind, part) == digest(head["body"], place), place, "its commitment is not that of its parts")
+        part = parties_json(parties, place)
+        check(list(part) == ["salts", *FIELDS[kind]], place, f"a `{kind}` entry has other fields: {list(part)}")
+        check(body_of(part, place) == digest(head["body"], place), place, "its commitment is not that of its parts")
         self.check_time(part[FIELDS[kind][0]]["at"], head["time"], place)
         check((index == 0) == (kind == "genesis"), place, "a record begins with one genesis and has no other")
         ends = kind == "settled" and part["act"]["id"] == self.at_once
@@ -555,12 +568,13 @@ class Replay:
             check(list(cap) == ["asset", "amount"] and integer(cap["amount"], place) > 0, place, "it caps nothing")
 
     def projection(self):
-        """SHA-256 over every account with its four sums, then the open acts, each on a line."""
-        text = ""
-        for line in self.books.lines():
-            sums = [line[side] for side in ("debits_posted", "credits_posted", "debits_pending", "credits_pending")]
-            text += "\t".join([line["name"], line["asset"], *sums]) + "\n"
-        text += "".join(f"open\t{act}\n" for act in sorted(self.open))
+        """SHA-256 over the root of a tree of all accounts, as the entries first name them, and the open acts."""
+        leaves = []
+        for name, account in self.books.accounts.items():
+            sums = (account.debits_posted, account.credits_posted, account.debits_pending, account.credits_pending)
+            leaves.append(leaf_hash("\t".join([name, account.asset, *map(str, sums)]).encode()))
+        root = base64.b64encode(tree_root(leaves)).decode()
+        text = f"accounts\t{len(leaves)}\t{root}\n" + "".join(f"open\t{act}\n" for act in sorted(self.open))
         return sha256(text.encode())
 
 

@@ -19,7 +19,7 @@ const EDGES: &[(&str, &[&str])] = &[
 /// The pure crates with all that they may depend on; each name is a promise, so a new one is a decision.
 const PURE: &[(&str, &[&str])] = &[
     ("ledger", &["thiserror"]),
-    ("record", &["base64", "crc32c", "ed25519-dalek", "sha2", "thiserror"]),
+    ("record", &["base64", "crc32c", "ed25519-dalek", "memchr", "sha2", "thiserror"]),
     (
         "partnership",
         &[

@@ -156,10 +156,9 @@ struct Batch {
 }
 
 impl Clerk {
-    /// The id and the seed of an act that is about to be proposed.
-    pub(crate) fn identity(&self) -> (ActId, [u8; 32]) {
-        let mut entropy = Entropy::new(self.clock.random());
-        (entropy.act_id(self.clock.now()), entropy.seed())
+    /// The id of an act that is about to be proposed.
+    pub(crate) fn act_id(&self) -> ActId {
+        Entropy::new(self.clock.random()).act_id(self.clock.now())
     }
 
     /// Proposes an act; answered when its decision is durable, or for a call that the lease has room for at once, with what to wait

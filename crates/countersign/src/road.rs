@@ -127,9 +127,8 @@ pub(crate) async fn decide(office: &Office, principal: Principal, deed: Deed) ->
         return Err(Undecided::TooLong);
     }
     let _errand = office.errand()?;
-    let (id, seed) = office.clerk.identity();
-    let Proposed { decision, durable } =
-        office.clerk.propose(Act { id, seed, principal, deed }, None).await?;
+    let id = office.clerk.act_id();
+    let Proposed { decision, durable } = office.clerk.propose(Act { id, principal, deed }, None).await?;
     durable.wait().await?;
     Ok(decision)
 }

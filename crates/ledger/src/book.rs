@@ -108,6 +108,19 @@ impl Book {
         accounts.map(|account| (&account.id, &self.asset(account.asset).id, account.limit, account.balance))
     }
 
+    /// The number of an account in the order in which they were opened, from zero; `None` when it is not open.
+    #[must_use]
+    pub fn number(&self, account: &AccountId) -> Option<usize> {
+        self.place(account)
+    }
+
+    /// The account with this number; see [`Book::number`].
+    #[must_use]
+    pub fn nth(&self, number: usize) -> Option<(&AccountId, &AssetId, Limit, Balance)> {
+        let account = self.accounts.get(number)?;
+        Some((&account.id, &self.asset(account.asset).id, account.limit, account.balance))
+    }
+
     /// A live reservation, as it was reserved.
     #[must_use]
     pub fn reservation(&self, id: TransferId) -> Option<&Transfer> {

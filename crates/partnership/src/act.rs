@@ -15,8 +15,6 @@ pub struct Digest(pub [u8; 32]);
 pub struct Act {
     /// Made by the clerk; unique in the record.
     pub id: ActId,
-    /// Source of the salts of this act's entries. Shape: 32 bytes, fresh for each act.
-    pub seed: [u8; 32],
     /// Who proposes it.
     pub principal: Principal,
     /// What is proposed.
@@ -445,7 +443,7 @@ pub(crate) mod text {
         D: Deserializer<'de>,
     {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        let value: T = text.parse().map_err(|_| D::Error::custom(format!("`{text}` is not an integer")))?;
+        let value: T = text.parse().map_err(|_| D::Error::custom(format!("`{text}` does not parse")))?;
         if value.to_string() == *text {
             Ok(value)
         } else {

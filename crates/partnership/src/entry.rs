@@ -10,6 +10,7 @@ use crate::act::{Act, Attempt, Deed, Digest, Ended, Principal, Usage, text as in
 use crate::decision::{Deviation, RefusalCode};
 use crate::ids::{ActId, ClauseId, KeyId, PartyId, Timestamp};
 use ledger::{Amount, AssetId, Transfer};
+use record::commitment::Salts;
 use record::{Envelope, Leaf};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,8 +21,8 @@ pub const FOLD: u32 = 1;
 /// One leaf of the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Source of the salts of this entry's commitments. Shape: 32 bytes.
-    pub seed: [u8; 32],
+    /// The salts of its commitments, one for each field of the parties' part.
+    pub salts: Salts,
     /// When it was written, by the record's time.
     pub at: Timestamp,
     /// What it says.
@@ -230,20 +231,20 @@ pub fn is_recordable(principal: &Principal, deed: &Deed) -> bool {
 }
 
 impl Entry {
+    /// An entry with fresh salts. They follow from `seed`, 32 secret bytes that are used for no other entry.
+    #[must_use]
+    pub fn new(seed: &[u8; 32], at: Timestamp, body: Body) -> Self {
+        Self { salts: Salts::derive(seed, wire::fields(&body)), at, body }
+    }
+
     /// The entry as a leaf: envelope and parties' part.
     ///
-    /// Errors: none that a caller can mend; the parties' part is always a strict object.
+    /// Errors: none; the parties' part is always a strict object.
     #[must_use]
     pub fn encode(&self) -> Leaf {
-        let parties = self.parties();
+        let (parties, body) = wire::encode(self);
         let hour = self.at.hour();
-        let envelope = Envelope {
-            fold: FOLD,
-            kind: self.body.kind(),
-            hour: &hour,
-            body: record::commitment::body(self.body.kind(), &parties)
-                .unwrap_or_else(|error| unreachable!("an entry of ours is strict: {error}")),
-        };
+        let envelope = Envelope { fold: FOLD, kind: self.body.kind(), hour: &hour, body };
         Leaf { envelope: envelope.encode(), parties }
     }
 
@@ -258,14 +259,10 @@ impl Entry {
             return Err(EntryError::Unknown(envelope.fold.to_string()));
         }
         let entry = wire::decode(envelope.kind, parties)?;
-        if entry.at.hour() != envelope.hour || entry.parties() != parties {
+        if entry.at.hour() != envelope.hour || wire::encode(&entry).0 != parties {
             return Err(EntryError::NotCanonical(envelope.kind.to_owned()));
         }
         Ok(entry)
-    }
-
-    fn parties(&self) -> Vec<u8> {
-        wire::encode(self)
     }
 }
 

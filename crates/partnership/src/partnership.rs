@@ -155,7 +155,7 @@ impl Partnership {
         if let Some(terms) = partnership.state.document(&genesis.memorandum) {
             genesis.transfers = chart::opening(terms, partnership.state.book(), 0, 0);
         }
-        partnership.write(&Entry { seed: entropy.seed(), at, body: Body::Genesis(genesis) })?;
+        partnership.write(at, entropy, Body::Genesis(genesis))?;
         partnership.fall_due(at, entropy)?;
         Ok(partnership)
     }
@@ -256,17 +256,13 @@ impl Partnership {
                 }
                 Answer::Decided(decision)
             }
-            Command::Settle(warrant, outcome) => self.settle(at, &warrant, outcome)?,
+            Command::Settle(warrant, outcome) => self.settle(at, entropy, &warrant, outcome)?,
             Command::Clock { was, now } => {
-                self.write(&Entry {
-                    seed: entropy.seed(),
-                    at,
-                    body: Body::Clock(ClockStep { at, was, now }),
-                })?;
+                self.write(at, entropy, Body::Clock(ClockStep { at, was, now }))?;
                 Answer::Noted
             }
             Command::Tally(refused) => {
-                self.write(&Entry { seed: entropy.seed(), at, body: Body::Tally(Tally { at, refused }) })?;
+                self.write(at, entropy, Body::Tally(Tally { at, refused }))?;
                 Answer::Noted
             }
             Command::Know(terms) => {
@@ -294,7 +290,7 @@ impl Partnership {
     fn renew_lease(&mut self, at: Timestamp, entropy: &mut Entropy) -> Result<(), Fatal> {
         let due = self.caps.as_ref().and_then(|caps| caps.due(self.state.lease(), at));
         if let Some(lease) = due {
-            self.write(&Entry { seed: entropy.seed(), at, body: Body::Lease(lease) })?;
+            self.write(at, entropy, Body::Lease(lease))?;
         }
         Ok(())
     }
@@ -310,7 +306,7 @@ impl Partnership {
         let (id, performed) = (act.id, act.deed.is_performed());
         let (verdict, clauses) = (decided.verdict.clone(), decided.clauses.clone());
         let deviations = decided.deviations.clone();
-        let index = self.decide(at, decided)?;
+        let index = self.decide(at, entropy, decided)?;
         match verdict {
             Verdict::Deny { code, remedy } => {
                 let clause = clauses.first().cloned();
@@ -333,34 +329,46 @@ impl Partnership {
                 Ok(Decision::Allow(warrant))
             }
             Verdict::Allow => {
-                let settlement = self.conclude(at, id, Outcome { ended: Ended::Done, ..Outcome::lost() })?;
+                let settlement =
+                    self.conclude(at, entropy, id, Outcome { ended: Ended::Done, ..Outcome::lost() })?;
                 self.fall_due(at, entropy)?;
                 Ok(Decision::Done(settlement))
             }
         }
     }
 
-    fn settle(&mut self, at: Timestamp, warrant: &Warrant, outcome: Outcome) -> Result<Answer, Fatal> {
+    fn settle(
+        &mut self,
+        at: Timestamp,
+        entropy: &mut Entropy,
+        warrant: &Warrant,
+        outcome: Outcome,
+    ) -> Result<Answer, Fatal> {
         let id = warrant.act.id;
         if self.state.open.contains_key(&id) {
-            self.conclude(at, id, outcome).map(Answer::Settled)
+            self.conclude(at, entropy, id, outcome).map(Answer::Settled)
         } else {
             Ok(Answer::Late(id))
         }
     }
 
     /// Writes how an open act ended.
-    fn conclude(&mut self, at: Timestamp, id: ActId, outcome: Outcome) -> Result<Settlement, Fatal> {
+    fn conclude(
+        &mut self,
+        at: Timestamp,
+        entropy: &mut Entropy,
+        id: ActId,
+        outcome: Outcome,
+    ) -> Result<Settlement, Fatal> {
         let open = self.state.open.get(&id).unwrap_or_else(|| unreachable!("only open acts are concluded"));
-        let seed = open.act.seed;
         let settled: Settled = self.state.settlement_of(open, outcome, 0);
         let told = settled.told(self.log.size());
-        self.write(&Entry { seed, at, body: Body::Settled(Box::new(settled)) })?;
+        self.write(at, entropy, Body::Settled(Box::new(settled)))?;
         Ok(told)
     }
 
-    fn decide(&mut self, at: Timestamp, decided: Decided) -> Result<u64, Fatal> {
-        self.write(&Entry { seed: decided.act.seed, at, body: Body::Decided(Box::new(decided)) })
+    fn decide(&mut self, at: Timestamp, entropy: &mut Entropy, decided: Decided) -> Result<u64, Fatal> {
+        self.write(at, entropy, Body::Decided(Box::new(decided)))
     }
 
     /// Settles what lapsed; cheap enough for every turn.
@@ -374,19 +382,14 @@ impl Partnership {
     fn fall_due(&mut self, at: Timestamp, entropy: &mut Entropy) -> Result<(), Fatal> {
         while let Some(due) = self.state.due(at, &self.held) {
             match due {
-                Due::Settle(id, outcome) => drop(self.conclude(at, id, outcome)?),
+                Due::Settle(id, outcome) => drop(self.conclude(at, entropy, id, outcome)?),
                 Due::Free(id) => self.free(at, entropy, id)?,
                 Due::Propose(deed) => {
-                    let act = Act {
-                        id: entropy.act_id(at),
-                        seed: entropy.seed(),
-                        principal: Principal::Clerk,
-                        deed,
-                    };
+                    let act = Act { id: entropy.act_id(at), principal: Principal::Clerk, deed };
                     let id = act.id;
                     let decided = self.state.judge(&act, None, at);
-                    self.decide(at, decided)?;
-                    self.conclude(at, id, Outcome { ended: Ended::Done, ..Outcome::lost() })?;
+                    self.decide(at, entropy, decided)?;
+                    self.conclude(at, entropy, id, Outcome { ended: Ended::Done, ..Outcome::lost() })?;
                 }
             }
         }
@@ -396,11 +399,11 @@ impl Partnership {
     /// Decides an act whose approvals are complete: allowed if it still fits. Done at once, unless it is an amendment, which
     /// waits for its day.
     fn free(&mut self, at: Timestamp, entropy: &mut Entropy, id: ActId) -> Result<(), Fatal> {
-        let decided = self.state.judge_approved(&id, entropy.seed());
+        let decided = self.state.judge_approved(&id);
         let done_at_once = decided.verdict == Verdict::Allow && !matches!(decided.act.deed, Deed::Amend(_));
-        self.decide(at, decided)?;
+        self.decide(at, entropy, decided)?;
         if done_at_once {
-            self.conclude(at, id, Outcome { ended: Ended::Done, ..Outcome::lost() })?;
+            self.conclude(at, entropy, id, Outcome { ended: Ended::Done, ..Outcome::lost() })?;
         }
         Ok(())
     }
@@ -409,12 +412,8 @@ impl Partnership {
         let size = self.log.size();
         let is_due = size.saturating_sub(self.state.digested) >= DIGEST_EVERY;
         if is_due {
-            let digest = self.state.digest();
-            self.write(&Entry {
-                seed: entropy.seed(),
-                at,
-                body: Body::StateDigest(StateDigest { at, digest }),
-            })?;
+            let digest = self.state.digest_kept_up();
+            self.write(at, entropy, Body::StateDigest(StateDigest { at, digest }))?;
             self.take_snapshot_if_due();
         }
         Ok(())
@@ -431,9 +430,10 @@ impl Partnership {
     }
 
     /// Appends one entry and folds it in: the only way anything changes.
-    fn write(&mut self, entry: &Entry) -> Result<u64, Fatal> {
+    fn write(&mut self, at: Timestamp, entropy: &mut Entropy, body: Body) -> Result<u64, Fatal> {
+        let entry = Entry::new(&entropy.seed(), at, body);
         let index = self.log.append(entry.encode())?;
-        self.state.apply(entry, index)?;
+        self.state.apply(&entry, index)?;
         Ok(index)
     }
 }

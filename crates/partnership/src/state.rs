@@ -3,6 +3,7 @@
 //! Not here: whether an act is allowed (`judge`), or the order of a turn (`partnership`).
 
 mod fold;
+mod projection;
 mod snapshot;
 
 use crate::act::{Act, Digest};
@@ -16,6 +17,8 @@ use ledger::{Amount, AssetId, Book, Transfer, TransferError};
 use record::note::Verifier;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+
+use projection::Projection;
 
 pub use snapshot::{Snapshot, SnapshotError};
 
@@ -34,6 +37,7 @@ pub struct State {
     pub(crate) vkeys: BTreeMap<PartyId, Verifier>,
     pub(crate) registry: Registry,
     pub(crate) book: Book,
+    projection: Projection,
     pub(crate) open: BTreeMap<ActId, Open>,
     pub(crate) waiting: BTreeMap<ActId, Waiting>,
     pub(crate) attested: BTreeMap<(ClauseId, Digest), BTreeSet<PartyId>>,
@@ -241,6 +245,7 @@ impl State {
             vkeys: BTreeMap::new(),
             registry: Registry::default(),
             book: Book::new(),
+            projection: Projection::default(),
             open: BTreeMap::new(),
             waiting: BTreeMap::new(),
             attested: BTreeMap::new(),
@@ -264,27 +269,15 @@ impl State {
         self.library.insert(terms.digest(), Arc::new(terms));
     }
 
-    /// SHA-256 of the projection that `docs/RECORD.md` describes: every account with its four sums, then the open acts.
+    /// SHA-256 of the projection that `docs/RECORD.md` describes, worked out anew from every account and the open acts.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut text = String::new();
-        for (account, asset, _, balance) in self.book.accounts() {
-            let sums = [
-                balance.debits_posted,
-                balance.credits_posted,
-                balance.debits_pending,
-                balance.credits_pending,
-            ];
-            text.push_str(&format!("{account}\t{asset}"));
-            for sum in sums {
-                text.push_str(&format!("\t{}", sum.minor()));
-            }
-            text.push('\n');
-        }
-        for act in self.open.keys() {
-            text.push_str(&format!("open\t{act}\n"));
-        }
-        Digest(record::hash::sha256(text.as_bytes()))
+        Projection::of(&self.book).digest(&self.book, self.open.keys())
+    }
+
+    /// The same, at the price of what has changed since this was last asked.
+    pub(crate) fn digest_kept_up(&mut self) -> Digest {
+        self.projection.digest(&self.book, self.open.keys())
     }
 
     /// The log's origin.

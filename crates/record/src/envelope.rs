@@ -16,7 +16,7 @@ pub struct Envelope<'a> {
     pub kind: &'a str,
     /// The hour it was decided in, UTC. Shape: `2026-11-22T23Z`.
     pub hour: &'a str,
-    /// The root over the commitments to the parties' part.
+    /// What stands for the commitments to the fields of the parties' part.
     pub body: Hash,
 }
 

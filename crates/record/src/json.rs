@@ -1,18 +1,17 @@
 //! The strict JSON of an entry, as `serde_json` writes it without white space and without numbers. Not a parser to
 //! values: it only finds where a value ends and refuses what has a second spelling.
 
-/// Splits the value that `bytes` begin with from what follows it.
+/// Whether `bytes` are one value, and UTF-8.
 ///
-/// Shape: `None` for white space outside strings, numbers (they are written as strings), escapes other than
+/// Shape: not so for white space outside strings, numbers (they are written as strings), escapes other than
 /// those `serde_json` writes, a key twice in one object, or nesting beyond 32.
-pub(crate) fn split_value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let rest = skip_value(bytes, DEPTH_MAX)?;
-    bytes.split_at_checked(bytes.len().checked_sub(rest.len())?)
+pub(crate) fn is_value(bytes: &[u8]) -> bool {
+    str::from_utf8(bytes).is_ok() && skip_value(bytes, DEPTH_MAX).is_some_and(<[u8]>::is_empty)
 }
 
 /// Splits the string that `bytes` begin with into what stands between its quotes, still escaped, and what
 /// follows it.
-pub(crate) fn split_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+fn split_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let inner = bytes.strip_prefix(b"\"")?;
     let mut rest = inner;
     loop {
@@ -92,7 +91,7 @@ fn skip_escape(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// Whether no key stands twice.
-pub(crate) fn unique<T: Ord>(mut keys: Vec<T>) -> bool {
+fn unique<T: Ord>(mut keys: Vec<T>) -> bool {
     keys.sort_unstable();
     keys.windows(2).all(|pair| matches!(pair, [a, b] if a != b))
 }
@@ -104,7 +103,7 @@ mod tests {
     use super::*;
 
     fn whole(text: &str) -> bool {
-        split_value(text.as_bytes()).is_some_and(|(_, rest)| rest.is_empty())
+        is_value(text.as_bytes())
     }
 
     #[test]

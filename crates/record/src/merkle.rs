@@ -241,6 +241,7 @@ fn split(count: u64) -> u64 {
 }
 
 /// The audit path of one of a few `leaves` (leaf hashes), and the root, both held in memory.
+#[cfg(test)]
 pub(crate) fn small_proof(leaves: &[Hash], index: u64) -> Option<Vec<Hash>> {
     let Ok(path) = inclusion_proof(index, leaves.len() as u64, &mut &*leaves);
     path

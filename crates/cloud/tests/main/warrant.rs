@@ -43,7 +43,7 @@ pub(crate) fn warrant(id: u128, at: Timestamp, infer: Infer) -> Warrant {
         (id, caller, Deed::Infer(infer)),
     ];
     let propose = |(id, principal, deed)| {
-        let act = Act { id: ActId::from_u128(id), seed: [0; 32], principal, deed };
+        let act = Act { id: ActId::from_u128(id), principal, deed };
         Command::Propose(Box::new(act), None)
     };
     let mut replies = partnership.turn(at, &mut entropy, acts.map(propose).into()).unwrap();

@@ -184,8 +184,8 @@ impl Scene {
         principal: Principal,
         deed: Deed,
     ) -> impl Future<Output = Result<Proposed, Unavailable>> + use<> {
-        let (id, seed) = self.clerk.identity();
-        let (clerk, act) = (self.clerk.clone(), Act { id, seed, principal, deed });
+        let id = self.clerk.act_id();
+        let (clerk, act) = (self.clerk.clone(), Act { id, principal, deed });
         async move { clerk.propose(act, None).await }
     }
 

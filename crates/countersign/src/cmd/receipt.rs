@@ -129,12 +129,12 @@ mod tests {
     use record::note::Signer;
     use record::{Checkpoint, merkle};
 
-    const PARTIES: &[u8] = br#"{"seed":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","act":{"id":"a"},"why":{"decision":"allow"}}"#;
+    const PARTIES: &[u8] = b"{\"salts\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\",\n\"act\":{\"id\":\"a\"},\n\"why\":{\"decision\":\"allow\"}}";
 
     /// A receipt of the first of two entries, with what `change` makes of its extra data.
     fn receipt(change: impl FnOnce(String) -> String) -> (Vec<u8>, Verifier) {
         let log = Signer::generate("log.example", [5; 32]).unwrap();
-        let body = record::commitment::body("decided", PARTIES).unwrap();
+        let body = record::commitment::Fields::parse(PARTIES).unwrap().body();
         let entry = Envelope { fold: 1, kind: "decided", hour: "2026-11-23T03Z", body }.encode();
         let leaves = merkle::leaf_hashes([entry.as_slice(), b"other"]);
         let head = Checkpoint { origin: "log.example".into(), size: 2, root: merkle::root(&leaves) };

@@ -143,7 +143,7 @@ mod tests {
         for mut refused in tallies {
             refused.iter_mut().for_each(|one| one.count = u64::MAX);
             let at = Clock.now();
-            let entry = Entry { seed: [255; 32], at, body: Body::Tally(Tally { at, refused }) };
+            let entry = Entry::new(&[255; 32], at, Body::Tally(Tally { at, refused }));
             assert!(entry.encode().parties.len() <= ENTRY_BYTES_MAX);
         }
         assert!(limits.tallies().is_empty(), "it is told once");

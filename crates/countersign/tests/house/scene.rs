@@ -131,7 +131,7 @@ impl House {
             end_user: true,
             input: Digest([2; 32]),
         });
-        let act = Act { id: self.entropy.act_id(self.at), seed: self.entropy.seed(), principal, deed };
+        let act = Act { id: self.entropy.act_id(self.at), principal, deed };
         Command::Propose(Box::new(act), None)
     }
 
@@ -178,7 +178,7 @@ impl House {
     }
 
     fn propose(&mut self, principal: Principal, deed: Deed) -> Decision {
-        let act = Act { id: self.entropy.act_id(self.at), seed: self.entropy.seed(), principal, deed };
+        let act = Act { id: self.entropy.act_id(self.at), principal, deed };
         match self.run(Command::Propose(Box::new(act), None)) {
             Answer::Decided(decision) => decision,
             other => panic!("a proposal is answered with a decision, not {other:?}"),

@@ -1,21 +1,15 @@
-//! The texts of entries as serde sees them: one struct a kind, its fields in the order that is written.
+//! The texts of entries as serde sees them: one struct for each field of a parties' part, with its own fields in the order that is
+//! written.
 //!
 //! Not here: what they mean (`wire` turns them into entries and back).
 
-use super::{ClockStep, Standing, StateDigest, Tally};
+use super::Standing;
 use crate::act::text as integer;
 use crate::act::{Attempt, Digest, Ended, Usage};
 use crate::decision::{Deviation, RefusalCode};
-use crate::ids::{ApplicationId, ClauseId, KeyId, PartyId, Timestamp};
+use crate::ids::{ActId, ApplicationId, ClauseId, KeyId, PartyId, Timestamp};
 use serde::{Deserialize, Serialize};
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct GenesisText {
-    pub(super) seed: Digest,
-    pub(super) genesis: Founding,
-    pub(super) money: Vec<Move>,
-}
+use std::borrow::Cow;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,21 +30,12 @@ pub(crate) struct OfParty {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct DecidedText {
-    pub(super) seed: Digest,
-    pub(super) act: Head,
-    pub(super) who: Who,
-    pub(super) what: Box<serde_json::value::RawValue>,
-    pub(super) why: Why,
-    pub(super) money: Reserved,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Head {
-    pub(super) id: String,
+pub(super) struct Head<'a> {
+    #[serde(with = "integer")]
+    pub(super) id: ActId,
     pub(super) at: Timestamp,
-    pub(super) kind: String,
+    #[serde(borrow)]
+    pub(super) kind: Cow<'a, str>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -92,15 +77,6 @@ pub(super) struct Reserved {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) lapses: Option<Timestamp>,
     pub(super) transfers: Vec<Move>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SettledText {
-    pub(super) seed: Digest,
-    pub(super) act: Head,
-    pub(super) what: Ending,
-    pub(super) money: Charged,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -158,34 +134,6 @@ pub(crate) enum Op {
     Post,
     Void,
     Lapse,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ClockText {
-    pub(super) seed: Digest,
-    pub(super) clock: ClockStep,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TallyText {
-    pub(super) seed: Digest,
-    pub(super) tally: Tally,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct StateDigestText {
-    pub(super) seed: Digest,
-    pub(super) state: StateDigest,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LeaseText {
-    pub(super) seed: Digest,
-    pub(super) lease: Caps,
 }
 
 #[derive(Serialize, Deserialize)]

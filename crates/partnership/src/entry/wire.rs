@@ -2,61 +2,104 @@
 //!
 //! Not here: whether a text is in its one spelling; the caller writes it again and compares.
 
-use super::text::{
-    Caps, Charge, Charged, ClockText, DecidedText, Ending, Founding, GenesisText, Head, LeaseText, Move,
-    OfParty, Op, Reserved, SettledText, StateDigestText, TallyText, Who, Why,
+use super::text::{Caps, Charge, Charged, Ending, Founding, Head, Move, OfParty, Op, Reserved, Who, Why};
+use super::{
+    Body, ClockStep, Decided, Entry, EntryError, Genesis, Lease, Settled, Standing, StateDigest, Tally,
+    Verdict,
 };
-use super::{Body, Decided, Entry, EntryError, Genesis, Lease, Settled, Standing, Verdict};
-use crate::act::{Act, Administer, Amend, Approve, Attest, Deed, Digest, Draw, Expire, Infer, Principal};
+use crate::act::{Act, Administer, Amend, Approve, Attest, Deed, Draw, Expire, Infer, Principal};
 use crate::ids::{ActId, PartyId, Timestamp};
 use ledger::{AccountId, Amount, AssetId, Operation, Transfer, TransferId};
+use record::commitment::{Draft, Fields};
 use serde::{Deserialize, Serialize};
 
-pub(super) fn encode(entry: &Entry) -> Vec<u8> {
-    let seed = Digest(entry.seed);
+/// How many fields the parties' part of an entry of this kind has, beside its salts.
+pub(super) fn fields(body: &Body) -> usize {
+    match body {
+        Body::Genesis(_) => 2,
+        Body::Decided(_) => 5,
+        Body::Settled(_) => 3,
+        Body::Clock(_) | Body::Tally(_) | Body::StateDigest(_) | Body::Lease(_) => 1,
+    }
+}
+
+/// The parties' part of an entry, and what its envelope carries for it.
+pub(super) fn encode(entry: &Entry) -> (Vec<u8>, record::Hash) {
+    let mut part = Part(Draft::new(entry.salts));
     match &entry.body {
-        Body::Genesis(genesis) => bytes(&GenesisText {
-            seed,
-            genesis: Founding {
-                at: entry.at,
-                origin: genesis.origin.clone(),
-                memorandum: genesis.memorandum,
-                vkeys: of_party(&genesis.vkeys),
-                signatures: of_party(&genesis.signatures),
-            },
-            money: moves(&genesis.transfers),
-        }),
-        Body::Decided(decided) => bytes(&decided_text(entry, decided)),
-        Body::Settled(settled) => bytes(&settled_text(entry, settled)),
-        Body::Clock(clock) => bytes(&ClockText { seed, clock: clock.clone() }),
-        Body::Tally(tally) => bytes(&TallyText { seed, tally: tally.clone() }),
-        Body::StateDigest(state) => bytes(&StateDigestText { seed, state: state.clone() }),
-        Body::Lease(lease) => bytes(&LeaseText { seed, lease: caps(lease) }),
+        Body::Genesis(genesis) => {
+            part.put("genesis", &founding(entry, genesis));
+            part.put("money", &moves(&genesis.transfers));
+        }
+        Body::Decided(decided) => put_decided(&mut part, entry, decided),
+        Body::Settled(settled) => put_settled(&mut part, entry, settled),
+        Body::Clock(clock) => part.put("clock", clock),
+        Body::Tally(tally) => part.put("tally", tally),
+        Body::StateDigest(state) => part.put("state", state),
+        Body::Lease(lease) => part.put("lease", &caps(lease)),
+    }
+    part.0.finish()
+}
+
+/// A parties' part that is being written.
+struct Part(Draft);
+
+impl Part {
+    fn put(&mut self, name: &str, value: &impl Serialize) {
+        let written = self.0.field(name, |to| serde_json::to_writer(to, value));
+        written.unwrap_or_else(|error| unreachable!("an entry of ours has string keys only: {error}"));
     }
 }
 
 pub(super) fn decode(kind: &str, parties: &[u8]) -> Result<Entry, EntryError> {
-    match kind {
-        "genesis" => read::<GenesisText>(kind, parties).and_then(genesis),
-        "decided" => read::<DecidedText>(kind, parties).and_then(decided),
-        "settled" => read::<SettledText>(kind, parties).and_then(settled),
-        "clock" => read::<ClockText>(kind, parties).map(|text| Entry {
-            seed: text.seed.0,
-            at: text.clock.at,
-            body: Body::Clock(text.clock),
-        }),
-        "tally" => read::<TallyText>(kind, parties).map(|text| Entry {
-            seed: text.seed.0,
-            at: text.tally.at,
-            body: Body::Tally(text.tally),
-        }),
-        "state-digest" => read::<StateDigestText>(kind, parties).map(|text| Entry {
-            seed: text.seed.0,
-            at: text.state.at,
-            body: Body::StateDigest(text.state),
-        }),
-        "lease" => read::<LeaseText>(kind, parties).map(lease),
-        other => Err(EntryError::Unknown(other.to_owned())),
+    let fields = Fields::parse(parties).map_err(|error| malformed(kind, &error))?;
+    let salts = *fields.salts();
+    let mut read = Read { kind, fields: fields.iter() };
+    let (at, body) = match kind {
+        "genesis" => genesis(&mut read)?,
+        "decided" => decided(&mut read)?,
+        "settled" => settled(&mut read)?,
+        "clock" => {
+            let clock: ClockStep = read.next("clock")?;
+            (clock.at, Body::Clock(clock))
+        }
+        "tally" => {
+            let tally: Tally = read.next("tally")?;
+            (tally.at, Body::Tally(tally))
+        }
+        "state-digest" => {
+            let state: StateDigest = read.next("state")?;
+            (state.at, Body::StateDigest(state))
+        }
+        "lease" => {
+            let lease = of_caps(read.next("lease")?);
+            (lease.at, Body::Lease(lease))
+        }
+        other => return Err(EntryError::Unknown(other.to_owned())),
+    };
+    match read.fields.next() {
+        None => Ok(Entry { salts, at, body }),
+        Some((name, _)) => Err(malformed(kind, &format!("it has no field `{name}` there"))),
+    }
+}
+
+/// The fields of a parties' part, which are read in their order.
+struct Read<'k, I> {
+    kind: &'k str,
+    fields: I,
+}
+
+impl<'a, I: Iterator<Item = (&'a str, &'a [u8])>> Read<'_, I> {
+    fn next<T: Deserialize<'a>>(&mut self, field: &str) -> Result<T, EntryError> {
+        let value = self.raw(field)?;
+        serde_json::from_slice(value).map_err(|error| malformed(self.kind, &format!("`{field}`: {error}")))
+    }
+
+    fn raw(&mut self, field: &str) -> Result<&'a [u8], EntryError> {
+        let found = self.fields.next().filter(|(name, _)| *name == field);
+        found
+            .map(|(_, value)| value)
+            .ok_or_else(|| malformed(self.kind, &format!("the field `{field}` is not in its place")))
     }
 }
 
@@ -68,10 +111,6 @@ pub(super) fn act_bytes(principal: &Principal, deed: &Deed) -> usize {
 fn bytes(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value)
         .unwrap_or_else(|error| unreachable!("an entry of ours has string keys only: {error}"))
-}
-
-fn read<'a, T: Deserialize<'a>>(kind: &str, parties: &'a [u8]) -> Result<T, EntryError> {
-    serde_json::from_slice(parties).map_err(|error| malformed(kind, &error))
 }
 
 fn malformed(kind: &str, why: &dyn std::fmt::Display) -> EntryError {
@@ -86,32 +125,44 @@ pub(crate) fn by_party(pairs: Vec<OfParty>) -> Vec<(PartyId, String)> {
     pairs.into_iter().map(|pair| (pair.party, pair.value)).collect()
 }
 
-fn genesis(text: GenesisText) -> Result<Entry, EntryError> {
-    Ok(Entry {
-        seed: text.seed.0,
-        at: text.genesis.at,
-        body: Body::Genesis(Genesis {
-            origin: text.genesis.origin,
-            memorandum: text.genesis.memorandum,
-            vkeys: by_party(text.genesis.vkeys),
-            signatures: by_party(text.genesis.signatures),
-            transfers: transfers("genesis", ActId::from_u128(0), text.money)?,
-        }),
-    })
+fn founding(entry: &Entry, genesis: &Genesis) -> Founding {
+    Founding {
+        at: entry.at,
+        origin: genesis.origin.clone(),
+        memorandum: genesis.memorandum,
+        vkeys: of_party(&genesis.vkeys),
+        signatures: of_party(&genesis.signatures),
+    }
 }
 
-fn decided_text(entry: &Entry, decided: &Decided) -> DecidedText {
+fn genesis<'a>(
+    read: &mut Read<'_, impl Iterator<Item = (&'a str, &'a [u8])>>,
+) -> Result<(Timestamp, Body), EntryError> {
+    let genesis: Founding = read.next("genesis")?;
+    let transfers = transfers("genesis", ActId::from_u128(0), read.next("money")?)?;
+    let body = Genesis {
+        origin: genesis.origin,
+        memorandum: genesis.memorandum,
+        vkeys: by_party(genesis.vkeys),
+        signatures: by_party(genesis.signatures),
+        transfers,
+    };
+    Ok((genesis.at, Body::Genesis(body)))
+}
+
+fn put_decided(part: &mut Part, entry: &Entry, decided: &Decided) {
     let (code, remedy, digest, by, decision) = match &decided.verdict {
         Verdict::Allow => (None, None, None, None, "allow"),
         Verdict::Deny { code, remedy } => (Some(*code), Some(remedy.clone()), None, None, "deny"),
         Verdict::Escalate { digest, by } => (None, None, Some(*digest), Some(by.clone()), "escalate"),
     };
-    DecidedText {
-        seed: Digest(entry.seed),
-        act: Head { id: decided.act.id.to_string(), at: entry.at, kind: decided.act.deed.name().to_owned() },
-        who: who(&decided.act.principal, decided.standing.as_ref()),
-        what: what(&decided.act.deed),
-        why: Why {
+    let act = &decided.act;
+    part.put("act", &Head { id: act.id, at: entry.at, kind: act.deed.name().into() });
+    part.put("who", &who(&act.principal, decided.standing.as_ref()));
+    put_deed(part, &act.deed);
+    part.put(
+        "why",
+        &Why {
             memorandum: decided.memorandum,
             decision: decision.to_owned(),
             code,
@@ -121,28 +172,30 @@ fn decided_text(entry: &Entry, decided: &Decided) -> DecidedText {
             clauses: decided.clauses.clone(),
             deviations: decided.deviations.clone(),
         },
-        money: Reserved { lapses: decided.lapses, transfers: moves(&decided.transfers) },
-    }
+    );
+    part.put("money", &Reserved { lapses: decided.lapses, transfers: moves(&decided.transfers) });
 }
 
-fn decided(text: DecidedText) -> Result<Entry, EntryError> {
-    let id: ActId = text.act.id.parse().map_err(|error| malformed("decided", &error))?;
-    let verdict = verdict(&text.why)?;
-    let (principal, standing) = principal(text.who)?;
-    Ok(Entry {
-        seed: text.seed.0,
-        at: text.act.at,
-        body: Body::Decided(Box::new(Decided {
-            act: Act { id, seed: text.seed.0, principal, deed: deed(&text.act.kind, text.what.get())? },
-            standing,
-            memorandum: text.why.memorandum,
-            verdict,
-            clauses: text.why.clauses,
-            deviations: text.why.deviations,
-            lapses: text.money.lapses,
-            transfers: transfers("decided", id, text.money.transfers)?,
-        })),
-    })
+fn decided<'a>(
+    read: &mut Read<'_, impl Iterator<Item = (&'a str, &'a [u8])>>,
+) -> Result<(Timestamp, Body), EntryError> {
+    let head: Head<'_> = read.next("act")?;
+    let (principal, standing) = principal(read.next("who")?)?;
+    let deed = deed(&head.kind, read.raw("what")?)?;
+    let why: Why = read.next("why")?;
+    let verdict = verdict(&why)?;
+    let money: Reserved = read.next("money")?;
+    let body = Decided {
+        act: Act { id: head.id, principal, deed },
+        standing,
+        memorandum: why.memorandum,
+        verdict,
+        clauses: why.clauses,
+        deviations: why.deviations,
+        lapses: money.lapses,
+        transfers: transfers("decided", head.id, money.transfers)?,
+    };
+    Ok((head.at, Body::Decided(Box::new(body))))
 }
 
 fn verdict(why: &Why) -> Result<Verdict, EntryError> {
@@ -184,6 +237,7 @@ pub(crate) fn principal(who: Who) -> Result<(Principal, Option<Standing>), Entry
     Ok((principal, who.standing))
 }
 
+/// An act's own fields, as they are written.
 pub(crate) fn what(deed: &Deed) -> Box<serde_json::value::RawValue> {
     let raw = match deed {
         Deed::Infer(infer) => serde_json::value::to_raw_value(infer),
@@ -197,9 +251,17 @@ pub(crate) fn what(deed: &Deed) -> Box<serde_json::value::RawValue> {
     raw.unwrap_or_else(|error| unreachable!("a deed has string keys only: {error}"))
 }
 
-pub(crate) fn deed(kind: &str, what: &str) -> Result<Deed, EntryError> {
-    fn of<'a, T: Deserialize<'a>>(kind: &str, what: &'a str) -> Result<T, EntryError> {
-        serde_json::from_str(what).map_err(|error| malformed(kind, &error))
+/// As [`what`], with no copy of the text: most entries are of model calls.
+fn put_deed(part: &mut Part, deed: &Deed) {
+    match deed {
+        Deed::Infer(infer) => part.put("what", infer),
+        other => part.put("what", &what(other)),
+    }
+}
+
+pub(crate) fn deed(kind: &str, what: &[u8]) -> Result<Deed, EntryError> {
+    fn of<'a, T: Deserialize<'a>>(kind: &str, what: &'a [u8]) -> Result<T, EntryError> {
+        serde_json::from_slice(what).map_err(|error| malformed(kind, &error))
     }
     Ok(match kind {
         "infer" => Deed::Infer(of::<Infer>(kind, what)?),
@@ -218,11 +280,11 @@ pub(crate) fn deed(kind: &str, what: &str) -> Result<Deed, EntryError> {
     })
 }
 
-fn settled_text(entry: &Entry, settled: &Settled) -> SettledText {
-    SettledText {
-        seed: Digest(entry.seed),
-        act: Head { id: settled.act.to_string(), at: entry.at, kind: settled.kind.clone() },
-        what: Ending {
+fn put_settled(part: &mut Part, entry: &Entry, settled: &Settled) {
+    part.put("act", &Head { id: settled.act, at: entry.at, kind: settled.kind.as_str().into() });
+    part.put(
+        "what",
+        &Ending {
             decided: settled.decided,
             ended: settled.ended,
             usage: settled.usage,
@@ -230,37 +292,33 @@ fn settled_text(entry: &Entry, settled: &Settled) -> SettledText {
             attempts: settled.attempts.clone(),
             output: settled.output,
         },
-        money: Charged {
-            charged: settled
-                .charged
-                .as_ref()
-                .map(|(amount, asset)| Charge { asset: asset.to_string(), amount: amount.minor() }),
-            transfers: moves(&settled.transfers),
-        },
-    }
+    );
+    let charge =
+        |(amount, asset): &(Amount, AssetId)| Charge { asset: asset.to_string(), amount: amount.minor() };
+    let charged = settled.charged.as_ref().map(charge);
+    part.put("money", &Charged { charged, transfers: moves(&settled.transfers) });
 }
 
-fn settled(text: SettledText) -> Result<Entry, EntryError> {
-    let act: ActId = text.act.id.parse().map_err(|error| malformed("settled", &error))?;
-    Ok(Entry {
-        seed: text.seed.0,
-        at: text.act.at,
-        body: Body::Settled(Box::new(Settled {
-            act,
-            kind: text.act.kind,
-            decided: text.what.decided,
-            ended: text.what.ended,
-            usage: text.what.usage,
-            estimated: text.what.estimated,
-            attempts: text.what.attempts,
-            output: text.what.output,
-            charged: text
-                .money
-                .charged
-                .map(|charge| (Amount::new(charge.amount), AssetId::from(charge.asset.as_str()))),
-            transfers: transfers("settled", act, text.money.transfers)?,
-        })),
-    })
+fn settled<'a>(
+    read: &mut Read<'_, impl Iterator<Item = (&'a str, &'a [u8])>>,
+) -> Result<(Timestamp, Body), EntryError> {
+    let head: Head<'_> = read.next("act")?;
+    let what: Ending = read.next("what")?;
+    let money: Charged = read.next("money")?;
+    let charge = |charge: Charge| (Amount::new(charge.amount), AssetId::from(charge.asset.as_str()));
+    let body = Settled {
+        act: head.id,
+        kind: head.kind.into_owned(),
+        decided: what.decided,
+        ended: what.ended,
+        usage: what.usage,
+        estimated: what.estimated,
+        attempts: what.attempts,
+        output: what.output,
+        charged: money.charged.map(charge),
+        transfers: transfers("settled", head.id, money.transfers)?,
+    };
+    Ok((head.at, Body::Settled(Box::new(body))))
 }
 
 pub(crate) fn caps(lease: &Lease) -> Caps {
@@ -273,11 +331,6 @@ pub(crate) fn caps(lease: &Lease) -> Caps {
             .map(|(asset, amount)| Charge { asset: asset.to_string(), amount: amount.minor() })
             .collect(),
     }
-}
-
-fn lease(text: LeaseText) -> Entry {
-    let LeaseText { seed, lease } = text;
-    Entry { seed: seed.0, at: lease.at, body: Body::Lease(of_caps(lease)) }
 }
 
 pub(crate) fn of_caps(Caps { at, expires, calls, amounts }: Caps) -> Lease {

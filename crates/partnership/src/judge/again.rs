@@ -85,7 +85,7 @@ impl State {
     fn check_decided(&self, decided: &Decided, at: Timestamp) -> Result<(), Unjust> {
         let act = &decided.act;
         let expected = match (self.waiting_act(&act.id), &act.principal) {
-            (Some(waiting), _) if waiting.missing().is_empty() => self.judge_approved(&act.id, act.seed),
+            (Some(waiting), _) if waiting.missing().is_empty() => self.judge_approved(&act.id),
             (Some(waiting), _) => {
                 let missing: Vec<_> = waiting.missing().iter().map(ToString::to_string).collect();
                 return Err(Unjust::Unapproved { act: act.id, missing: missing.join(", ") });

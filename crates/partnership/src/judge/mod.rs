@@ -90,10 +90,10 @@ impl State {
     }
 
     /// Judges an act that has all its approvals once more: state and terms may have changed while it waited.
-    pub(crate) fn judge_approved(&self, id: &ActId, seed: [u8; 32]) -> Decided {
+    pub(crate) fn judge_approved(&self, id: &ActId) -> Decided {
         let waiting =
             self.waiting.get(id).unwrap_or_else(|| unreachable!("only waiting acts are judged again"));
-        let act = Act { seed, ..Act::clone(&waiting.act) };
+        let act = Act::clone(&waiting.act);
         let (fits, (_, by)) = match &act.deed {
             Deed::Administer(change) => (self.change_fits(change), self.in_force().approvers(change.name())),
             Deed::Amend(amend) => (self.follows(amend).map(drop), self.in_force().amenders()),

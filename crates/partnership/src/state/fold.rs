@@ -40,7 +40,9 @@ impl State {
                     *sum = sum.saturating_add(refused.count);
                 }
             }
-            Body::StateDigest(digest) if digest.digest != self.digest() => return Err(ReplayError::Diverged),
+            Body::StateDigest(digest) if digest.digest != self.digest_kept_up() => {
+                return Err(ReplayError::Diverged);
+            }
             Body::StateDigest(_) => self.digested = index,
             Body::Lease(lease) => self.lease = Some((index, lease.clone())),
         }
@@ -241,7 +243,9 @@ impl State {
                 self.book.open(account, &transfer.asset, chart::limit(account))?;
             }
         }
-        Ok(self.book.apply(transfers)?)
+        self.book.apply(transfers)?;
+        self.projection.touch(transfers);
+        Ok(())
     }
 
     fn tally(&mut self, decided: &Decided) {

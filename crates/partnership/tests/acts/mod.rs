@@ -101,7 +101,7 @@ impl House {
     }
 
     fn propose(&mut self, principal: Principal, deed: Deed) -> Decision {
-        let act = Act { id: self.entropy.act_id(self.at), seed: self.entropy.seed(), principal, deed };
+        let act = Act { id: self.entropy.act_id(self.at), principal, deed };
         match self.run(Command::Propose(Box::new(act), None)) {
             Answer::Decided(decision) => decision,
             other => panic!("a proposal is answered with a decision, not {other:?}"),
@@ -470,7 +470,7 @@ fn a_record_that_its_parties_have_not_signed_is_not_folded() {
             transfers: Vec::new(),
         };
         let at: Timestamp = day.parse().unwrap();
-        let entry = Entry { seed: [1; 32], at, body: Body::Genesis(genesis) };
+        let entry = Entry::new(&[1; 32], at, Body::Genesis(genesis));
         let mut state = State::new([Terms::read(MEMORANDUM).unwrap()]);
         state.apply(&entry, 0).err().map(|error| error.to_string())
     };
@@ -494,7 +494,7 @@ fn a_record_that_its_parties_have_not_signed_is_not_folded() {
         transfers: Vec::new(),
     };
     let at: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-    let entry = Entry { seed: [1; 32], at, body: Body::Genesis(twice) };
+    let entry = Entry::new(&[1; 32], at, Body::Genesis(twice));
     let said = State::new([Terms::read(MEMORANDUM).unwrap()]).apply(&entry, 0).unwrap_err().to_string();
     assert!(said.contains("that of another party too"), "{said}");
     let early = fold_on("2025-12-31T23:59:59Z", &both, &[("northwind", 0), ("halcyon", 1)]);

@@ -25,7 +25,7 @@ pub(super) fn check(leaves: &[Leaf], documents: Vec<Terms>) {
         } else if place % every == 0 {
             let mut cut = state.clone();
             let body = Body::StateDigest(StateDigest { at: cut.at(), digest: cut.digest() });
-            let digest = Entry { seed: [3; 32], at: cut.at(), body };
+            let digest = Entry::new(&[3; 32], cut.at(), body);
             // No entry stands between the decision and the settlement of an act that is done at once.
             if cut.apply(&digest, index + 1).is_ok() {
                 check_cut(cut, rest, &library);
@@ -66,7 +66,7 @@ fn busy() -> (State, Library) {
     let library = house.documents().into_iter().map(|terms| (terms.digest(), Arc::new(terms))).collect();
     let mut state = house.replayed();
     let body = Body::StateDigest(StateDigest { at: state.at(), digest: state.digest() });
-    state.apply(&Entry { seed: [3; 32], at: state.at(), body }, state.entries()).unwrap();
+    state.apply(&Entry::new(&[3; 32], state.at(), body), state.entries()).unwrap();
     (state, library)
 }
 
@@ -131,9 +131,7 @@ fn a_forged_snapshot_with_a_right_digest_is_found_where_anything_speaks_against_
 fn a_snapshot_stands_at_its_own_entry_under_its_own_root_and_nowhere_else() {
     let (state, _) = busy();
     let (at, digest) = (state.at(), state.digest());
-    let leaf = |at, digest| {
-        Entry { seed: [3; 32], at, body: Body::StateDigest(StateDigest { at, digest }) }.encode()
-    };
+    let leaf = |at, digest| Entry::new(&[3; 32], at, Body::StateDigest(StateDigest { at, digest })).encode();
     let snapshot = Snapshot::of(state, [4; 32]).unwrap();
     assert_eq!(snapshot.stands_at(&[4; 32], &leaf(at, digest)), Ok(()));
     let elsewhere = Err(SnapshotError::Elsewhere);
@@ -141,7 +139,7 @@ fn a_snapshot_stands_at_its_own_entry_under_its_own_root_and_nowhere_else() {
     assert_eq!(snapshot.stands_at(&[4; 32], &leaf(at, Digest([1; 32]))), elsewhere, "another digest");
     assert_eq!(snapshot.stands_at(&[4; 32], &leaf(at.plus_millis(1), digest)), elsewhere, "another time");
     let tally = partnership::entry::Tally { at, refused: Vec::new() };
-    let other = Entry { seed: [3; 32], at, body: Body::Tally(tally) }.encode();
+    let other = Entry::new(&[3; 32], at, Body::Tally(tally)).encode();
     assert_eq!(snapshot.stands_at(&[4; 32], &other), elsewhere, "an entry of another kind");
 }
 

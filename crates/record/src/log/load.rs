@@ -7,7 +7,7 @@ use super::publisher::{CHECKPOINT, Publisher, full_bundles};
 use super::survey::{Damaged, Survey};
 use super::{Entries, Frame, Log};
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::commitment;
+use crate::commitment::Fields;
 use crate::envelope::Envelope;
 use crate::hash::{hex, leaf_hash};
 use crate::merkle::Frontier;
@@ -141,7 +141,7 @@ impl<S: Store + ?Sized> Loaded<S> {
 /// Checks that a parties' part is the one its envelope commits to.
 pub(crate) fn check_parts(envelope: &[u8], parties: &[u8]) -> Result<(), String> {
     let envelope = Envelope::parse(envelope).map_err(|error| error.to_string())?;
-    let body = commitment::body(envelope.kind, parties).map_err(|error| error.to_string())?;
+    let body = Fields::parse(parties).map_err(|error| error.to_string())?.body();
     if body == envelope.body {
         Ok(())
     } else {

@@ -1,13 +1,13 @@
 //! Entries as the partnership writes them, and a writer that keeps the order of the three owners.
 
+use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
 
-use record::hash::{base64, sha256};
+use record::commitment::{Draft, Salts};
+use record::hash::sha256;
 use record::note::{Signer, Verifier};
 use record::store::memory::Memory;
-use record::{
-    Audited, Checkpoint, Envelope, Fault, Leaf, LoadError, Loaded, Store, StoreError, audit, commitment, load,
-};
+use record::{Audited, Checkpoint, Envelope, Fault, Leaf, LoadError, Loaded, Store, StoreError, audit, load};
 
 pub(crate) const ORIGIN: &str = "northwind.example/record";
 pub(crate) const SEGMENT: u32 = record::log::SEGMENT_BYTES_MIN;
@@ -22,13 +22,19 @@ pub(crate) fn verifier() -> Verifier {
 
 /// Entry `number`: `padding` makes it long.
 pub(crate) fn leaf_of(number: u64, padding: usize) -> Leaf {
-    let seed = base64(&sha256(&number.to_be_bytes()));
     let note = "x".repeat(padding);
-    let parties =
-        format!(r#"{{"seed":"{seed}","act":"{number}","to":{{"party":"halcyon"}},"note":"{note}"}}"#);
-    let body = commitment::body("decided", parties.as_bytes()).unwrap();
+    let mut draft = Draft::new(Salts::derive(&sha256(&number.to_be_bytes()), 3));
+    let values = [
+        ("act", format!("\"{number}\"")),
+        ("to", r#"{"party":"halcyon"}"#.into()),
+        ("note", format!("\"{note}\"")),
+    ];
+    for (name, value) in values {
+        draft.field(name, |to| to.write_all(value.as_bytes())).unwrap();
+    }
+    let (parties, body) = draft.finish();
     let envelope = Envelope { fold: 1, kind: "decided", hour: "2026-11-22T23Z", body }.encode();
-    Leaf { envelope, parties: parties.into_bytes() }
+    Leaf { envelope, parties }
 }
 
 pub(crate) fn leaf(number: u64) -> Leaf {

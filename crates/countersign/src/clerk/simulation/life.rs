@@ -131,16 +131,16 @@ impl<'a> Life<'a> {
         Ok(())
     }
 
-    fn identity(&mut self) -> (ActId, [u8; 32]) {
+    fn act_id(&mut self) -> ActId {
         if self.bug == Some(Bug::ReusedId) {
             self.entropy = Entropy::new([7; 32]);
         }
-        (self.entropy.act_id(*self.now), self.entropy.seed())
+        self.entropy.act_id(*self.now)
     }
 
     /// Somebody calls a model.
     fn call(&mut self) {
-        let (id, seed) = self.identity();
+        let id = self.act_id();
         let principal = Principal::Application {
             party: PartyId::from("south"),
             application: "letters".into(),
@@ -160,7 +160,7 @@ impl<'a> Life<'a> {
             end_user: true,
             input: Digest([2; 32]),
         };
-        let act = Act { id, seed, principal, deed: Deed::Infer(infer) };
+        let act = Act { id, principal, deed: Deed::Infer(infer) };
         let call = Call {
             chat: chat(stream),
             body: Bytes::new(),
@@ -211,10 +211,10 @@ impl<'a> Life<'a> {
     }
 
     fn propose(&mut self, party: &'static str, deed: Deed) {
-        let (id, seed) = self.identity();
+        let id = self.act_id();
         let house = Arc::clone(&self.house);
         let principal = Principal::Party { party: party.into(), person: "ana".to_owned() };
-        let act = Act { id, seed, principal, deed };
+        let act = Act { id, principal, deed };
         self.add(async move {
             let Ok(Proposed { decision, durable }) = house.clerk.propose(act, None).await else { return };
             if durable.wait().await.is_err() {

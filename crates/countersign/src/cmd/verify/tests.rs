@@ -111,7 +111,7 @@ impl Scene {
     }
 
     fn act(&mut self, principal: Principal, deed: Deed) -> Act {
-        Act { id: self.entropy.act_id(self.at), seed: self.entropy.seed(), principal, deed }
+        Act { id: self.entropy.act_id(self.at), principal, deed }
     }
 
     fn propose(&mut self, principal: Principal, deed: Deed) -> Decision {
@@ -188,11 +188,12 @@ impl Scene {
             transfers: Vec::new(),
         };
         change(&mut decided);
-        self.write(decided.act.seed, Body::Decided(Box::new(decided)));
+        self.write(Body::Decided(Box::new(decided)));
     }
 
-    fn write(&mut self, seed: [u8; 32], body: Body) {
-        self.partnership.log().append(Entry { seed, at: self.at, body }.encode()).unwrap();
+    fn write(&mut self, body: Body) {
+        let seed = self.entropy.seed();
+        self.partnership.log().append(Entry::new(&seed, self.at, body).encode()).unwrap();
     }
 
     /// A call that is allowed, settled on the record in another way than its books give.
@@ -212,7 +213,7 @@ impl Scene {
             transfers: Vec::new(),
         };
         change(&mut settled);
-        self.write(warrant.act().seed, Body::Settled(Box::new(settled)));
+        self.write(Body::Settled(Box::new(settled)));
     }
 }
 
@@ -341,7 +342,7 @@ const DECISIONS: [Forgery; 16] = [
     ("without the approval of halcyon", |scene| {
         let ticket = scene.waits(add());
         scene.approve(&ticket, 0);
-        scene.forge_as(Act { id: ticket.act, seed: [8; 32], principal: ana(), deed: add() });
+        scene.forge_as(Act { id: ticket.act, principal: ana(), deed: add() });
     }),
     ("act should be", |scene| {
         let ticket = scene.waits(add());
@@ -351,8 +352,8 @@ const DECISIONS: [Forgery; 16] = [
         let act = scene.act(ana(), approve(&ticket, 1, signature));
         scene.forge_decided(act.clone(), |decided| decided.clauses = vec!["new-applications".into()]);
         let index = scene.partnership.log().size() - 1;
-        scene.write(act.seed, Body::Settled(Box::new(done(&act, index))));
-        scene.forge_as(Act { id: ticket.act, seed: [8; 32], principal: ana(), deed: key() });
+        scene.write(Body::Settled(Box::new(done(&act, index))));
+        scene.forge_as(Act { id: ticket.act, principal: ana(), deed: key() });
     }),
     ("decision should be Deny(Invalid)", |scene| {
         let digest = scene.partnership.state().terms().unwrap().digest();
@@ -403,7 +404,7 @@ const DECISIONS: [Forgery; 16] = [
         let act = scene.act(ana(), scene.signed_attest(0));
         scene.forge_decided(act, |decided| decided.clauses = vec![ClauseId::from("release-tranche")]);
         let at = scene.at;
-        scene.write([9; 32], Body::Clock(ClockStep { at, was: at.plus_millis(9), now: at }));
+        scene.write(Body::Clock(ClockStep { at, was: at.plus_millis(9), now: at }));
     }),
     ("was decided before", |scene| {
         scene.admit();
@@ -460,12 +461,12 @@ fn a_lease_that_caps_nothing_or_lasts_too_long_is_found() {
         Lease { amounts: none, ..sound.clone() },
     ] {
         let mut scene = Scene::found();
-        scene.write([4; 32], Body::Lease(lease));
+        scene.write(Body::Lease(lease));
         let said = why(scene.verify(None));
         assert!(said.contains("a lease lasts a day at most, and its caps are above zero"), "{said}");
     }
     let mut scene = Scene::found();
-    scene.write([4; 32], Body::Lease(sound));
+    scene.write(Body::Lease(sound));
     let shown = scene.verify(None).unwrap().text();
     assert!(shown.contains("up to 1 calls under way unrecorded, of 0.000000001 CREDIT at most"), "{shown}");
 }
@@ -478,7 +479,7 @@ fn a_record_that_opens_other_amounts_than_its_memorandum_is_found() {
         transfer.amount = Amount::new(transfer.amount.minor() * 10);
     }
     let body = Body::Genesis(opened);
-    ground.loaded.log.append(Entry { seed: ground.entropy.seed(), at: ground.at, body }.encode()).unwrap();
+    ground.loaded.log.append(Entry::new(&ground.entropy.seed(), ground.at, body).encode()).unwrap();
     let groups: Vec<_> = ground.loaded.log.seal().into_iter().collect();
     write(&groups, &mut ground.loaded.journal, &mut ground.loaded.publisher, &ground.log);
     assert_eq!(
@@ -519,7 +520,7 @@ fn done(act: &Act, decided: u64) -> Settled {
 fn a_memorandum_that_one_side_has_not_signed_founds_nothing() {
     let mut ground = Ground::lay();
     let body = Body::Genesis(ground.genesis(1));
-    ground.loaded.log.append(Entry { seed: ground.entropy.seed(), at: ground.at, body }.encode()).unwrap();
+    ground.loaded.log.append(Entry::new(&ground.entropy.seed(), ground.at, body).encode()).unwrap();
     let groups: Vec<_> = ground.loaded.log.seal().into_iter().collect();
     write(&groups, &mut ground.loaded.journal, &mut ground.loaded.publisher, &ground.log);
     let said = why(verify(ground.folder.path(), None));
@@ -532,17 +533,14 @@ fn a_record_that_begins_with_something_else_is_found_and_not_fallen_over() {
     let at = ground.at;
     for body in [
         Body::Clock(ClockStep { at, was: at.plus_millis(9), now: at }),
-        Body::Settled(Box::new(done(
-            &Act { id: ActId::from_u128(1), seed: [1; 32], principal: ana(), deed: key() },
-            0,
-        ))),
+        Body::Settled(Box::new(done(&Act { id: ActId::from_u128(1), principal: ana(), deed: key() }, 0))),
     ] {
         let state = State::new([]);
-        let entry = Entry { seed: [1; 32], at, body };
+        let entry = Entry::new(&[1; 32], at, body);
         assert!(state.check(&entry).is_ok(), "the fold refuses it");
         assert!(State::new([]).apply(&entry, 0).is_err());
     }
-    let act = Act { id: ActId::from_u128(1), seed: [1; 32], principal: ana(), deed: key() };
+    let act = Act { id: ActId::from_u128(1), principal: ana(), deed: key() };
     let decided = Decided {
         act,
         standing: None,
@@ -553,7 +551,7 @@ fn a_record_that_begins_with_something_else_is_found_and_not_fallen_over() {
         lapses: None,
         transfers: Vec::new(),
     };
-    let entry = Entry { seed: [1; 32], at, body: Body::Decided(Box::new(decided)) };
+    let entry = Entry::new(&[1; 32], at, Body::Decided(Box::new(decided)));
     ground.loaded.log.append(entry.encode()).unwrap();
     let groups: Vec<_> = ground.loaded.log.seal().into_iter().collect();
     write(&groups, &mut ground.loaded.journal, &mut ground.loaded.publisher, &ground.log);

@@ -49,14 +49,14 @@ pub(super) async fn complete(
     }
     let bounds = bound(office, service, &chat, &body).await?;
     let errand = office.errand().map_err(|error| refusal::unavailable(&error))?;
-    let (id, seed) = office.clerk.identity();
+    let id = office.clerk.act_id();
     let content_key = office.content.key(&guest.application.name, id.made_at()).map_err(|error| {
         tracing::error!(%error, "a content key cannot be read or made");
         refusal::no_vault()
     })?;
     let input = commitment(&content_key, "input", &nonce(id), &::record::hash::sha256(&body));
     let deed = Deed::Infer(infer(&chat, &body, bounds, input));
-    let act = Act { id, seed, principal: guest.principal(), deed };
+    let act = Act { id, principal: guest.principal(), deed };
     let assessed = assess(desk, guest, &act);
     let call = Call { chat, body, max_tokens: bounds.output, deadline: DEADLINE };
     let (egress, ingress) = cloud::egress::channel();

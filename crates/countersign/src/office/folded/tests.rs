@@ -106,7 +106,7 @@ fn register(entropy: &mut Entropy, at: Timestamp, number: u64) -> Command {
     };
     let principal = Principal::Party { party, person: "ana".to_owned() };
     let deed = Deed::Administer(Administer::ApplicationAdd(application));
-    let act = Act { id: entropy.act_id(at), seed: entropy.seed(), principal, deed };
+    let act = Act { id: entropy.act_id(at), principal, deed };
     Command::Propose(Box::new(act), None)
 }
 

@@ -20,6 +20,8 @@ use record::note::Verifier;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::super::projection::Projection;
+
 pub(super) fn state(text: StateText, library: &Library) -> Result<State, SnapshotError> {
     let terms = text.terms.map(|digest| document(library, &digest)).transpose()?;
     text.signed.iter().try_for_each(|signed| document(library, &signed.digest).map(drop))?;
@@ -35,13 +37,15 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
         (count.clause, sums)
     });
     let lease = text.lease.map(|lease| (lease.index, wire::of_caps(lease.lease)));
+    let book = book(text.accounts, text.reservations.into_iter().map(|held| (held.act, held.transfer)))?;
     Ok(State {
         library: library.clone(),
         origin: text.origin,
         terms,
         vkeys: map(vkeys.collect::<Result<Vec<_>, SnapshotError>>()?)?,
         registry,
-        book: book(text.accounts, text.reservations.into_iter().map(|held| (held.act, held.transfer)))?,
+        projection: Projection::of(&book),
+        book,
         open: acts(text.open.into_iter().map(open))?,
         waiting: acts(text.waiting.into_iter().map(waiting))?,
         attested: attested(text.attested)?,
@@ -103,8 +107,8 @@ fn act(text: ActText) -> Result<Act, SnapshotError> {
     if standing.is_some() {
         return Err(malformed(&"an act has a standing"));
     }
-    let deed = wire::deed(&text.kind, text.what.get()).map_err(inner)?;
-    Ok(Act { id: text.id.0, seed: text.seed.0, principal, deed })
+    let deed = wire::deed(&text.kind, text.what.get().as_bytes()).map_err(inner)?;
+    Ok(Act { id: text.id.0, principal, deed })
 }
 
 fn open(text: OpenText) -> Result<(ActId, Open), SnapshotError> {

@@ -93,7 +93,6 @@ pub(super) struct Held {
 #[serde(deny_unknown_fields)]
 pub(super) struct ActText {
     pub(super) id: Id,
-    pub(super) seed: Digest,
     pub(super) who: Who,
     pub(super) kind: String,
     pub(super) what: Box<serde_json::value::RawValue>,

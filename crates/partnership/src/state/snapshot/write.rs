@@ -22,6 +22,7 @@ pub(super) fn state(state: &State) -> StateText {
         vkeys,
         registry,
         book,
+        projection: _, // follows from the book
         open,
         waiting,
         attested,
@@ -94,10 +95,9 @@ fn held(transfer: &ledger::Transfer) -> Held {
     Held { act: Id(ActId::from_u128(transfer.id.act)), transfer: wire::to_move(transfer) }
 }
 
-fn act(Act { id, seed, principal, deed }: &Act) -> ActText {
+fn act(Act { id, principal, deed }: &Act) -> ActText {
     ActText {
         id: Id(*id),
-        seed: Digest(*seed),
         who: wire::who(principal, None),
         kind: deed.name().to_owned(),
         what: wire::what(deed),

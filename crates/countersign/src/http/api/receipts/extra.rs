@@ -3,8 +3,8 @@
 //! Not authenticated by itself: the proof covers the entry, and the entry's body covers the fields.
 
 use record::Envelope;
-use record::commitment::{Disclosure, Fields};
-use record::hash::{base64, hash_from_base64};
+use record::commitment::{Disclosure, Fields, Salt};
+use record::hash::{base64, from_base64, hash_from_base64};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -28,9 +28,8 @@ struct Opening {
     field: String,
     value: Box<RawValue>,
     salt: String,
-    index: u64,
-    count: u64,
-    path: Vec<String>,
+    index: usize,
+    others: Vec<String>,
 }
 
 /// Why the extra data of a receipt do not hold.
@@ -50,10 +49,9 @@ impl Extra {
     /// The extra data for an envelope; with the parties' part, some of its fields are shown.
     pub(super) fn of(envelope: &[u8], parties: Option<&[u8]>) -> Self {
         let entry = String::from_utf8_lossy(envelope).into_owned();
-        let kind = Envelope::parse(envelope).map(|envelope| envelope.kind);
         let fields = parties.and_then(|parties| Fields::parse(parties).ok());
-        let opening = kind.ok().zip(fields).map(|(kind, fields)| {
-            SHOWN.iter().filter_map(|field| Opening::of(fields.disclose(kind, field).ok()?)).collect()
+        let opening = fields.map(|fields| {
+            SHOWN.iter().filter_map(|field| Opening::of(fields.disclose(field).ok()?)).collect()
         });
         Self { entry, opening: opening.unwrap_or_default() }
     }
@@ -92,16 +90,15 @@ impl Opening {
             value,
             salt: base64(&shown.salt),
             index: shown.index,
-            count: shown.count,
-            path: shown.path.iter().map(|hash| base64(hash)).collect(),
+            others: shown.others.iter().map(|hash| base64(hash)).collect(),
         })
     }
 
     fn holds(&self, body: &record::Hash) -> bool {
-        let path: Option<Vec<_>> = self.path.iter().map(|hash| hash_from_base64(hash)).collect();
-        let (Some(salt), Some(path)) = (hash_from_base64(&self.salt), path) else { return false };
+        let others: Option<Vec<_>> = self.others.iter().map(|hash| hash_from_base64(hash)).collect();
+        let salt = from_base64(&self.salt).and_then(|salt| Salt::try_from(salt).ok());
+        let (Some(salt), Some(others)) = (salt, others) else { return false };
         let value = self.value.get().as_bytes().to_vec();
-        Disclosure { field: self.field.clone(), value, salt, index: self.index, count: self.count, path }
-            .verify(body)
+        Disclosure { field: self.field.clone(), value, salt, index: self.index, others }.verify(body)
     }
 }
