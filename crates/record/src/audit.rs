@@ -11,7 +11,6 @@ use crate::bundle;
 use crate::checkpoint::Checkpoint;
 use crate::hash::{Hash, hex, leaf_hash, sha256};
 use crate::log::{CHECKPOINT, Damaged, Frame, Survey, check_parts};
-use crate::merkle::Frontier;
 use crate::note::{self, Verifier};
 use crate::store::{Store, StoreError, segment_number};
 use crate::tile::{Edge, Kind, TilePath, WIDTH, items, partials, tile_bytes};
@@ -123,7 +122,7 @@ impl Ground {
         let (files, leftovers) = (names.files, names.leftovers);
         let mut pass = Pass::new(store, checkpoint.as_ref(), names.tiles, visit);
         run(&mut pass)?;
-        let (entries, root) = (pass.frontier.size(), pass.frontier.root());
+        let (entries, root) = (pass.edge.size(), pass.edge.root());
         Ok(Audited { checkpoint, entries, root, parties, memoranda, files, leftovers })
     }
 }
@@ -244,22 +243,31 @@ struct Pass<'a, S: ?Sized, V> {
     /// The files that are not accounted for yet.
     tiles: BTreeMap<(Kind, u64), BTreeSet<u16>>,
     visit: V,
-    frontier: Frontier,
     edge: Edge,
+    /// The bundles that were read as the source of entries, of which each has been taken.
+    taken: BTreeSet<TilePath>,
     entries: Vec<u8>,
     parties: Vec<u8>,
-    source: Bundles,
 }
 
-/// The bundles that published entries are read from.
-#[derive(Debug, Default)]
-struct Bundles {
-    number: Option<u64>,
-    entries: Vec<u8>,
-    parties: Vec<u8>,
-    /// How far they have been read.
-    entries_at: usize,
-    parties_at: usize,
+/// A bundle as it was read.
+struct Bundle {
+    tile: TilePath,
+    bytes: Vec<u8>,
+}
+
+impl Bundle {
+    fn split(&self) -> Result<Vec<&[u8]>, Fault> {
+        bundle::decode(&self.bytes, usize::from(self.tile.width))
+            .map_err(|error| fault(&self.tile.path(), error.to_string()))
+    }
+
+    /// The bytes of its first entries.
+    fn first(mut self, count: usize) -> Vec<u8> {
+        let length = bundle::prefix(&self.bytes, count).map_or(0, <[u8]>::len);
+        self.bytes.truncate(length);
+        self.bytes
+    }
 }
 
 impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> Pass<'a, S, V> {
@@ -269,8 +277,8 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
         tiles: BTreeMap<(Kind, u64), BTreeSet<u16>>,
         visit: V,
     ) -> Self {
-        let (frontier, edge, source) = (Frontier::new(), Edge::new(), Bundles::default());
-        Self { store, head, tiles, visit, frontier, edge, entries: Vec::new(), parties: Vec::new(), source }
+        let (edge, taken) = (Edge::new(), BTreeSet::new());
+        Self { store, head, tiles, visit, edge, taken, entries: Vec::new(), parties: Vec::new() }
     }
 
     /// All entries: those before the journal from the bundles, the others from the journal.
@@ -278,8 +286,8 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
         self.take_published(survey.first.unwrap_or(0))?;
         let store = self.store;
         survey.walk(store, origin, |frame, segment| match frame {
-            Frame::Entry { index, envelope, parties } => self.journalled(index, envelope, parties, segment),
-            Frame::Trailer(trailer) if trailer.root != self.frontier.root() => {
+            Frame::Entry { envelope, parties, .. } => self.entry(envelope, parties),
+            Frame::Trailer(trailer) if trailer.root != self.edge.root() => {
                 let what = format!("its root at size {} is not that of its entries", trailer.size);
                 Err(fault(&crate::store::segment_path(segment), what))
             }
@@ -296,11 +304,38 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
 
     fn take_published(&mut self, size: u64) -> Result<(), Fault> {
         self.check_head()?;
-        for index in 0..size {
-            let (envelope, parties) = self.published(index)?;
-            self.entry(&envelope, &parties)?;
+        while self.edge.size() < size {
+            let first = self.edge.size();
+            let count = usize::try_from(WIDTH.min(size.saturating_sub(first))).unwrap_or(0);
+            let (entries, parties) = (self.bundle(Kind::Entries, first)?, self.bundle(Kind::Parties, first)?);
+            for (envelope, part) in entries.split()?.into_iter().zip(parties.split()?).take(count) {
+                self.leaf(envelope, part)?;
+            }
+            for bundle in [&entries, &parties] {
+                // It holds what was just taken, and nothing that is still to be compared with it.
+                if count == usize::from(bundle.tile.width) {
+                    self.account_for(&bundle.tile);
+                }
+            }
+            (self.entries, self.parties) = (entries.first(count), parties.first(count));
+            if self.edge.size().is_multiple_of(WIDTH) {
+                self.check_bundles()?;
+            }
         }
         Ok(())
+    }
+
+    /// The bundle of the checkpoint that holds entry `index`.
+    fn bundle(&self, kind: Kind, index: u64) -> Result<Bundle, Fault> {
+        let tile = bundle::bundle_of(kind, index, self.head.map_or(0, |head| head.size));
+        Ok(Bundle { tile, bytes: read(self.store, &tile.path())? })
+    }
+
+    fn account_for(&mut self, tile: &TilePath) {
+        if let Some(widths) = self.tiles.get_mut(&(tile.kind, tile.number)) {
+            widths.remove(&tile.width);
+        }
+        self.taken.insert(*tile);
     }
 
     /// The right edge; then every file must have been accounted for.
@@ -316,42 +351,31 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
         }
     }
 
-    /// Takes an entry of the journal, which must be that of the bundles if it is published.
-    fn journalled(&mut self, index: u64, envelope: &[u8], parties: &[u8], segment: u32) -> Result<(), Fault> {
-        if self.head.is_some_and(|head| index < head.size) {
-            let (published, parts) = self.published(index)?;
-            if published != envelope || parts != parties {
-                let what = format!("entry {index} is not that of the bundles");
-                return Err(fault(&crate::store::segment_path(segment), what));
-            }
-        }
-        self.entry(envelope, parties)
+    /// Takes an entry that no bundle has given.
+    fn entry(&mut self, envelope: &[u8], parties: &[u8]) -> Result<(), Fault> {
+        self.leaf(envelope, parties)?;
+        bundle::push(&mut self.entries, envelope);
+        bundle::push(&mut self.parties, parties);
+        if self.edge.size().is_multiple_of(WIDTH) { self.check_bundles() } else { Ok(()) }
     }
 
-    fn entry(&mut self, envelope: &[u8], parties: &[u8]) -> Result<(), Fault> {
-        let index = self.frontier.size();
+    fn leaf(&mut self, envelope: &[u8], parties: &[u8]) -> Result<(), Fault> {
+        let index = self.edge.size();
         check_parts(envelope, parties)
             .and_then(|()| (self.visit)(index, envelope, parties))
             .map_err(|what| fault(&format!("entry {index}"), what))?;
-        bundle::push(&mut self.entries, envelope);
-        bundle::push(&mut self.parties, parties);
-        let hash = leaf_hash(envelope);
-        self.frontier.append(hash);
         let mut full = Vec::new();
-        self.edge.append(hash, |tile, hashes| full.push((tile, tile_bytes(hashes))));
+        self.edge.append(leaf_hash(envelope), |tile, hashes| full.push((tile, tile_bytes(hashes))));
         for (tile, bytes) in full {
             self.check_tile(tile.kind, tile.number, &bytes)?;
-        }
-        if self.frontier.size().is_multiple_of(WIDTH) {
-            self.check_bundles()?;
         }
         self.check_head()
     }
 
     /// Checks the root and the right edge when the tree has the size of the checkpoint.
     fn check_head(&mut self) -> Result<(), Fault> {
-        let Some(head) = self.head.filter(|head| head.size == self.frontier.size()) else { return Ok(()) };
-        if head.root != self.frontier.root() {
+        let Some(head) = self.head.filter(|head| head.size == self.edge.size()) else { return Ok(()) };
+        if head.root != self.edge.root() {
             return Err(fault(CHECKPOINT, format!("its root is not that of the {} entries", head.size)));
         }
         for tile in partials(head.size) {
@@ -363,15 +387,21 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
     }
 
     fn check_bundles(&mut self) -> Result<(), Fault> {
-        let number = (self.frontier.size() / WIDTH).saturating_sub(1);
-        let (entries, parties) = (std::mem::take(&mut self.entries), std::mem::take(&mut self.parties));
+        let number = (self.edge.size() / WIDTH).saturating_sub(1);
+        let (mut entries, mut parties) =
+            (std::mem::take(&mut self.entries), std::mem::take(&mut self.parties));
         self.check_tile(Kind::Entries, number, &entries)?;
-        self.check_tile(Kind::Parties, number, &parties)
+        self.check_tile(Kind::Parties, number, &parties)?;
+        entries.clear();
+        parties.clear();
+        (self.entries, self.parties) = (entries, parties);
+        self.taken.clear();
+        Ok(())
     }
 
     /// Checks the partial tiles and bundles at the end of the record.
     fn check_edge(&mut self) -> Result<(), Fault> {
-        let edge: Vec<TilePath> = partials(self.frontier.size());
+        let edge: Vec<TilePath> = partials(self.edge.size());
         for tile in edge {
             let bytes = match tile.kind {
                 Kind::Hashes(level) => tile_bytes(self.edge.hashes(level)),
@@ -406,44 +436,8 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
     }
 
     fn is_there(&self, tile: &TilePath) -> bool {
-        self.tiles.get(&(tile.kind, tile.number)).is_some_and(|widths| widths.contains(&tile.width))
-    }
-
-    /// Reads entry `index` from the bundles of the checkpoint. Indices are asked for in order.
-    fn published(&mut self, index: u64) -> Result<(Vec<u8>, Vec<u8>), Fault> {
-        let size = self.head.map_or(0, |head| head.size);
-        let number = index / WIDTH;
-        if self.source.number != Some(number) {
-            self.source = Bundles::open(self.store, index, size)?;
-        }
-        self.source.next(index, size)
-    }
-}
-
-impl Bundles {
-    fn open<S: Store + ?Sized>(store: &S, index: u64, size: u64) -> Result<Self, Fault> {
-        let open = |kind| {
-            let tile = bundle::bundle_of(kind, index, size);
-            let path = tile.path();
-            let bytes = read(store, &path)?;
-            bundle::decode(&bytes, usize::from(tile.width))
-                .map_err(|error| fault(&path, error.to_string()))?;
-            let skipped = usize::try_from(index % WIDTH).unwrap_or(0);
-            let at = bundle::prefix(&bytes, skipped).map_or(0, <[u8]>::len);
-            Ok::<_, Fault>((bytes, at))
-        };
-        let ((entries, entries_at), (parties, parties_at)) = (open(Kind::Entries)?, open(Kind::Parties)?);
-        Ok(Self { number: Some(index / WIDTH), entries, parties, entries_at, parties_at })
-    }
-
-    fn next(&mut self, index: u64, size: u64) -> Result<(Vec<u8>, Vec<u8>), Fault> {
-        let path = || bundle::bundle_of(Kind::Entries, index, size).path();
-        let envelope = bundle::take(&self.entries, &mut self.entries_at);
-        let parties = bundle::take(&self.parties, &mut self.parties_at);
-        match (envelope, parties) {
-            (Some(envelope), Some(parties)) => Ok((envelope.to_vec(), parties.to_vec())),
-            _ => Err(fault(&path(), "it is cut short")),
-        }
+        let left = self.tiles.get(&(tile.kind, tile.number));
+        left.is_some_and(|widths| widths.contains(&tile.width)) || self.taken.contains(tile)
     }
 }
 

@@ -98,13 +98,6 @@ pub(crate) fn bundle_of(kind: Kind, index: u64, size: u64) -> TilePath {
     TilePath { kind, number, width: u16::try_from(left).unwrap_or(256) }
 }
 
-/// Takes the entry at byte `at` of a bundle and moves `at` behind it.
-pub(crate) fn take<'a>(bytes: &'a [u8], at: &mut usize) -> Option<&'a [u8]> {
-    let (entry, rest) = split_entry(bytes.get(*at..)?)?;
-    *at = bytes.len().checked_sub(rest.len())?;
-    Some(entry)
-}
-
 fn split_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<2>()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))

@@ -54,9 +54,9 @@ impl<'a> Envelope<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, EnvelopeError> {
         let text = str::from_utf8(bytes).map_err(|_| EnvelopeError::Expected(V))?;
         let rest = text.strip_prefix(V).ok_or(EnvelopeError::Expected(V))?;
-        let (fold, rest) = rest.split_once(KIND).ok_or(EnvelopeError::Expected(KIND))?;
-        let (kind, rest) = rest.split_once(TIME).ok_or(EnvelopeError::Expected(TIME))?;
-        let (hour, rest) = rest.split_once(BODY).ok_or(EnvelopeError::Expected(BODY))?;
+        let (fold, rest) = text_before(rest, KIND)?;
+        let (kind, rest) = text_before(rest, TIME)?;
+        let (hour, rest) = text_before(rest, BODY)?;
         let body = rest.strip_suffix(END).ok_or(EnvelopeError::Expected(END))?;
         let fold = parse_fold(fold).ok_or(EnvelopeError::Fold)?;
         if !KINDS.contains(&kind) {
@@ -68,6 +68,12 @@ impl<'a> Envelope<'a> {
         let body = hash_from_base64(body).ok_or(EnvelopeError::Body)?;
         Ok(Self { fold, kind, hour, body })
     }
+}
+
+/// Splits what stands before `next`, which begins with the quote that ends it.
+fn text_before<'a>(text: &'a str, next: &'static str) -> Result<(&'a str, &'a str), EnvelopeError> {
+    let (value, rest) = text.split_at(text.find('"').unwrap_or(text.len()));
+    rest.strip_prefix(next).map(|rest| (value, rest)).ok_or(EnvelopeError::Expected(next))
 }
 
 fn parse_fold(text: &str) -> Option<u32> {

@@ -38,10 +38,16 @@ impl Frontier {
 
     /// Adds one leaf by its leaf hash.
     pub fn append(&mut self, leaf: Hash) {
+        self.append_with(leaf, |_, _| {});
+    }
+
+    /// Adds one leaf, and hands over each node that is made of it: the height of its subtree, and its hash.
+    pub(crate) fn append_with(&mut self, leaf: Hash, mut made: impl FnMut(u32, Hash)) {
         let mut node = leaf;
-        for _ in 0..self.size.trailing_ones() {
+        for below in 0..self.size.trailing_ones() {
             let Some(left) = self.nodes.pop() else { unreachable!("a set bit has its node") };
             node = node_hash(&left, &node);
+            made(below + 1, node);
         }
         self.nodes.push(node);
         self.size += 1;

@@ -6,8 +6,8 @@
     reason = "tree positions; release keeps overflow checks, so an overflow stops before anything is written"
 )]
 
-use crate::hash::{Hash, empty_root, node_hash};
-use crate::merkle::{Frontier, Nodes, fold_right};
+use crate::hash::{Hash, node_hash};
+use crate::merkle::{Frontier, Nodes};
 use crate::store::{Store, StoreError};
 
 /// How many hashes or entries a full tile or bundle holds.
@@ -116,7 +116,7 @@ pub fn changed(old: u64, new: u64) -> Vec<TilePath> {
 /// Shape: at most 255 hashes a level.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edge {
-    size: u64,
+    frontier: Frontier,
     levels: Vec<Vec<Hash>>,
 }
 
@@ -142,27 +142,34 @@ impl Edge {
             let tile = TilePath { kind: Kind::Hashes(level), number: count / WIDTH, width };
             levels.push(if width == 0 { Vec::new() } else { read_hashes(store, &tile)? });
         }
-        Ok(Self { size: cut, levels })
+        let Some(frontier) = Frontier::from_nodes(cut, subtrees(&levels)) else {
+            unreachable!("an edge has one node for each set bit of its size")
+        };
+        Ok(Self { frontier, levels })
     }
 
     /// How many leaves the tree has.
     pub fn size(&self) -> u64 {
-        self.size
+        self.frontier.size()
     }
 
     /// Adds one leaf by its leaf hash; each tile that became full is handed to `full` with its 256 hashes.
     pub fn append(&mut self, leaf: Hash, mut full: impl FnMut(TilePath, &[Hash])) {
-        self.size += 1;
-        let mut item = leaf;
-        for level in 0..LEVELS {
+        // What a level's tiles hold: the leaves, then the root of each full tile of the level below.
+        let mut items = [leaf; LEVELS as usize];
+        self.frontier.append_with(leaf, |height, node| {
+            let item =
+                (height % 8 == 0).then_some(height / 8).and_then(|level| items.get_mut(level as usize));
+            item.into_iter().for_each(|item| *item = node);
+        });
+        for (level, item) in (0..LEVELS).zip(items) {
             let hashes = self.level_mut(level);
             hashes.push(item);
             if (hashes.len() as u64) < WIDTH {
                 return;
             }
-            item = perfect_root(hashes);
             let filled = std::mem::take(hashes);
-            let number = items(self.size, level) / WIDTH - 1;
+            let number = self::items(self.frontier.size(), level) / WIDTH - 1;
             full(TilePath { kind: Kind::Hashes(level), number, width: 256 }, &filled);
         }
     }
@@ -173,31 +180,13 @@ impl Edge {
     }
 
     /// The frontier of the same tree.
-    pub fn frontier(&self) -> Frontier {
-        let nodes = self.nodes();
-        let Some(frontier) = Frontier::from_nodes(self.size, nodes) else {
-            unreachable!("an edge has one node for each set bit of its size")
-        };
-        frontier
+    pub fn frontier(&self) -> &Frontier {
+        &self.frontier
     }
 
     /// The tree's root.
     pub fn root(&self) -> Hash {
-        fold_right(&self.nodes()).unwrap_or_else(empty_root)
-    }
-
-    /// The roots of the perfect subtrees of the tree, largest first.
-    fn nodes(&self) -> Vec<Hash> {
-        let mut nodes = Vec::new();
-        for hashes in self.levels.iter().rev() {
-            let mut rest = hashes.as_slice();
-            while !rest.is_empty() {
-                let (subtree, after) = rest.split_at(1 << rest.len().ilog2());
-                nodes.push(perfect_root(subtree));
-                rest = after;
-            }
-        }
-        nodes
+        self.frontier.root()
     }
 
     fn level_mut(&mut self, level: u8) -> &mut Vec<Hash> {
@@ -208,6 +197,20 @@ impl Edge {
         let Some(hashes) = self.levels.get_mut(level) else { unreachable!("the level was just made") };
         hashes
     }
+}
+
+/// The roots of the perfect subtrees of a tree with this edge, largest first.
+fn subtrees(levels: &[Vec<Hash>]) -> Vec<Hash> {
+    let mut nodes = Vec::new();
+    for hashes in levels.iter().rev() {
+        let mut rest = hashes.as_slice();
+        while !rest.is_empty() {
+            let (subtree, after) = rest.split_at(1 << rest.len().ilog2());
+            nodes.push(perfect_root(subtree));
+            rest = after;
+        }
+    }
+    nodes
 }
 
 /// Gives the nodes of a tree of one size from its tiles. It believes the tiles; proofs made with it are checked

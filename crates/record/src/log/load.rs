@@ -195,7 +195,7 @@ fn replay<S: Store + ?Sized>(
     head: Option<&Checkpoint>,
 ) -> Result<Replayed<S>, LoadError> {
     let edge = Edge::read(&**store, head.map_or(0, |head| head.size))?;
-    let mut frontier = edge.frontier();
+    let mut frontier = edge.frontier().clone();
     let (start, before) = (edge.size(), frontier.clone());
     let mut publisher = Publisher::new(Arc::clone(store), origin, edge, head.map_or(0, |head| head.size));
     check_head(&frontier, head)?;

@@ -46,6 +46,8 @@ impl Played {
         for _ in 0..count {
             let Some(step) = rest.steps.pop_front() else { return };
             match step {
+                // A tile that is there is not written again, so what was flipped in it stays flipped.
+                Step::Put(path, _) if is_kept(&path) && self.inner.read(&path).unwrap().is_some() => {}
                 Step::Put(path, bytes) => self.inner.tamper(&path, &bytes),
                 Step::Remove(path) => self.inner.remove(&path).unwrap(),
                 Step::Make(number, size) => self.inner.segment_create(number, size).unwrap(),
@@ -59,9 +61,8 @@ impl Played {
 
     /// Flips a bit in what was written to one of the files that the writer does not write over; gives its path.
     fn flip(&self) -> String {
-        let changing = |path: &str| path == "checkpoint" || path.starts_with("tmp/");
         let mut files = self.inner.snapshot();
-        files.retain(|path, bytes| !changing(path) && bytes.iter().any(|byte| *byte != 0));
+        files.retain(|path, bytes| is_kept(path) && bytes.iter().any(|byte| *byte != 0));
         let at = self.rest().random(files.len());
         let (path, mut bytes) = files.into_iter().nth(at).unwrap();
         let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
@@ -82,6 +83,11 @@ impl Played {
         let synced = self.rest().steps.iter().position(|step| matches!(step, Step::Synced));
         self.play(synced.map_or(usize::MAX, |at| at + 1));
     }
+}
+
+/// Whether a file of this name is written once and then left alone.
+fn is_kept(path: &str) -> bool {
+    path != "checkpoint" && !path.starts_with("tmp/")
 }
 
 impl Rest {
