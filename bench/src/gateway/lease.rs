@@ -5,15 +5,16 @@
 
 use super::driver::{Load, Shape};
 use super::mock;
-use super::rounds::{Taken, Target};
+use super::rounds::{GROUP_BYTES, SYNCS, Taken, Target};
 use super::server::Setup;
 use super::{Rig, Who};
+use crate::disk::{self, Sync};
 use crate::numbers::percentile;
 use crate::table::Table;
 use std::time::Duration;
 
-/// How long the upstream waits before its first byte, and how much longer a sync takes than this disk needs. Units: milliseconds.
-const CASES: [(u64, u64); 5] = [(0, 0), (2, 0), (20, 0), (20, 5), (2, 5)];
+/// How long the upstream waits before its first byte, and how long each sync is held up. Units: milliseconds.
+const CASES: [(u64, u64); 5] = [(0, 0), (2, 0), (20, 0), (2, 5), (20, 5)];
 /// Connections of streams: each is kept for a tenth of a second and more.
 const STREAMS: usize = 64;
 
@@ -28,7 +29,7 @@ impl Rig<'_> {
             let without = self.variant(Setup { lease: false, ..setup }, 1).await?;
             let case = match slower {
                 0 => format!("first byte after {wait} ms"),
-                _ => format!("first byte after {wait} ms, syncs {slower} ms longer"),
+                _ => format!("first byte after {wait} ms, syncs held up {slower} ms"),
             };
             for round in self.options.rounds.numbers() {
                 for (name, target) in [("lease", &with), ("none", &without)] {
@@ -37,8 +38,11 @@ impl Rig<'_> {
                 }
             }
         }
+        let pause = Duration::from_secs_f64(0.5 / f64::from(self.options.pace.max(1)));
+        let Sync { p50, p99 } = Sync::of(disk::syncs(&self.place, GROUP_BYTES, SYNCS, pause)?);
+        table.remark(format!("One sync of 4 KiB at this pace took {p50} µs (p50) and {p99} µs (p99)."));
         table.remark(
-            "At the pace that `--pace` says but where it is said otherwise; streams of 20 chunks in a tenth of a second beside answers in one piece. Longer syncs are a tracer's work, which holds each one up before it begins; of its own time nothing counts as the server's.",
+            "At the pace that `--pace` says but where it is said otherwise; streams of 20 chunks in a tenth of a second beside answers in one piece. A tracer holds syncs up before they begin; it runs on the same core, so a sync takes longer than that, and its own time does not count as the server's.",
         );
         Ok(table)
     }

@@ -22,9 +22,9 @@ const PACED_CONNECTIONS: usize = 32;
 /// Each load runs for this long before it is measured.
 const WARM_UP: Duration = Duration::from_millis(700);
 /// What two entries of a call take in the journal, nearly. Units: bytes.
-const GROUP_BYTES: usize = 4096;
+pub(super) const GROUP_BYTES: usize = 4096;
 /// How many syncs are looked at, before and after.
-const SYNCS: usize = 200;
+pub(super) const SYNCS: usize = 200;
 
 /// One that answers requests.
 #[derive(Debug)]
