@@ -4,26 +4,27 @@
 //! the balances and the transfers and nothing else, in the way that serves it best; each transfer is judged against what is left.
 
 use crate::clock::now;
+use crate::options::{Disk, Rounds};
 use crate::pipeline::Pipeline;
-use crate::postgres::{Postgres, Way};
+use crate::postgres::{Accounts, Postgres, Way};
 use crate::process::{MEASURED_CORE, OTHER_CORE, Tree, pin};
-use crate::progress;
 use crate::scene::Scene;
 use crate::table::Table;
 use clap::Args;
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// How many batches may be under way.
 const UNDER_WAY: usize = 3;
+/// How many clients ask PostgreSQL for batches: while one batch is synced the next is made.
+const BATCHING: usize = 3;
 
 /// How the ledger is measured.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// How often each is measured, in turns.
-    #[arg(long, default_value_t = 3)]
-    rounds: u32,
+    #[command(flatten)]
+    rounds: Rounds,
     /// How long each lasts.
     #[arg(long, default_value_t = 5)]
     seconds: u32,
@@ -33,40 +34,52 @@ pub(crate) struct Options {
     /// Leave PostgreSQL out.
     #[arg(long)]
     alone: bool,
-    /// A folder on the disk that is to be measured; the build folder where none is given.
-    #[arg(long)]
-    place: Option<PathBuf>,
-    /// Print JSON, with every round.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    disk: Disk,
 }
 
 /// Measures, and gives the report.
 ///
 /// Errors: where something does not start, or a pair is refused.
 pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
-    let place = crate::place(options.place.as_deref())?;
+    let place = options.disk.place()?;
     let time = Duration::from_secs(u64::from(options.seconds));
     let mut table = Table::default();
     let peer = if options.alone { None } else { Some(Postgres::start(&place)?) };
+    let one_a_step = |clients| Way { clients, pairs: 1, accounts: Accounts::Shared };
     let ways = [
-        ("postgres, one transaction a step", Way::Single),
-        ("postgres, batched", Way::Batched(options.batch)),
+        ("postgres, 1 client", one_a_step(1)),
+        ("postgres, 16 clients", one_a_step(16)),
+        ("postgres, 64 clients", one_a_step(64)),
+        ("postgres, 64 clients, accounts of their own", Way { accounts: Accounts::Own, ..one_a_step(64) }),
+        ("postgres, batches", Way { clients: BATCHING, pairs: options.batch, accounts: Accounts::Shared }),
     ];
-    for round in 1..=options.rounds {
-        progress(&format!("round {round} of {}", options.rounds));
+    for round in options.rounds.numbers() {
+        options.rounds.progress(round, "countersign");
         pin(MEASURED_CORE)?;
         let ours = ours(&place, options.batch, time)?;
         pin(OTHER_CORE)?;
         note(&mut table, "countersign", ours);
         for (name, way) in peer.iter().flat_map(|_| ways) {
             let Some(peer) = &peer else { continue };
+            options.rounds.progress(round, name);
             let theirs = peer.pairs(way, time)?;
             note(&mut table, name, theirs);
             table.note(&format!("pairs a second, ratio to {name}"), "countersign", ours.0 / theirs.0);
         }
     }
-    Ok(crate::report(&[("reserve and settle, durable, on one core", table)], options.json))
+    setup(&mut table, options.batch);
+    Ok(options.rounds.report(&[("reserve and settle, durable, on one core", table)]))
+}
+
+/// Says what was measured.
+fn setup(table: &mut Table, batch: usize) {
+    table.remark(format!(
+        "`countersign` decides and settles {batch} calls a turn, all on one grant, {UNDER_WAY} turns under way: two entries a pair, judged, written, hashed, synced and published, on one core with everything it has."
+    ));
+    table.remark(format!(
+        "`postgres` reserves in one transaction and settles in another, each judged against what is left, `fsync` and `synchronous_commit` on, on the same core; pgbench asks from the other, with prepared statements. Clients with one pair a transaction share one grant, as ours do, but where they have accounts of their own; {BATCHING} clients ask for batches of {batch} pairs in one statement. Commits that meet share a sync, as PostgreSQL always lets them; on a shared grant they cannot meet, since its row is locked until the commit is on the disk."
+    ));
 }
 
 /// Pairs a second, and CPU a pair in microseconds.

@@ -4,12 +4,14 @@
 //! Not here: any claim. What was seen, and on which machine, stands in `docs/BENCHMARKS.md`.
 
 mod clock;
+mod cold;
 mod disk;
 mod gateway;
 mod http;
 mod ledger;
 mod memorandum;
 mod numbers;
+mod options;
 mod pipeline;
 mod policy;
 mod postgres;
@@ -23,7 +25,6 @@ use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use table::Table;
 
 /// Measures this tree beside its peers.
 #[derive(Debug, Parser)]
@@ -43,6 +44,8 @@ enum What {
     Record(record::Options),
     /// Policies beside bare Cedar.
     Policy(policy::Options),
+    /// The release build of the server from nothing.
+    Build(cold::Options),
     /// The server's start over a long record, with a snapshot and without.
     Start(start::Options),
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         What::Ledger(options) => ledger::run(&options),
         What::Record(options) => record::run(&options),
         What::Policy(options) => policy::run(&options),
+        What::Build(options) => cold::run(&options),
         What::Start(options) => start::run(&options),
     };
     match done {
@@ -68,27 +72,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tables as a person reads them, or as JSON by their names.
-fn report(tables: &[(&str, Table)], json: bool) -> String {
-    if json {
-        let all = tables.iter().map(|(name, table)| ((*name).to_owned(), table.json()));
-        return serde_json::Value::Object(all.collect()).to_string();
-    }
-    let shown: Vec<String> =
-        tables.iter().map(|(name, table)| format!("## {name}\n\n{}", table.text())).collect();
-    shown.join("\n")
-}
-
-/// The folder on the disk under measurement: the one that was asked for, else one in cargo's build folder, where this program lies.
-fn place(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let place = match asked {
-        Some(place) => std::path::absolute(place)?,
-        None => build_folder()?.join("bench"),
-    };
-    std::fs::create_dir_all(&place)?;
-    Ok(place)
-}
-
+/// Cargo's build folder, in which this program lies.
 fn build_folder() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe()?;
     Ok(program.parent().and_then(Path::parent).context("there is no build folder")?.to_owned())

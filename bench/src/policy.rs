@@ -3,8 +3,8 @@
 //! Bare Cedar says yes or no. An assessment also says which clauses spoke and with what force, and makes the question first.
 
 use crate::memorandum;
+use crate::options::Rounds;
 use crate::process::thread_cpu;
-use crate::progress;
 use crate::scene;
 use crate::table::Table;
 use anyhow::{Context as _, ensure};
@@ -24,15 +24,11 @@ const CLAUSES: [usize; 3] = [1, 50, 500];
 /// How policies are measured.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// How often each is measured, in turns.
-    #[arg(long, default_value_t = 3)]
-    rounds: u32,
+    #[command(flatten)]
+    rounds: Rounds,
     /// How much CPU each may take. Units: milliseconds.
     #[arg(long, default_value_t = 1000)]
     millis: u32,
-    /// Print JSON, with every round.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Measures, and gives the report.
@@ -40,9 +36,9 @@ pub(crate) struct Options {
 /// Errors: where an act is not allowed that should be.
 pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
     let mut table = Table::with_ratio("assess", "Cedar, asked the same");
-    for round in 1..=options.rounds {
+    for round in options.rounds.numbers() {
         for clauses in CLAUSES {
-            progress(&format!("round {round} of {}: {clauses} clauses", options.rounds));
+            options.rounds.progress(round, &format!("{clauses} clauses"));
             let figure = format!("{clauses} clauses, µs");
             let terms = Terms::read(&memorandum::text(clauses));
             let terms = terms.map_err(|faults| anyhow::anyhow!("the memorandum: {faults:?}"))?;
@@ -66,7 +62,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
     table.remark(
         "CPU of one thread. The policies and the facts are those of `bench gateway`; none of them forbids. `assess` is asked of other facts each time, and what it said before is no use to it.",
     );
-    Ok(crate::report(&[("one act assessed", table)], options.json))
+    Ok(options.rounds.report(&[("one act assessed", table)]))
 }
 
 /// How much CPU one takes that has to allow. Units: microseconds.

@@ -13,20 +13,35 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 const SCHEMA: &str = include_str!("postgres.sql");
-/// How many ask at once, one transaction a step.
-const SINGLE_CLIENTS: &str = "32";
-/// How many ask at once where they ask for batches: while one batch is synced the next is made.
-const BATCH_CLIENTS: &str = "3";
 /// Where Debian keeps the programs that are on nobody's path.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
 /// How pairs are asked for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Way {
-    /// One reservation or settlement a transaction.
-    Single,
-    /// So many of one kind a transaction, in one call of a function on the server.
-    Batched(usize),
+pub(crate) struct Way {
+    /// How many ask at once. Shape: at most 64.
+    pub(crate) clients: usize,
+    /// How many reservations, or settlements, a transaction makes, in one call of a function on the server.
+    pub(crate) pairs: usize,
+    pub(crate) accounts: Accounts,
+}
+
+/// Whose grant it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Accounts {
+    /// All draw on one grant.
+    Shared,
+    /// Each client draws on one of its own.
+    Own,
+}
+
+/// What pgbench tells of a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Told {
+    /// Transactions a second; each of ours is a pair of two.
+    rate: f64,
+    /// Transactions in all.
+    count: f64,
 }
 
 /// A server, until this is dropped.
@@ -94,30 +109,24 @@ impl Postgres {
             "-c",
             "CHECKPOINT",
         ]))?;
-        let (script, clients, each) = match way {
-            Way::Single => (
-                "SELECT reserve(1) AS first \\gset\nSELECT settle(:first, 1);\n".to_owned(),
-                SINGLE_CLIENTS,
-                1,
-            ),
-            Way::Batched(pairs) => (
-                format!("SELECT reserve({pairs}) AS first \\gset\nSELECT settle(:first, {pairs});\n"),
-                BATCH_CLIENTS,
-                pairs,
-            ),
+        let Way { clients, pairs, accounts } = way;
+        let grant = match accounts {
+            Accounts::Shared => "1",
+            Accounts::Own => "2 * :client_id + 1",
         };
+        let script = format!(
+            "SELECT reserve({grant}, {pairs}) AS first \\gset\nSELECT settle({grant}, :first, {pairs});\n"
+        );
         let file = self.place.path().join("script.sql");
         File::create(&file)?.write_all(script.as_bytes())?;
         let tree = Tree(self.running.id());
         let cpu = tree.cpu()?;
         let mut pgbench = self.client("pgbench");
-        pgbench
-            .args(["-n", "-M", "prepared", "-j", "1", "-c", clients, "-T"])
-            .arg(time.as_secs().max(1).to_string());
-        let told = said(pgbench.arg("-f").arg(&file))?;
-        let rate = rate(&told).with_context(|| format!("pgbench told no rate: {told}"))? * each as f64;
-        let pairs = rate * time.as_secs_f64();
-        Ok((rate, (tree.cpu()? - cpu) / pairs * 1e6))
+        pgbench.args(["-n", "-M", "prepared", "-j", "1", "-T"]).arg(time.as_secs().max(1).to_string());
+        let text = said(pgbench.arg("-c").arg(clients.to_string()).arg("-f").arg(&file))?;
+        let used = tree.cpu()? - cpu;
+        let told = told(&text).with_context(|| format!("pgbench told no rate: {text}"))?;
+        Ok((told.rate * pairs as f64, used / (told.count * pairs as f64) * 1e6))
     }
 
     fn wait(&self) -> anyhow::Result<()> {
@@ -142,14 +151,15 @@ impl Postgres {
     }
 }
 
-/// Transactions a second as pgbench tells them.
-fn rate(told: &str) -> Option<f64> {
-    let failed = told.lines().find_map(|line| line.strip_prefix("number of failed transactions: "));
-    if failed.is_some_and(|line| !line.starts_with('0')) {
-        return None;
-    }
-    let line = told.lines().find_map(|line| line.strip_prefix("tps = "))?;
-    line.split_whitespace().next()?.parse().ok()
+/// What pgbench tells; none where a transaction failed.
+fn told(text: &str) -> Option<Told> {
+    let after = |words: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(words))?;
+        line.split_whitespace().next()?.parse::<f64>().ok()
+    };
+    let failed = after("number of failed transactions: ").unwrap_or(0.0);
+    let count = after("number of transactions actually processed: ")?;
+    (failed == 0.0 && count > 0.0).then_some(Told { rate: after("tps = ")?, count })
 }
 
 /// The same command, run by the user that PostgreSQL asks for; it refuses root.
@@ -202,10 +212,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_read_unless_something_failed() {
-        let told = "number of transactions actually processed: 7\nnumber of failed transactions: 0 (0.000%)\ntps = 123.5 (without initial connection time)\n";
-        assert_eq!(rate(told), Some(123.5));
-        assert_eq!(rate(&told.replace("transactions: 0", "transactions: 3")), None);
-        assert_eq!(rate("no word of it"), None);
+    fn rate_and_count_are_read_unless_something_failed() {
+        let text = "number of transactions actually processed: 7\nnumber of failed transactions: 0 (0.000%)\ntps = 123.5 (without initial connection time)\n";
+        assert_eq!(told(text), Some(Told { rate: 123.5, count: 7.0 }));
+        assert_eq!(told(&text.replace("transactions: 0", "transactions: 3")), None);
+        assert_eq!(told(&text.replace("processed: 7", "processed: 0")), None);
+        assert_eq!(told("no word of it"), None);
     }
 }

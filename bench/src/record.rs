@@ -3,6 +3,7 @@
 //! The entries are those of real calls. Nothing is pinned: what writes has three threads, as in the server.
 
 use crate::clock::now;
+use crate::options::{Disk, Rounds};
 use crate::pipeline::Pipeline;
 use crate::process::{children_cpu, said, thread_cpu};
 use crate::progress;
@@ -19,13 +20,15 @@ use record::{Leaf, Log};
 use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many entries a group has.
-const GROUPS: [usize; 4] = [16, 128, 1024, 8192];
+/// How many entries a group has; the largest is what the journal lets wait for one sync.
+const GROUPS: [usize; 4] = [16, 128, 1024, 4096];
+/// How much may lie ready to be appended before the time begins. Units: bytes.
+const READY_BYTES: usize = 1 << 30;
 /// What a journal adds to a group beside its entries, nearly. Units: bytes.
 const TRAILER_BYTES: u64 = 80;
 const SQLITE: &str = include_str!("sqlite.py");
@@ -33,42 +36,37 @@ const SQLITE: &str = include_str!("sqlite.py");
 /// How the record is measured.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// How often each is measured, in turns.
-    #[arg(long, default_value_t = 3)]
-    rounds: u32,
+    #[command(flatten)]
+    rounds: Rounds,
     /// How long each lasts where entries are written.
     #[arg(long, default_value_t = 2)]
     seconds: u32,
     /// How many calls the record has that is verified; each is two entries.
     #[arg(long, default_value_t = 100_000)]
     calls: usize,
-    /// A folder on the disk that is to be measured; the build folder where none is given.
-    #[arg(long)]
-    place: Option<PathBuf>,
-    /// Print JSON, with every round.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    disk: Disk,
 }
 
 /// Measures, and gives the report.
 ///
 /// Errors: where something fails, or a record does not hold.
 pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
-    let place = crate::place(options.place.as_deref())?;
+    let place = options.disk.place()?;
     let tables =
         [("durable entries a second", append(options, &place)?), ("verified", verify(options, &place)?)];
-    Ok(crate::report(&tables, options.json))
+    Ok(options.rounds.report(&tables))
 }
 
 /// Entries made durable a second, for groups of several sizes.
 fn append(options: &Options, place: &Path) -> anyhow::Result<Table> {
     let leaves = leaves(place)?;
-    let bytes: usize = leaves.iter().map(|leaf| leaf.envelope.len().saturating_add(leaf.parties.len())).sum();
+    let bytes: usize = leaves.iter().map(size).sum();
     let mut table = Table::with_ratio("record", "disk");
-    for round in 1..=options.rounds {
+    for round in options.rounds.numbers() {
         for group in GROUPS {
-            progress(&format!("round {round} of {}: groups of {group}", options.rounds));
             let figure = format!("groups of {group}");
+            options.rounds.progress(round, &figure);
             let folder = || tempfile::tempdir_in(place);
             let time = Duration::from_secs(u64::from(options.seconds));
             let block = group_bytes(&leaves, group, &folder()?)?;
@@ -81,6 +79,9 @@ fn append(options: &Options, place: &Path) -> anyhow::Result<Table> {
     table.remark(format!(
         "An entry has {each} bytes, as a call's decision and settlement have on average. `disk` writes as many bytes as the journal does for the group, and syncs."
     ));
+    table.remark(
+        "`record` is log, journal and publisher on three threads: entries hashed into the tree, framed, written, synced once a group, bundled and published. They were made beforehand: neither judging an act nor writing its entry is in it. What is durable when the time is over counts.",
+    );
     Ok(table)
 }
 
@@ -132,17 +133,36 @@ fn bare(folder: &Path, bytes: usize, time: Duration) -> anyhow::Result<f64> {
 fn ours(folder: &Path, leaves: &[Leaf], group: usize, time: Duration) -> anyhow::Result<f64> {
     let (mut log, journal, publisher, signer) = open(folder)?;
     let pipeline = Pipeline::start(journal, publisher, signer)?;
-    let mut source = leaves.iter().cycle();
+    let mut ready = ready(leaves, group).into_iter();
     let (begun, mut durable) = (now(), 0_usize);
     while begun.elapsed() < time {
-        source.by_ref().take(group).try_for_each(|leaf| log.append(leaf.clone()).map(drop))?;
+        // A fast disk may take all before the time is over.
+        let Some(leaves) = ready.next() else { break };
+        leaves.into_iter().try_for_each(|leaf| log.append(leaf).map(drop))?;
         pipeline.hand_in(log.seal().context("a group has entries")?)?;
         durable = durable.saturating_add(pipeline.durable());
     }
-    // What is still on its way when the time is over does not count.
+    // What is still on its way does not count.
     let elapsed = begun.elapsed();
     pipeline.end()?;
     Ok(durable as f64 / elapsed.as_secs_f64())
+}
+
+/// Groups of leaves that only have to be appended, as many as may lie ready.
+fn ready(leaves: &[Leaf], group: usize) -> Vec<Vec<Leaf>> {
+    let mut source = leaves.iter().cycle();
+    let (mut groups, mut bytes) = (Vec::new(), 0_usize);
+    while bytes < READY_BYTES {
+        let leaves: Vec<Leaf> = source.by_ref().take(group).cloned().collect();
+        bytes = leaves.iter().map(size).fold(bytes, usize::saturating_add);
+        groups.push(leaves);
+    }
+    groups
+}
+
+/// Both halves of an entry. Units: bytes.
+fn size(leaf: &Leaf) -> usize {
+    leaf.envelope.len().saturating_add(leaf.parties.len())
 }
 
 type Owners = (Log, record::Journal<Directory>, record::Publisher<Directory>, Signer);
@@ -171,7 +191,7 @@ fn verify(options: &Options, place: &Path) -> anyhow::Result<Table> {
     scene.live(options.calls, 1024)?;
     let verifier = scene.log.verifier();
     let store = Directory::new(folder.path());
-    let mut table = Table::with_ratio("entries / s / core", "of the same bytes");
+    let mut table = Table::default();
     let mut entries = Vec::new();
     let kept = |_: u64, envelope: &[u8], parties: &[u8]| {
         entries.push((envelope.to_vec(), parties.to_vec()));
@@ -179,8 +199,8 @@ fn verify(options: &Options, place: &Path) -> anyhow::Result<Table> {
     };
     record::audit(&store, ORIGIN, &verifier, kept)?;
     let count = entries.len() as f64;
-    for round in 1..=options.rounds {
-        progress(&format!("round {round} of {}: {count} entries", options.rounds));
+    for round in options.rounds.numbers() {
+        options.rounds.progress(round, &format!("{count} entries"));
         let same = cpu(|| black_box(tree_of(&entries)))?;
         let format = cpu(|| black_box(tree_and_commitments_of(&entries)))?;
         let audit = cpu(|| record::audit(&store, ORIGIN, &verifier, |_, _, _| Ok(())))?;
@@ -196,10 +216,11 @@ fn verify(options: &Options, place: &Path) -> anyhow::Result<Table> {
             ("`countersign verify`: all of it, each entry judged again and applied", full),
         ] {
             table.note(figure, "entries / s / core", count / seconds);
-            table.note(figure, "of the same bytes", count / same.0);
-            table.note(figure, "of the format's hashes", count / format.0);
+            table.note(figure, "of the same bytes", same.0 / seconds);
+            table.note(figure, "of the format's hashes", format.0 / seconds);
         }
     }
+    table.remark("A share is this row's rate divided by that of the first row, or of the second.");
     Ok(table)
 }
 

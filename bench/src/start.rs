@@ -4,6 +4,7 @@
 //! start to the line that says it is ready.
 
 use crate::clock::now;
+use crate::options::{Disk, Rounds};
 use crate::process::{Running, Tree};
 use crate::progress;
 use crate::scene::{ORIGIN, Scene};
@@ -13,7 +14,7 @@ use clap::Args;
 use std::fs::{DirBuilder, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// How many calls a turn decides while the record is written.
@@ -22,32 +23,27 @@ const BATCH: usize = 4096;
 /// How the start is measured.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// How often each start is measured.
-    #[arg(long, default_value_t = 3)]
-    rounds: u32,
+    #[command(flatten)]
+    rounds: Rounds,
     /// How many acts the record has; each is two entries.
     #[arg(long, default_value_t = 1_000_000)]
     acts: usize,
-    /// A folder on the disk that is to be measured; the build folder where none is given.
-    #[arg(long)]
-    place: Option<PathBuf>,
-    /// Print JSON, with every round.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    disk: Disk,
 }
 
 /// Measures, and gives the report.
 ///
 /// Errors: where the record cannot be written, or the server does not start.
 pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
-    let place = crate::place(options.place.as_deref())?;
+    let place = options.disk.place()?;
     let folder = tempfile::tempdir_in(place)?;
     let dir = folder.path().join("p");
     progress(&format!("writing a record of {} acts", options.acts));
     found(&dir, options.acts)?;
     let mut table = Table::default();
-    for round in 1..=options.rounds {
-        progress(&format!("round {round} of {}", options.rounds));
+    for round in options.rounds.numbers() {
+        options.rounds.progress(round, "starting");
         let snapshots = dir.join("cache/state");
         if snapshots.exists() {
             std::fs::remove_dir_all(&snapshots)?;
@@ -57,7 +53,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
         ensure!(kept > 0, "the first start left no snapshot in `{}`", snapshots.display());
         note(&mut table, "with a snapshot", start(&dir)?);
     }
-    Ok(crate::report(&[(&format!("start after {} acts", options.acts), table)], options.json))
+    Ok(options.rounds.report(&[(&format!("start after {} acts", options.acts), table)]))
 }
 
 /// Seconds until it is ready, and then its memory in MiB.

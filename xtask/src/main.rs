@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         ["soak", words @ ..] => soak::run(words),
         ["bench", words @ ..] => bench::run(words),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask test | tidy | bench gateway|ledger|record|policy|start, or {}",
+            "usage: cargo xtask test | tidy | bench gateway|ledger|record|policy|start|build, or {}",
             soak::USAGE
         )),
     };

@@ -253,7 +253,7 @@ mod tests {
 
     /// What is seen of the mock itself under a load.
     fn seen(shape: Shape, load: &Load) -> anyhow::Result<Seen> {
-        let address = super::super::mock::start()?;
+        let address = super::super::mock::start(Duration::ZERO)?;
         let asked = Arc::new(Asked::new(address, &["a".to_owned(), "b".to_owned()], shape, false));
         tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(drive(&asked, load))
     }
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn an_answer_without_an_act_fails_where_one_is_due() {
-        let address = super::super::mock::start().unwrap();
+        let address = super::super::mock::start(Duration::ZERO).unwrap();
         let asked = Arc::new(Asked::new(address, &["a".to_owned()], Shape::Whole, true));
         let load = Load { connections: 1, pace: None, until: Until::Count(1) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

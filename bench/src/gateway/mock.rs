@@ -16,10 +16,11 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// What every answer says; each chunk of a stream says one such word.
 pub(crate) const WORD: &str = "measured";
 
-/// Starts the upstream on a thread of its own, where it stays until the process ends; gives its address.
+/// Starts an upstream that waits so long before the first byte of each answer, on a thread of its own, where it stays until the
+/// process ends; gives its address.
 ///
 /// Errors: where no port is free.
-pub(crate) fn start() -> anyhow::Result<SocketAddr> {
+pub(crate) fn start(wait: Duration) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
@@ -31,7 +32,7 @@ pub(crate) fn start() -> anyhow::Result<SocketAddr> {
             loop {
                 let (stream, _) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                tokio::spawn(serve(std::sync::Arc::clone(&said), stream));
+                tokio::spawn(serve(std::sync::Arc::clone(&said), stream, wait));
             }
             #[expect(unreachable_code, reason = "tells the type of the error")]
             io::Result::Ok(())
@@ -93,12 +94,15 @@ fn event(data: &str) -> Vec<u8> {
     format!("{:x}\r\n{event}\r\n", event.len()).into_bytes()
 }
 
-async fn serve(said: std::sync::Arc<Said>, stream: TcpStream) -> io::Result<()> {
+async fn serve(said: std::sync::Arc<Said>, stream: TcpStream, wait: Duration) -> io::Result<()> {
     let mut connection = Connection::new(stream);
     let mut body = Vec::new();
     while let Some(head) = connection.head().await? {
         body.clear();
         connection.body(&head, &mut body).await?;
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
         let has = |set: [&[u8]; 2]| set.iter().any(|text| find(&body, text).is_some());
         if !has([br#""stream":true"#, br#""stream": true"#]) {
             connection.send(&said.whole).await?;

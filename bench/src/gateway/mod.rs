@@ -4,16 +4,19 @@
 //! tree, as the kernel counts it: of all figures it is the one that a busy machine moves least.
 
 mod driver;
+mod lease;
 mod mock;
 mod parts;
 mod peers;
 mod rounds;
 mod server;
 
+use crate::options::{Disk, Rounds};
 use crate::process::{OTHER_CORE, pin};
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How the server is measured.
 #[derive(Debug, Args)]
@@ -24,9 +27,8 @@ pub(crate) struct Options {
     /// What is measured; everything, or `compare` where `--only` is given.
     #[arg(long, value_enum, value_delimiter = ',')]
     parts: Vec<Part>,
-    /// How often each is measured, in turns.
-    #[arg(long, default_value_t = 3)]
-    rounds: u32,
+    #[command(flatten)]
+    rounds: Rounds,
     /// How long each load lasts.
     #[arg(long, default_value_t = 5)]
     seconds: u32,
@@ -42,12 +44,8 @@ pub(crate) struct Options {
     /// Acts over which memory is looked at.
     #[arg(long, default_value_t = 100_000)]
     acts: u64,
-    /// A folder on the disk that is to be measured; the build folder where none is given.
-    #[arg(long)]
-    place: Option<PathBuf>,
-    /// Print JSON, with every round.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    disk: Disk,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -100,11 +98,11 @@ struct Rig<'a> {
 /// Errors: where anything does not start, or one answer is not the right one.
 pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
     pin(OTHER_CORE)?;
-    let place = crate::place(options.place.as_deref())?;
-    let rig = Rig { options, upstream: mock::start()?, place };
+    let place = options.disk.place()?;
+    let rig = Rig { options, upstream: mock::start(Duration::ZERO)?, place };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tables = runtime.block_on(rig.run())?;
-    Ok(crate::report(&tables, options.json))
+    Ok(options.rounds.report(&tables))
 }
 
 impl Options {

@@ -7,6 +7,7 @@ use super::{Rig, Who};
 use crate::progress;
 use crate::table::Table;
 use std::path::Path;
+use std::time::Duration;
 
 /// A file system in memory, on every Linux.
 const MEMORY_DISK: &str = "/dev/shm";
@@ -23,15 +24,6 @@ impl Rig<'_> {
         let in_memory = self.variant(Setup { place: Path::new(MEMORY_DISK), ..self.setup() }, 1).await?;
         let mut table = Table::with_ratio("disk", "memory");
         self.in_turns(&[("disk".to_owned(), on_disk), ("memory".to_owned(), in_memory)], &mut table).await?;
-        Ok(table)
-    }
-
-    /// The same server, whose calls start while their decisions are being written, and after it.
-    pub(super) async fn lease(&self) -> anyhow::Result<Table> {
-        let with = self.variant(self.setup(), 1).await?;
-        let without = self.variant(Setup { lease: false, ..self.setup() }, 1).await?;
-        let mut table = Table::with_ratio("lease", "none");
-        self.in_turns(&[("lease".to_owned(), with), ("none".to_owned(), without)], &mut table).await?;
         Ok(table)
     }
 
@@ -63,7 +55,7 @@ impl Rig<'_> {
 
     /// What most measurements are made of.
     pub(super) fn setup(&self) -> Setup<'_> {
-        Setup { place: &self.place, clauses: 1, lease: true, upstream: self.upstream }
+        Setup { place: &self.place, clauses: 1, lease: true, slower: Duration::ZERO, upstream: self.upstream }
     }
 
     /// A server with so many keys.
@@ -103,9 +95,9 @@ impl Rig<'_> {
     }
 
     async fn in_turns(&self, variants: &[(String, Target)], table: &mut Table) -> anyhow::Result<()> {
-        for round in 1..=self.options.rounds {
+        for round in self.options.rounds.numbers() {
             for (name, target) in variants {
-                progress(&format!("round {round} of {}: {name}", self.options.rounds));
+                self.options.rounds.progress(round, name);
                 let taken = target.take(Shape::Whole, &self.saturation(Who::Countersign)).await?;
                 taken.note("saturated", name, table);
                 let taken = target.take(Shape::Whole, &self.paced(Who::Countersign)).await?;

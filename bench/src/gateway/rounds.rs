@@ -22,9 +22,9 @@ const PACED_CONNECTIONS: usize = 32;
 /// Each load runs for this long before it is measured.
 const WARM_UP: Duration = Duration::from_millis(700);
 /// What two entries of a call take in the journal, nearly. Units: bytes.
-const GROUP_BYTES: usize = 4096;
+pub(super) const GROUP_BYTES: usize = 4096;
 /// How many syncs are looked at, before and after.
-const SYNCS: usize = 200;
+pub(super) const SYNCS: usize = 200;
 
 /// One that answers requests.
 #[derive(Debug)]
@@ -50,10 +50,20 @@ pub(super) struct Taken {
     pub(super) seen: Seen,
     /// CPU for each request. Units: microseconds.
     pub(super) cpu: Option<f64>,
-    /// Syncs for each request, and entries a second.
-    pub(super) record: Option<(f64, f64)>,
+    pub(super) record: Option<Recorded>,
     /// How much of the measured core went to anything else meanwhile. Units: percent.
     pub(super) others: Option<f64>,
+}
+
+/// What the record did meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recorded {
+    /// Syncs for each request.
+    syncs: f64,
+    /// Entries made durable a second.
+    entries: f64,
+    /// How many of the requests started while their decisions were being written. Shape: from 0 to 1.
+    pub(super) early: f64,
 }
 
 impl Target {
@@ -86,9 +96,10 @@ impl Target {
         let others = used.map(|used| (core - used).max(0.0) / seen.elapsed.as_secs_f64() * 100.0);
         let each = |used: f64| used / seen.count().max(1.0);
         let cpu = used.map(|used| each(used * 1e6));
-        let record = record.zip(self.metrics()?).map(|(before, after)| {
-            let syncs = each(after.groups - before.groups);
-            (syncs, (after.entries - before.entries) / seen.elapsed.as_secs_f64())
+        let record = record.zip(self.metrics()?).map(|(before, after)| Recorded {
+            syncs: each(after.groups - before.groups),
+            entries: (after.entries - before.entries) / seen.elapsed.as_secs_f64(),
+            early: each(after.early - before.early),
         });
         Ok(Taken { seen, cpu, record, others })
     }
@@ -141,11 +152,11 @@ impl Rig<'_> {
             targets.push(self.target(who).await?);
         }
         let mut table = Table::with_ratio("countersign", "nginx");
-        for round in 1..=self.options.rounds {
+        for round in self.options.rounds.numbers() {
             let mut direct = None;
             for target in &targets {
                 let name = target.who.name();
-                progress(&format!("round {round} of {}: {name}", self.options.rounds));
+                self.options.rounds.progress(round, name);
                 let taken = target.take(Shape::Whole, &self.saturation(target.who)).await?;
                 taken.note("saturated", name, &mut table);
                 let (taken, sync) = self.take_paced(target).await?;
@@ -257,8 +268,8 @@ impl Taken {
         note("requests a second", Some(self.rate()));
         note("p50, µs", self.whole(50));
         note("p99, µs", self.whole(99));
-        note("syncs a request", self.record.map(|(syncs, _)| syncs));
-        note("durable entries a second", self.record.map(|(_, entries)| entries));
+        note("syncs a request", self.record.map(|record| record.syncs));
+        note("durable entries a second", self.record.map(|record| record.entries));
         note("core taken by others, %", self.others);
     }
 

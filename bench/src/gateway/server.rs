@@ -12,6 +12,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
@@ -40,6 +41,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) clauses: usize,
     /// Whether calls may start while their decisions are being written, under the lease that `init` writes.
     pub(crate) lease: bool,
+    /// How much longer than the disk needs each sync of the journal takes.
+    pub(crate) slower: Duration,
     pub(crate) upstream: SocketAddr,
 }
 
@@ -50,6 +53,8 @@ pub(crate) struct Metrics {
     pub(crate) groups: f64,
     /// Entries made durable.
     pub(crate) entries: f64,
+    /// Calls that started while their decisions were being written.
+    pub(crate) early: f64,
 }
 
 impl Server {
@@ -61,7 +66,7 @@ impl Server {
         let place = tempfile::Builder::new().prefix("b").tempdir_in(setup.place)?;
         let dir = place.path().join("p");
         found(&dir, setup)?;
-        let (running, address) = up(&dir)?;
+        let (running, address) = up(&dir, setup.slower)?;
         let server = Self { running, address, dir, _place: place };
         server.command(&[
             "app",
@@ -116,6 +121,7 @@ impl Server {
         Ok(Metrics {
             groups: value("countersign_record_groups_total")?,
             entries: value("countersign_record_entries_total")?,
+            early: value("countersign_calls_started_early_total")?,
         })
     }
 
@@ -147,9 +153,17 @@ fn found(dir: &Path, setup: Setup<'_>) -> anyhow::Result<()> {
 }
 
 /// Starts the server on the measured core, and waits until it is ready.
-fn up(dir: &Path) -> anyhow::Result<(Running, SocketAddr)> {
+fn up(dir: &Path, slower: Duration) -> anyhow::Result<(Running, SocketAddr)> {
     let log = File::create(dir.join("log"))?;
-    let mut command = on_measured_core(binary()?);
+    let mut command = if slower.is_zero() {
+        on_measured_core(binary()?)
+    } else {
+        let mut traced = on_measured_core("strace");
+        // `-D`: the server is the child of this process, and its tracer a stranger to it. The kernel itself passes all other calls by.
+        traced.args(["-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fdatasync", "-e"]);
+        traced.arg(format!("inject=fdatasync:delay_enter={}", slower.as_micros())).arg(binary()?);
+        traced
+    };
     command.arg("up").arg(dir).arg("--json").stdout(Stdio::piped()).stderr(log);
     let mut running = Running::new(command.spawn().context("the server does not start")?);
     let output = running.child().stdout.take().context("the server has no output")?;
