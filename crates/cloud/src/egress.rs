@@ -7,6 +7,7 @@ use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 /// The performer's end: events go in here.
 #[derive(Debug)]
@@ -97,7 +98,11 @@ impl Egress {
     }
 
     async fn send(&self, event: Event) -> Result<(), Gone> {
-        self.events.send(event).await.map_err(|_| Gone)
+        match self.events.try_send(event) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(event)) => self.events.send(event).await.map_err(|_| Gone),
+            Err(TrySendError::Closed(_)) => Err(Gone),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod address;
 mod builtin;
 mod config;
 mod openai;
+mod reading;
 mod refusal;
 mod report;
 mod route;

@@ -2,6 +2,7 @@
 //!
 //! Not streams (`stream`), nor what a caller is told of an upstream's error (`refusal`).
 
+use super::reading::Reading;
 use super::report::{Report, Trial};
 use super::tally::Tally;
 use super::upstream::{Cut, Upstream};
@@ -12,7 +13,6 @@ use crate::wire::problem::Problem;
 use http::Uri;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::response::Parts;
-use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
 
 /// Performs the call at `uri` of `upstream`.
@@ -22,14 +22,15 @@ pub(super) async fn perform(upstream: &Upstream, uri: &Uri, task: &Task<'_>) -> 
         Err(Cut::Unreachable) => return Trial::Unreachable,
         Err(cut) => return without_answer(task, cut).into(),
     };
+    let reading = Reading::new(upstream, task, body);
     let report = if head.status.as_u16() != 200 {
-        refused(upstream, task, &head, body).await
+        refused(upstream, task, &head, reading).await
     } else if let Err(problem) = readable(&head, task.call.chat.stream) {
         Report::failed(&problem, "200".to_owned())
     } else if task.call.chat.stream {
-        stream::relay(upstream, task, head, body).await
+        stream::relay(upstream, task, &head, reading).await
     } else {
-        whole(upstream, task, &head, body).await
+        whole(upstream, task, &head, reading).await
     };
     report.into()
 }
@@ -89,8 +90,8 @@ fn readable(head: &Parts, stream: bool) -> Result<(), Problem> {
     Err(Problem::server(502, "upstream_error", fault))
 }
 
-async fn whole(upstream: &Upstream, task: &Task<'_>, head: &Parts, mut body: Incoming) -> Report {
-    let body = match upstream.read_whole(task, &mut body, ANSWER_BYTES_MAX).await {
+async fn whole(upstream: &Upstream, task: &Task<'_>, head: &Parts, reading: Reading<'_>) -> Report {
+    let body = match reading.whole(ANSWER_BYTES_MAX).await {
         Ok(body) => body,
         Err(cut) => return without_answer(task, cut),
     };
@@ -111,8 +112,8 @@ fn json_type(head: &Parts) -> &str {
     header(head, CONTENT_TYPE).filter(is_json).unwrap_or(JSON)
 }
 
-async fn refused(upstream: &Upstream, task: &Task<'_>, head: &Parts, mut body: Incoming) -> Report {
-    let body = match upstream.read_whole(task, &mut body, ERROR_BYTES_MAX).await {
+async fn refused(upstream: &Upstream, task: &Task<'_>, head: &Parts, reading: Reading<'_>) -> Report {
+    let body = match reading.whole(ERROR_BYTES_MAX).await {
         Err(Cut::Left) => return without_answer(task, Cut::Left),
         read => read.unwrap_or_default(),
     };

@@ -3,6 +3,7 @@
 //! Not a rewriter: an event leaves as the bytes it came in, but for usage that the caller did not ask for.
 
 use super::openai::{ANSWER_BYTES_MAX, header, problem_of, word_of};
+use super::reading::Reading;
 use super::report::Report;
 use super::tally::Tally;
 use super::upstream::{Cut, Upstream};
@@ -18,14 +19,18 @@ use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// Passes the stream on and gives back its end.
-pub(super) async fn relay(upstream: &Upstream, task: &Task<'_>, head: Parts, mut body: Incoming) -> Report {
-    let mut relay = Relay::new(task, &head);
-    let end = relay.run(upstream, &mut body).await;
+pub(super) async fn relay(
+    upstream: &Upstream,
+    task: &Task<'_>,
+    head: &Parts,
+    mut reading: Reading<'_>,
+) -> Report {
+    let mut relay = Relay::new(task, head);
+    let end = relay.run(&mut reading).await;
     if end == End::Done {
-        spare(body).await;
+        spare(reading.into_body()).await;
     }
     relay.close(upstream, end).await
 }
@@ -56,8 +61,6 @@ struct Relay<'a> {
     tail_bytes: usize,
     /// How much has come in all. Units: bytes.
     come_bytes: u64,
-    /// Until when the usage is waited for, once the answer is finished.
-    until: Option<Instant>,
     digest: Sha256,
 }
 
@@ -75,16 +78,18 @@ impl<'a> Relay<'a> {
             tail: Vec::new(),
             tail_bytes: 0,
             come_bytes: 0,
-            until: None,
             digest: Sha256::new(),
         }
     }
 
     /// Reads to the end. Once the answer is finished the caller's leaving no longer matters: all of it was produced, and the
-    /// usage is still to come.
-    async fn run(&mut self, upstream: &Upstream, body: &mut Incoming) -> End {
+    /// usage is still to come, but is not waited for long, as the caller waits with it.
+    async fn run(&mut self, reading: &mut Reading<'_>) -> End {
         loop {
-            let bytes = match self.read(upstream, body).await {
+            if self.is_finished() {
+                reading.end_within(USAGE_WITHIN);
+            }
+            let bytes = match reading.next().await {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) => return End::Cut(Cut::Broken),
                 Err(cut) => return End::Cut(cut),
@@ -102,16 +107,6 @@ impl<'a> Relay<'a> {
                 return end;
             }
         }
-    }
-
-    /// The next bytes. A finished answer waits for its usage, but not for long: the caller waits with it.
-    async fn read(&mut self, upstream: &Upstream, body: &mut Incoming) -> Result<Option<Bytes>, Cut> {
-        if !self.is_finished() {
-            return upstream.read(self.task, body, true).await;
-        }
-        let until = *self.until.get_or_insert_with(|| Instant::now() + USAGE_WITHIN);
-        let read = tokio::time::timeout_at(until, upstream.read(self.task, body, false)).await;
-        read.unwrap_or(Err(Cut::Timeout))
     }
 
     fn take_events(&mut self) -> Option<End> {

@@ -1,14 +1,14 @@
 //! The connection to one OpenAI-compatible upstream: its key, its pool and its patience.
 //!
-//! Not its addresses (`address`), nor the meaning of an answer (`openai`, `stream`). No try is repeated here.
+//! Not its addresses (`address`), nor an answer's body (`reading`) and what it means (`openai`, `stream`). No try is repeated here.
 
 use super::Task;
 use super::config::{ConfigError, Kind, UpstreamConfig};
 use crate::wire::chat::OutputMember;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{Request, Response, Uri};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
@@ -118,61 +118,16 @@ impl Upstream {
             () = task.egress.gone() => {
                 return Err(if is_sent.load(Ordering::Relaxed) { Cut::Left } else { Cut::LeftUnsent });
             }
-            answer = tokio::time::timeout_at(self.until(task), request) => answer,
+            answer = tokio::time::timeout_at(self.until(task.deadline), request) => answer,
         };
         match answer {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
-                tracing::warn!(upstream = self.name, act = %task.act.id, "no answer: {}", chain(&error));
+                self.warn(task, "no answer", &error);
                 Err(if error.is_connect() { Cut::Unreachable } else { Cut::Broken })
             }
             Err(_) => Err(Cut::Timeout),
         }
-    }
-
-    /// The next bytes of an answer; none at its end. `heed_caller` says whether the caller's leaving ends the wait.
-    pub(super) async fn read(
-        &self,
-        task: &Task<'_>,
-        body: &mut Incoming,
-        heed_caller: bool,
-    ) -> Result<Option<Bytes>, Cut> {
-        loop {
-            let frame = tokio::select! {
-                biased;
-                () = task.egress.gone(), if heed_caller => return Err(Cut::Left),
-                frame = tokio::time::timeout_at(self.until(task), body.frame()) => frame,
-            };
-            match frame {
-                Ok(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => return Ok(Some(data)),
-                    Err(_trailers) => {}
-                },
-                Ok(Some(Err(error))) => {
-                    tracing::warn!(upstream = self.name, act = %task.act.id, "answer cut: {}", chain(&error));
-                    return Err(Cut::Broken);
-                }
-                Ok(None) => return Ok(None),
-                Err(_) => return Err(Cut::Timeout),
-            }
-        }
-    }
-
-    /// The whole body of an answer. Units of `bytes_max`: bytes.
-    pub(super) async fn read_whole(
-        &self,
-        task: &Task<'_>,
-        body: &mut Incoming,
-        bytes_max: usize,
-    ) -> Result<Bytes, Cut> {
-        let mut whole = BytesMut::new();
-        while let Some(data) = self.read(task, body, true).await? {
-            if whole.len() + data.len() > bytes_max {
-                return Err(Cut::TooLong);
-            }
-            whole.extend_from_slice(&data);
-        }
-        Ok(whole.freeze())
     }
 
     /// Whether `text` repeats the key that this upstream was given.
@@ -202,8 +157,14 @@ impl Upstream {
         request
     }
 
-    fn until(&self, task: &Task<'_>) -> Instant {
-        task.deadline.min(Instant::now() + self.silence)
+    /// When a wait that begins now is over: with the upstream's patience, or at the `end` of all waiting.
+    pub(super) fn until(&self, end: Instant) -> Instant {
+        end.min(Instant::now() + self.silence)
+    }
+
+    /// Writes an error with its causes into the log.
+    pub(super) fn warn(&self, task: &Task<'_>, what: &str, error: &dyn std::error::Error) {
+        tracing::warn!(upstream = self.name, act = %task.act.id, "{what}: {}", chain(error));
     }
 }
 
