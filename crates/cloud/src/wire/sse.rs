@@ -4,6 +4,7 @@
 //! understood can be passed on unchanged. Source: WHATWG HTML, section "Server-sent events".
 
 use bytes::{Buf, Bytes, BytesMut};
+use memchr::{memchr2, memchr2_iter};
 use std::borrow::Cow;
 
 /// Cuts whole events out of the chunks pushed into it.
@@ -66,28 +67,37 @@ impl Splitter {
     /// An event ends with an empty line; lines end with LF, CR LF or CR. If the chunk ends between that CR and its LF, the LF
     /// opens the next event, where an empty line means nothing to a reader.
     fn end_of_event(&mut self) -> Option<usize> {
-        let unread = self.current.get(self.scanned..).unwrap_or_default();
-        for (offset, byte) in unread.iter().enumerate() {
-            let ends_return = *byte == b'\n' && self.after_return;
-            self.after_return = *byte == b'\r';
-            if !matches!(byte, b'\n' | b'\r') {
+        loop {
+            let unread = self.current.get(self.scanned..).unwrap_or_default();
+            let end = memchr2(b'\n', b'\r', unread);
+            if end.unwrap_or(unread.len()) > 0 {
                 self.line_is_empty = false;
-            } else if self.line_is_empty && !ends_return {
-                let followed_by_feed = self.after_return && unread.get(offset + 1) == Some(&b'\n');
-                return Some(self.scanned + offset + 1 + usize::from(followed_by_feed));
-            } else {
-                self.line_is_empty = true;
+                self.after_return = false;
             }
+            let Some(end) = end else {
+                self.scanned = self.current.len();
+                return None;
+            };
+            let byte = unread.get(end);
+            let ends_return = byte == Some(&b'\n') && self.after_return;
+            self.after_return = byte == Some(&b'\r');
+            self.scanned += end + 1;
+            if self.line_is_empty && !ends_return {
+                let followed_by_feed = self.after_return && unread.get(end + 1) == Some(&b'\n');
+                return Some(self.scanned + usize::from(followed_by_feed));
+            }
+            self.line_is_empty = true;
         }
-        self.scanned = self.current.len();
-        None
     }
 }
 
 /// The `data` of an event: borrowed if it is one line, joined with line feeds if more; none if it has no data.
 #[must_use]
 pub fn data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let mut lines = event.split(|byte| matches!(byte, b'\n' | b'\r')).filter_map(|line| {
+    let mut from = 0;
+    let ends = memchr2_iter(b'\n', b'\r', event).chain(std::iter::once(event.len()));
+    let mut lines = ends.filter_map(|end| {
+        let line = event.get(std::mem::replace(&mut from, end + 1)..end)?;
         let value = line.strip_prefix(b"data:")?;
         Some(value.strip_prefix(b" ").unwrap_or(value))
     });
