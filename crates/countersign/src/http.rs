@@ -195,6 +195,7 @@ impl Door {
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
         let ended = tokio::select! {
+            biased;
             ended = connection.as_mut() => ended,
             () = asked(&mut stop) => {
                 connection.as_mut().graceful_shutdown();
