@@ -9,9 +9,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("ledger", &[]),
     ("record", &[]),
     ("model", &[]),
+    ("replay", &["record"]),
     ("partnership", &["ledger", "record"]),
     ("cloud", &["model", "partnership"]),
-    ("countersign", &["cloud", "ledger", "model", "partnership", "record"]),
+    ("countersign", &["cloud", "ledger", "model", "partnership", "record", "replay"]),
     ("xtask", &[]),
     ("bench", &["ledger", "partnership", "record"]),
 ];
@@ -20,6 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
 const PURE: &[(&str, &[&str])] = &[
     ("ledger", &["thiserror"]),
     ("record", &["base64", "crc32c", "ed25519-dalek", "memchr", "sha2", "thiserror"]),
+    ("replay", &["record", "thiserror"]),
     (
         "partnership",
         &[

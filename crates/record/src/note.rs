@@ -149,6 +149,11 @@ impl Verifier {
         &self.name
     }
 
+    /// Whether the key itself is the other's, whatever the two are named: then one hand can sign for both.
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+
     /// Whether `signature` is this key's over `message`; strict, so that one message has one signature.
     pub fn verify_bytes(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         self.key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()

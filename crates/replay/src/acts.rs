@@ -1,0 +1,175 @@
+//! What is known of acts under way: those that are open, with what they hold, and those that wait. Not here: acts that are over,
+//! of which only the id is kept (`seen`).
+
+use crate::act_id::ActId;
+use crate::moment::Moment;
+use record::Hash;
+use std::collections::BTreeMap;
+
+/// The kinds of acts of this format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Ask a model for an answer.
+    Infer,
+    /// Put a new version of the memorandum in force.
+    Amend,
+    /// Approve another act.
+    Approve,
+    /// Attest a milestone.
+    Attest,
+    /// Book a tranche.
+    Draw,
+    /// Book what a grant or tranche has left when its day has passed.
+    Expire,
+    /// Register an application.
+    ApplicationAdd,
+    /// Remove an application.
+    ApplicationRemove,
+    /// Issue a key.
+    KeyNew,
+    /// Revoke a key.
+    KeyRevoke,
+    /// Put a suspended model back in service.
+    ModelResume,
+}
+
+impl Kind {
+    /// The word that the record uses.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Infer => "infer",
+            Self::Amend => "amend",
+            Self::Approve => "approve",
+            Self::Attest => "attest",
+            Self::Draw => "draw",
+            Self::Expire => "expire",
+            Self::ApplicationAdd => "application-add",
+            Self::ApplicationRemove => "application-remove",
+            Self::KeyNew => "key-new",
+            Self::KeyRevoke => "key-revoke",
+            Self::ModelResume => "model-resume",
+        }
+    }
+
+    pub(crate) fn of(name: &[u8]) -> Option<Self> {
+        Some(match name {
+            b"infer" => Self::Infer,
+            b"amend" => Self::Amend,
+            b"approve" => Self::Approve,
+            b"attest" => Self::Attest,
+            b"draw" => Self::Draw,
+            b"expire" => Self::Expire,
+            b"application-add" => Self::ApplicationAdd,
+            b"application-remove" => Self::ApplicationRemove,
+            b"key-new" => Self::KeyNew,
+            b"key-revoke" => Self::KeyRevoke,
+            b"model-resume" => Self::ModelResume,
+            _ => return None,
+        })
+    }
+
+    /// Whether the settlement follows on the decision.
+    pub(crate) fn is_at_once(self) -> bool {
+        !matches!(self, Self::Infer | Self::Amend)
+    }
+}
+
+/// An allowed act that is not settled.
+#[derive(Debug, Clone)]
+pub(crate) struct Open {
+    pub(crate) kind: Kind,
+    /// Where its decision stands.
+    pub(crate) index: u64,
+    pub(crate) at: Moment,
+    /// When it may lapse; only a model call does.
+    pub(crate) lapses: Option<Moment>,
+    /// What it holds.
+    pub(crate) held: Vec<Held>,
+}
+
+/// A reservation that is alive.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    pub(crate) leg: u16,
+    /// The accounts, by their places in the books.
+    pub(crate) debit: usize,
+    pub(crate) credit: usize,
+    pub(crate) amount: i128,
+}
+
+/// The open acts, in order of their ids. The rooms of those that are settled are used again, so that none is made for each act.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OpenActs {
+    places: BTreeMap<ActId, usize>,
+    rooms: Vec<Open>,
+    free: Vec<usize>,
+}
+
+impl OpenActs {
+    /// Opens an act, which must not be open, and gives the list for what it holds.
+    pub(crate) fn open(&mut self, id: ActId, act: Open) -> &mut Vec<Held> {
+        let place = self.free.pop().unwrap_or(self.rooms.len());
+        self.places.insert(id, place);
+        match self.rooms.get_mut(place) {
+            Some(room) => {
+                let held = std::mem::take(&mut room.held);
+                *room = Open { held, ..act };
+            }
+            None => self.rooms.push(act),
+        }
+        match self.rooms.get_mut(place) {
+            Some(room) => &mut room.held,
+            None => unreachable!("the act was just given its room"),
+        }
+    }
+
+    /// Closes an act; what it was stays readable until the next one is opened.
+    pub(crate) fn close(&mut self, id: ActId) -> Option<&mut Open> {
+        let place = self.places.remove(&id)?;
+        self.free.push(place);
+        self.rooms.get_mut(place)
+    }
+
+    /// Those that are open, in order of id.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ActId, &Open)> {
+        self.places.iter().filter_map(|(id, place)| Some((*id, self.rooms.get(*place)?)))
+    }
+}
+
+/// An act that waits for approvals. Names are as they are spelled.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting {
+    pub(crate) kind: Kind,
+    pub(crate) who: Box<[u8]>,
+    /// SHA-256 of its own fields as they are spelled.
+    pub(crate) what: Hash,
+    /// What each approval is signed over.
+    pub(crate) digest: Hash,
+    /// Who must approve.
+    pub(crate) by: Vec<Box<[u8]>>,
+    /// Who has.
+    pub(crate) given: Vec<Box<[u8]>>,
+}
+
+impl Waiting {
+    /// The first party whose approval is missing.
+    pub(crate) fn missing(&self) -> Option<&[u8]> {
+        self.by.iter().find(|party| !self.given.contains(party)).map(|party| &**party)
+    }
+}
+
+/// An approved amendment that waits for its day.
+#[derive(Debug, Clone)]
+pub(crate) struct Amending {
+    pub(crate) digest: Hash,
+    pub(crate) approved_by: Vec<Box<[u8]>>,
+}
+
+/// An act whose settlement must be the next entry.
+#[derive(Debug, Clone)]
+pub(crate) struct AtOnce {
+    pub(crate) id: ActId,
+    /// The act that it approves, and for which party, if it is an approval.
+    pub(crate) approves: Option<(ActId, Box<[u8]>)>,
+}

@@ -1,0 +1,250 @@
+//! A decision, field by field. Not here: whether it may stand there.
+
+use super::list::{Strings, amount_of_asset, list, strings};
+use super::transfers::Transfers;
+use super::{Head, salts};
+use crate::acts::Kind;
+use crate::moment::Moment;
+use crate::text::{Read, Text};
+use record::Hash;
+
+/// A decision, but for its transfers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Decided<'a> {
+    pub(crate) head: Head,
+    /// Who acts, as it is spelled, without what policies know of an application.
+    pub(crate) who: &'a [u8],
+    /// The act's own fields, as they are spelled.
+    pub(crate) what: &'a [u8],
+    pub(crate) deed: Deed<'a>,
+    pub(crate) verdict: Verdict<'a>,
+    pub(crate) lapses: Option<Moment>,
+}
+
+/// What of an act's own fields a replay looks at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Deed<'a> {
+    Amend { digest: Hash },
+    Approve { act: &'a [u8], digest: Hash, party: &'a [u8], signature: &'a [u8] },
+    Attest { clause: &'a [u8], evidence: Hash, party: &'a [u8], signature: &'a [u8] },
+    Other,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Verdict<'a> {
+    Allow,
+    Deny,
+    /// Waits for approvals over the digest, by these parties.
+    Escalate {
+        digest: Hash,
+        by: Strings<'a>,
+    },
+}
+
+impl<'a> Decided<'a> {
+    pub(crate) fn read(parties: &'a [u8]) -> Read<(Self, Transfers<'a>)> {
+        let mut text = Text::new(parties)?;
+        let text = &mut text;
+        salts(text, 5)?;
+        let head = Head::read(text)?;
+        text.literal(r#""who":"#)?;
+        let who = who(text)?;
+        text.literal(",\n\"what\":")?;
+        let before = *text;
+        let deed = deed(text, head.kind)?;
+        let what = text.since(before);
+        text.literal(",\n\"why\":")?;
+        let verdict = why(text)?;
+        text.literal(",\n\"money\":{")?;
+        let lapses = if text.has(r#""lapses":""#) {
+            let lapses = text.moment()?;
+            text.literal(",")?;
+            Some(lapses)
+        } else {
+            None
+        };
+        let transfers = Transfers::of_money(text)?;
+        Ok((Self { head, who, what, deed, verdict, lapses }, transfers))
+    }
+}
+
+/// Reads who acts: an application, a person, or the clerk.
+fn who<'a>(text: &mut Text<'a>) -> Read<&'a [u8]> {
+    let before = *text;
+    text.literal("{")?;
+    let mut is_first = true;
+    if text.has(r#""party":""#) {
+        text.string()?;
+        if text.has(r#","person":""#) {
+            text.string()?;
+        } else {
+            text.literal(r#","application":""#)?;
+            text.string()?;
+            text.literal(r#","key":""#)?;
+            text.string()?;
+        }
+        is_first = false;
+    }
+    let who = text.since(before);
+    let has_standing = if is_first { text.has(r#""standing":{"#) } else { text.has(r#","standing":{"#) };
+    if has_standing {
+        strings(text, &[r#""audience":""#, r#","purpose":""#, r#","market":""#])?;
+        text.literal("}")?;
+    }
+    text.literal("}")?;
+    Ok(who)
+}
+
+fn deed<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
+    text.literal("{")?;
+    let deed = match kind {
+        Kind::Infer => infer(text)?,
+        Kind::Amend => {
+            text.literal(r#""version":""#)?;
+            text.count()?;
+            text.literal(r#","digest":""#)?;
+            Deed::Amend { digest: text.hash()? }
+        }
+        Kind::Approve => {
+            text.literal(r#""act":""#)?;
+            let act = text.string()?;
+            text.literal(r#","digest":""#)?;
+            let digest = text.hash()?;
+            let (party, signature) = signed(text)?;
+            Deed::Approve { act, digest, party, signature }
+        }
+        Kind::Attest => {
+            text.literal(r#""clause":""#)?;
+            let clause = text.string()?;
+            text.literal(r#","evidence":""#)?;
+            let evidence = text.hash()?;
+            let (party, signature) = signed(text)?;
+            Deed::Attest { clause, evidence, party, signature }
+        }
+        Kind::Draw | Kind::Expire => {
+            strings(text, &[r#""clause":""#])?;
+            Deed::Other
+        }
+        _ => change(text, kind)?,
+    };
+    text.literal("}")?;
+    Ok(deed)
+}
+
+fn signed<'a>(text: &mut Text<'a>) -> Read<(&'a [u8], &'a [u8])> {
+    text.literal(r#","party":""#)?;
+    let party = text.string()?;
+    text.literal(r#","signature":""#)?;
+    Ok((party, text.string()?))
+}
+
+fn infer<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {
+    strings(text, &[r#""model":""#, r#","surface":""#])?;
+    text.literal(r#","stream":"#)?;
+    text.boolean()?;
+    for name in [
+        r#","input_bytes":""#,
+        r#","input_tokens_max":""#,
+        r#","output_tokens_max":""#,
+        r#","tools":""#,
+        r#","images":""#,
+    ] {
+        text.literal(name)?;
+        text.count()?;
+    }
+    text.literal(r#","end_user":"#)?;
+    text.boolean()?;
+    text.literal(r#","input":""#)?;
+    text.digest()?;
+    Ok(Deed::Other)
+}
+
+/// Reads a change of the register.
+fn change<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
+    text.literal(r#""do":""#)?;
+    text.literal(kind.name())?;
+    text.literal("\"")?;
+    match kind {
+        Kind::ApplicationAdd => {
+            let names =
+                [r#","name":""#, r#","party":""#, r#","audience":""#, r#","purpose":""#, r#","market":""#];
+            strings(text, &names)?;
+        }
+        Kind::ApplicationRemove => strings(text, &[r#","name":""#])?,
+        Kind::KeyRevoke => strings(text, &[r#","id":""#])?,
+        Kind::ModelResume => strings(text, &[r#","model":""#])?,
+        _ => key(text)?,
+    }
+    Ok(Deed::Other)
+}
+
+fn key(text: &mut Text<'_>) -> Read<()> {
+    strings(text, &[r#","id":""#, r#","application":""#])?;
+    text.literal(r#","secret":""#)?;
+    text.digest()?;
+    text.literal(r#","requests_per_minute":"#)?;
+    if !text.has("null") {
+        text.literal("\"")?;
+        text.count()?;
+    }
+    text.literal(r#","budget":"#)?;
+    if !text.has("null") {
+        amount_of_asset(text)?;
+    }
+    text.literal(r#","expires":"#)?;
+    if !text.has("null") {
+        text.literal("\"")?;
+        text.moment()?;
+    }
+    Ok(())
+}
+
+fn why<'a>(text: &mut Text<'a>) -> Read<Verdict<'a>> {
+    text.literal(r#"{"memorandum":""#)?;
+    text.count()?;
+    text.literal(r#","decision":""#)?;
+    let before = *text;
+    let verdict = match text.string()? {
+        b"allow" => Verdict::Allow,
+        b"deny" => {
+            text.literal(r#","code":""#)?;
+            code(text)?;
+            strings(text, &[r#","remedy":""#])?;
+            Verdict::Deny
+        }
+        b"escalate" => {
+            text.literal(r#","digest":""#)?;
+            let digest = text.hash()?;
+            text.literal(r#","by":"#)?;
+            Verdict::Escalate { digest, by: Strings::read(text)? }
+        }
+        _ => return before.expected("`allow`, `deny` or `escalate`"),
+    };
+    text.literal(r#","clauses":"#)?;
+    Strings::read(text)?;
+    text.literal(r#","deviations":"#)?;
+    list(text, |text| {
+        strings(text, &[r#"{"clause":""#])?;
+        text.literal(r#","code":""#)?;
+        code(text)?;
+        strings(text, &[r#","why":""#])?;
+        text.literal("}")
+    })?;
+    text.literal("}")?;
+    Ok(verdict)
+}
+
+/// Reads the kind of reason for a refusal.
+fn code(text: &mut Text<'_>) -> Read<()> {
+    let before = *text;
+    match text.string()? {
+        b"forbidden"
+        | b"insufficient-quota"
+        | b"unpriced"
+        | b"out-of-term"
+        | b"suspended"
+        | b"unbounded"
+        | b"invalid" => Ok(()),
+        _ => before.expected("a kind of reason"),
+    }
+}

@@ -1,0 +1,63 @@
+//! The first entry: the parties' keys, and their signatures under the memorandum. Not here: whether the memorandum asks for more of
+//! them, which only its text says.
+
+use crate::entry::Genesis;
+use crate::fault::Fault;
+use crate::text::plain;
+use record::Hash;
+use record::hash::from_base64;
+use record::note::Verifier;
+
+/// The key of each party, by the party's name as it is spelled.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Keys(Vec<(Box<[u8]>, Verifier)>);
+
+impl Keys {
+    /// The keys of the first entry, each one its party's own; all signatures there verify, and there is one.
+    pub(crate) fn found(genesis: &Genesis<'_>) -> Result<Self, Fault> {
+        let mut keys = Self::default();
+        for (party, vkey) in &genesis.vkeys {
+            let parsed = Verifier::parse(&plain(vkey)).map_err(|_| Fault::BadKey(plain(party)))?;
+            let is_taken =
+                |(other, key): &(Box<[u8]>, Verifier)| **other == **party || key.is_same_key(&parsed);
+            if keys.0.iter().any(is_taken) {
+                return Err(Fault::SharedKey(plain(party)));
+            }
+            keys.0.push(((*party).into(), parsed));
+        }
+        let message = [MEMORANDUM, &genesis.memorandum].concat();
+        let mut signed: Vec<&[u8]> = Vec::new();
+        for (party, signature) in &genesis.signatures {
+            if signed.contains(party) || !keys.verify(party, &message, signature) {
+                return Err(Fault::BadSignature(plain(party)));
+            }
+            signed.push(party);
+        }
+        if signed.is_empty() { Err(Fault::Unsigned) } else { Ok(keys) }
+    }
+
+    /// Whether a signature, spelled in base64, is by the key of this party.
+    pub(crate) fn verify(&self, party: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        let made = from_base64(&plain(signature)).and_then(|made| <[u8; 64]>::try_from(made).ok());
+        let key = self.0.iter().find(|(name, _)| **name == *party).map(|(_, key)| key);
+        key.zip(made).is_some_and(|(key, made)| key.verify_bytes(message, &made))
+    }
+
+    /// The keys in the order of the first entry.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Verifier> {
+        self.0.iter().map(|(_, key)| key)
+    }
+}
+
+/// What an approval of a waiting act is signed over.
+pub(crate) fn approval(is_amendment: bool, digest: &Hash) -> Vec<u8> {
+    [if is_amendment { MEMORANDUM } else { b"countersign/approval/v1\0" }, digest].concat()
+}
+
+/// What an attestation is signed over.
+pub(crate) fn attestation(origin: &str, memorandum: &Hash, clause: &str, evidence: &Hash) -> Vec<u8> {
+    let domain = b"countersign/attestation/v1\0".as_slice();
+    [domain, origin.as_bytes(), b"\0", memorandum, clause.as_bytes(), b"\0", evidence].concat()
+}
+
+const MEMORANDUM: &[u8] = b"countersign/memorandum/v1\0";

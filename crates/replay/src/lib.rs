@@ -1,0 +1,34 @@
+//! The replay: what the entries of a record add up to, worked out from their transfers alone.
+//!
+//! *Not* the writer's fold: this crate shares no code with `ledger` and `partnership`, so that a fault in one of the two is seen
+//! by the other. It knows no memorandum, asks no policy and reads no clock and no file. It checks what
+//! `docs/RECORD.md` says under "What a replay checks", as far as the entries alone tell it; hashes, commitments, tiles and the
+//! log's signature are for [`record::audit`], whose visitor hands each entry to [`Replay::entry`].
+//!
+//! Fast by expecting: fields have one order and values one spelling, so the text is compared with what it must be and read in one
+//! pass over borrowed bytes. Nothing is written again to compare it.
+//!
+//! Where to start: [`Replay`] is the fold; `entry` reads the kinds of entry, `text` their spelling; `books` keeps accounts.
+
+#![deny(clippy::float_arithmetic, clippy::arithmetic_side_effects)]
+
+mod act_id;
+mod acts;
+mod books;
+mod entry;
+mod fault;
+mod fold;
+mod founding;
+mod moment;
+mod seen;
+mod text;
+mod totals;
+mod tree;
+
+pub use act_id::ActId;
+pub use acts::Kind;
+pub use books::Sums;
+pub use fault::{Fault, Misspelt};
+pub use fold::Replay;
+pub use moment::Moment;
+pub use totals::{Account, Counts, Lease, OpenAct, Version};

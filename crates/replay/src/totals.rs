@@ -1,0 +1,157 @@
+//! What the entries add up to, for whoever shows it. Not here: the adding.
+
+use crate::act_id::ActId;
+use crate::acts::Kind;
+use crate::books::Sums;
+use crate::fold::Replay;
+use crate::moment::Moment;
+use record::Hash;
+use record::note::Verifier;
+
+/// An account as the entries leave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its asset.
+    pub asset: &'a str,
+    /// Its sums.
+    pub sums: Sums,
+}
+
+/// An allowed act that is not settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenAct {
+    /// The act.
+    pub id: ActId,
+    /// Its kind.
+    pub kind: Kind,
+    /// When it was decided.
+    pub at: Moment,
+    /// Where its decision stands.
+    pub index: u64,
+}
+
+/// A version of the memorandum that came into force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// SHA-256 of its bytes.
+    pub digest: Hash,
+    /// The entry that put it in force.
+    pub index: u64,
+    /// The parties that signed it or approved it.
+    pub signed_by: Vec<String>,
+}
+
+/// The last lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// When it ends by itself.
+    pub expires: Moment,
+    /// How many calls may be under way undurable at once.
+    pub calls: u64,
+    /// What they may cost together, in each asset, in order. Units: minor units.
+    pub amounts: Vec<(String, i128)>,
+}
+
+/// What the entries said, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Decisions that allowed.
+    pub allowed: u64,
+    /// Decisions that refused.
+    pub refused: u64,
+    /// Decisions that made an act wait.
+    pub waited: u64,
+    /// Settlements of acts that were done as proposed.
+    pub done: u64,
+    /// Settlements of acts whose performer could not.
+    pub failed: u64,
+    /// Settlements of acts whose proposer left.
+    pub cancelled: u64,
+    /// Settlements of acts that a crash cut off.
+    pub lost: u64,
+    /// Settlements of acts whose time was up.
+    pub lapsed: u64,
+    /// Reservations made.
+    pub reserved: u64,
+    /// Reservations of which something may have been moved.
+    pub posted: u64,
+    /// Reservations given back.
+    pub void: u64,
+    /// Reservations given back because their time was up.
+    pub run_out: u64,
+}
+
+impl Replay {
+    /// How many entries there were.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// The log's origin, as the first entry gives it; nothing before that.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The time of the last entry.
+    #[must_use]
+    pub fn at(&self) -> Moment {
+        self.at
+    }
+
+    /// The parties' public keys, in the order of the first entry.
+    pub fn vkeys(&self) -> impl Iterator<Item = &Verifier> {
+        self.keys.iter()
+    }
+
+    /// All accounts, in the order of their names.
+    pub fn accounts(&self) -> impl Iterator<Item = Account<'_>> {
+        self.books.accounts().map(|(account, asset)| Account {
+            name: &account.name,
+            asset,
+            sums: account.sums,
+        })
+    }
+
+    /// An asset whose debits and credits differ, added up over all accounts once more; none where the books are in order.
+    #[must_use]
+    pub fn unbalanced(&self) -> Option<&str> {
+        self.books.unbalanced()
+    }
+
+    /// The allowed acts that are not settled, in order of id.
+    pub fn open(&self) -> impl Iterator<Item = OpenAct> {
+        self.open.iter().map(|(id, open)| OpenAct { id, kind: open.kind, at: open.at, index: open.index })
+    }
+
+    /// The acts that wait for approvals, in order of id.
+    pub fn waiting(&self) -> impl Iterator<Item = ActId> {
+        self.waiting.keys().copied()
+    }
+
+    /// The versions of the memorandum that came into force, oldest first.
+    #[must_use]
+    pub fn versions(&self) -> &[Version] {
+        &self.versions
+    }
+
+    /// The digest of each memorandum that an entry names, with the first such entry. Each must lie under its digest.
+    pub fn named(&self) -> impl Iterator<Item = (&Hash, u64)> {
+        self.named.iter().map(|(digest, index)| (digest, *index))
+    }
+
+    /// The last lease; it may have expired.
+    #[must_use]
+    pub fn lease(&self) -> Option<&Lease> {
+        self.lease.as_ref()
+    }
+
+    /// What the entries said, counted.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+}

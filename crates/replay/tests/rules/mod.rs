@@ -1,0 +1,402 @@
+//! A whole record folds; and whatever is changed in it, one thing at a time, is found where it stands.
+
+mod scene;
+
+use record::hash::base64;
+use scene::{Text, at, change, folded, id, signer, transfer, whole};
+
+#[test]
+fn a_whole_record_is_folded_with_all_that_it_says() {
+    let replay = folded(&whole()).unwrap_or_else(|(index, fault)| panic!("entry {index}: {fault}"));
+    assert_eq!((replay.entries(), replay.origin()), (34, scene::ORIGIN));
+    let counts = replay.counts();
+    assert_eq!((counts.allowed, counts.refused, counts.waited), (13, 1, 2));
+    assert_eq!((counts.done, counts.failed, counts.lapsed, counts.lost, counts.cancelled), (11, 1, 1, 0, 0));
+    assert_eq!((counts.reserved, counts.posted, counts.void, counts.run_out), (4, 2, 1, 1));
+    assert_eq!(replay.open().count() + replay.waiting().count(), 0);
+    let available = replay.accounts().find(|account| account.name == "credit:g:available").unwrap();
+    let sums = available.sums;
+    assert_eq!((sums.debits_posted, sums.credits_posted, sums.debits_pending), (30, 1000, 0));
+    assert_eq!(replay.unbalanced(), None);
+    let versions: Vec<_> = replay.versions().iter().map(|version| (version.index, version.digest)).collect();
+    assert_eq!(versions, [(0, [1; 32]), (31, [2; 32])]);
+    assert_eq!(replay.versions()[1].signed_by, ["north", "south"]);
+    assert_eq!(replay.named().collect::<Vec<_>>(), [(&[1; 32], 0), (&[2; 32], 22)]);
+    assert_eq!(replay.lease().unwrap().amounts, [("CREDIT".to_owned(), 9), ("USD".to_owned(), 1)]);
+    assert_eq!(replay.at().to_string(), at(1210));
+    assert_eq!(replay.vkeys().count(), 2);
+}
+
+/// What stands in entry `index` becomes something else; what is said of it.
+type Change<'a> = (usize, &'a str, &'a str, &'a str);
+
+fn said(entries: &[Text]) -> String {
+    match folded(entries) {
+        Ok(_) => "nothing".to_owned(),
+        Err((_, fault)) => fault.to_string(),
+    }
+}
+
+fn check(changes: &[Change<'_>], half: fn(&mut Text) -> &mut String) {
+    for (index, from, to, expected) in changes {
+        let mut entries = whole();
+        let text = half(&mut entries[*index]);
+        assert!(text.contains(from), "entry {index} has `{from}`: {text}");
+        *text = text.replacen(from, to, 1);
+        let found = said(&entries);
+        assert!(
+            found.contains(expected),
+            "entry {index}, `{from}` to `{to}`: expected `{expected}`: {found}"
+        );
+    }
+}
+
+fn check_parties(changes: &[Change<'_>]) {
+    check(changes, |text| &mut text.parties);
+}
+
+#[test]
+fn an_envelope_has_one_spelling_and_the_hour_of_its_entry() {
+    check(
+        &[
+            (1, r#""v":"1""#, r#""v":"2""#, "the envelope is not in the format's one spelling"),
+            (1, r#""fold":"1""#, r#""fold":"2""#, "the envelope is not"),
+            (1, "decided", "orphan", "a kind of entry that fold `1` knows"),
+            (1, "decided", "settled", "the `settled` entry is not"),
+            (1, r#"","body""#, r#"", "body""#, "the envelope is not"),
+            (1, "CQk=", "CQl=", "canonical base64"),
+            (1, "=\"}", "=\"}\n", "expected the end"),
+            (1, "T03Z", "T04Z", "hour"),
+            (1, "T03Z", "T03", "an hour"),
+        ],
+        |text| &mut text.envelope,
+    );
+}
+
+#[test]
+fn a_value_has_one_spelling() {
+    check_parties(&[
+        (1, "{\"salts", " {\"salts", "byte 0"),
+        (1, "Bwc=\",\n", "Bwc=\",", "expected ,\\n"),
+        (1, "Bwc=", "Bwd=", "canonical base64"),
+        (1, "Bwc=", "", "base64 of this length"),
+        (1, "},\n\"who\"", "},\"who\"", "expected },\\n"),
+        (1, "\"who\"", "\"whom\"", "\"who\":"),
+        (1, r#"{"id""#, r#"{ "id""#, "expected"),
+        (1, "-7000-8000-", "-4000-8000-", "a uuid of version 7"),
+        (1, "-7000-8000-", "-7000-0000-", "a uuid of version 7"),
+        (1, "019b0000", "019B0000", "a uuid of version 7"),
+        (1, "019b0000-0000", "019b00000000", "a uuid of version 7"),
+        (1, "2026-11-23", "2026-02-29", "a moment"),
+        (1, "2026-11-23", "2026-13-23", "a moment"),
+        (1, "2026-11-23", "1969-11-23", "a moment"),
+        (1, "03:00:01", "03:00:60", "a moment"),
+        (1, "03:00:01", "24:00:01", "a moment"),
+        (1, ":01.000Z", ":01.00Z", "a moment"),
+        (1, ":01.000Z", ":01.000+", "a moment"),
+        (1, r#""kind":"application-add""#, r#""kind":"pay""#, "a kind of act"),
+        (1, r#""person":"ana""#, r#""person":"a	na""#, "a string"),
+        (1, r#""person":"ana""#, r#""person":"a\u0061""#, "the escapes of the format"),
+        (1, r#""person":"ana""#, r#""person":"a\u000a""#, "the escapes of the format"),
+        (1, r#""person":"ana""#, r#""person":"a\/""#, "the escapes of the format"),
+        (1, r"\u001f", r"\u001F", "the escapes of the format"),
+        (1, r#""do":"application-add""#, r#""do":"key-new""#, "application-add"),
+        (1, r#""memorandum":"1""#, r#""memorandum":"01""#, "a decimal without leading zeroes"),
+        (1, r#""memorandum":"1""#, r#""memorandum":"+1""#, "a decimal without leading zeroes"),
+        (1, r#""memorandum":"1""#, r#""memorandum":"""#, "a decimal without leading zeroes"),
+        (1, r#""memorandum":"1""#, r#""memorandum":1"#, "expected"),
+        (1, r#""clauses":["a","b"]"#, r#""clauses":["a","b",]"#, "expected"),
+        (1, r#""code":"unpriced""#, r#""code":"rude""#, "a kind of reason"),
+        (1, r#"{"transfers":[]}}"#, r#"{"transfers":[]}} "#, "the end"),
+        (1, r#"{"transfers":[]}}"#, r#"{"transfers":[]}}}"#, "the end"),
+        (1, r#"{"transfers":[]}}"#, r#"{"transfers":[]}"#, "expected"),
+        (10, "18446744073709551615", "18446744073709551616", "a decimal below 2^64"),
+        (10, r#""stream":true"#, r#""stream":"true""#, "`true` or `false`"),
+        (10, r#""leg":"0""#, r#""leg":"65536""#, "a decimal below 65,536"),
+        (10, r#""amount":"50""#, r#""amount":"-0""#, "an integer of 128 bits"),
+        (
+            10,
+            r#""amount":"50""#,
+            r#""amount":"170141183460469231731687303715884105728""#,
+            "an integer of 128",
+        ),
+        (10, r#""key":"k""#, r#""keys":"k""#, "\"key\":\""),
+        (10, r#","until":"2026-11-23T03:15:00.000Z""#, "", "\"until\""),
+        (10, r#""op":"reserve""#, r#""op":"seize""#, "what a transfer does"),
+        (12, "insufficient-quota", "forgotten", "a kind of reason"),
+        (13, r#""estimated":true"#, r#""estimated":null"#, "`true` or `false`"),
+        (13, r#""ended":"done""#, r#""ended":"gone""#, "how an act ends"),
+        (13, r#""op":"post","pending":"0""#, r#""op":"post""#, "\"pending\""),
+        (13, r#""op":"move""#, r#""op":"move","pending":"0""#, "\"debit\""),
+        (16, r#""count":"1""#, r#""count":1"#, "expected"),
+    ]);
+}
+
+#[test]
+fn a_text_that_is_not_utf_8_is_refused() {
+    let entries = whole();
+    let mut replay = replay::Replay::new();
+    replay.entry(entries[0].envelope.as_bytes(), entries[0].parties.as_bytes()).unwrap();
+    let mut parties = entries[1].parties.clone().into_bytes();
+    let ana = parties.windows(3).position(|window| window == b"ana").unwrap();
+    parties[ana] = 0xff;
+    let fault = replay.entry(entries[1].envelope.as_bytes(), &parties).unwrap_err();
+    assert!(fault.to_string().contains("utf-8"), "{fault}");
+}
+
+#[test]
+fn every_single_cut_and_every_flipped_bit_of_a_text_is_refused_or_says_something_else() {
+    let entries = whole();
+    let mut refused = 0_u32;
+    for index in [0, 1, 10, 13, 17, 29] {
+        let before = folded(&entries[..index]).unwrap_or_else(|(index, fault)| panic!("{index}: {fault}"));
+        let Text { envelope, parties } = &entries[index];
+        for end in 0..parties.len() {
+            assert!(
+                before.clone().entry(envelope.as_bytes(), &parties.as_bytes()[..end]).is_err(),
+                "cut at {end}"
+            );
+        }
+        for bit in 0..parties.len() * 8 {
+            let mut changed = parties.clone().into_bytes();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            refused += u32::from(before.clone().entry(envelope.as_bytes(), &changed).is_err());
+        }
+    }
+    assert!(refused > 10_000, "most of it is structure: {refused}");
+}
+
+#[test]
+fn a_record_begins_once_and_its_time_goes_on() {
+    let entries = whole();
+    assert!(said(&entries[1..]).contains("begins with one genesis"));
+    assert!(said(&[entries[0].clone(), entries[0].clone()]).contains("begins with one genesis"));
+    check_parties(&[
+        (1, &at(1), "2026-11-23T02:59:59.999Z", "hour"),
+        (4, &at(3), &at(1), "before the time of the entry before it"),
+    ]);
+}
+
+#[test]
+fn the_first_entry_is_signed_with_keys_of_their_own() {
+    let (north, south) = (signer("north"), signer("south"));
+    let renamed = record::note::Signer::generate("another", [3; 32]).unwrap().verifier().vkey();
+    let keys = [north.verifier().vkey(), south.verifier().vkey()];
+    let signed = |by: &record::note::Signer, memorandum: [u8; 32]| {
+        base64(&by.sign_bytes(&[b"countersign/memorandum/v1\0".as_slice(), &memorandum].concat()))
+    };
+    let line = |party: &str, value: &str| format!(r#"{{"party":"{party}","value":"{value}"}}"#);
+    let good = signed(&south, [1; 32]);
+    check_parties(&[
+        (0, &keys[1], "nobody", "the key of `south` is not a vkey"),
+        (0, &keys[1], &keys[0], "the key of `south` is not one of its own"),
+        (0, &keys[1], &renamed, "the key of `south` is not one of its own"),
+        (0, r#"{"party":"south""#, r#"{"party":"north""#, "the key of `north` is not one of its own"),
+        (0, &good, &signed(&north, [1; 32]), "the signature of `south` under the memorandum"),
+        (0, &good, &signed(&south, [2; 32]), "the signature of `south` under the memorandum"),
+        (0, &good, &good[4..], "the signature of `south` under the memorandum"),
+        (0, &line("south", &good), &line("north", &signed(&north, [1; 32])), "the signature of `north`"),
+        (0, &line("south", &good), &line("east", &good), "the signature of `east`"),
+    ]);
+    let mut entries = whole();
+    let founding = &mut entries[0].parties;
+    let from = founding.find(r#""signatures":["#).unwrap() + 14;
+    let to = founding.find("]},\n").unwrap();
+    founding.replace_range(from..to, "");
+    assert!(said(&entries).contains("nobody has signed"), "{}", said(&entries));
+    let opened = transfer(1, "move", "commitment:t:pledged", "commitment:t:undrawn", "500 USD");
+    let reserved = transfer(1, "reserve", "commitment:t:pledged", "commitment:t:undrawn", "500 USD");
+    check_parties(&[(0, &opened, &reserved, "reserves nothing")]);
+}
+
+#[test]
+fn an_act_is_decided_once_and_goes_on_when_all_have_approved() {
+    let entries = whole();
+    let without = |gone: &[usize]| {
+        let kept = entries.iter().enumerate().filter(|(index, _)| !gone.contains(index));
+        said(&kept.map(|(_, entry)| entry.clone()).collect::<Vec<_>>())
+    };
+    assert!(without(&[4, 5]).contains("went on without the approval of south"), "{}", without(&[4, 5]));
+    let twice = [&entries[..2], &entries[1..2]].concat();
+    assert!(said(&twice).contains("made to wait twice"));
+    let again = [&entries[..13], &entries[12..13]].concat();
+    assert!(said(&again).contains("was decided before"), "{}", said(&again));
+    check_parties(&[
+        (6, r#""name":"app""#, r#""name":"apt""#, "is not the act that waited"),
+        (6, r#""person":"ana""#, r#""person":"ann""#, "is not the act that waited"),
+        (1, r#""by":["north","south"]"#, r#""by":[]"#, "waits for nobody"),
+        (1, r#""name":"app""#, r#""name":"apt""#, "a digest that is not its own"),
+        (22, r#","digest":"AgI"#, r#","digest":"AwI"#, "a digest that is not its own"),
+        (27, &id(10), &id(77), "an amendment that nobody was asked to approve"),
+        (
+            12,
+            r#"{"transfers":[]}"#,
+            &format!(r#"{{"lapses":"{}","transfers":[]}}"#, at(900)),
+            "lapses at some time",
+        ),
+        (10, &format!(r#""lapses":"{}","#, at(900)), "", "lapses at some time"),
+    ]);
+}
+
+#[test]
+fn an_approval_is_of_what_waits_by_who_is_asked_over_its_digest() {
+    let other = base64(&[0; 32]);
+    let wrong = base64(&signer("north").sign_bytes(b"something else"));
+    let right = |party: &str| {
+        base64(&signer(party).sign_bytes(&[b"countersign/approval/v1\0".as_slice(), &change()].concat()))
+    };
+    check_parties(&[
+        (2, &id(1), &id(9), "approves what does not wait"),
+        (2, &base64(&change()), &other, "approves what does not wait"),
+        (2, r#""party":"north","signature""#, r#""party":"east","signature""#, "approves what does not wait"),
+        (2, &right("north"), &wrong, "the signature does not verify with the key of party `north`"),
+        (
+            4,
+            r#""party":"south","signature""#,
+            r#""party":"north","signature""#,
+            "approves what does not wait",
+        ),
+        (1, r#"["north","south"]"#, r#"["north","south","east"]"#, "without the approval of east"),
+        (3, r#""ended":"done""#, r#""ended":"failed""#, "went on without the approval of north"),
+        (18, r#""clause":"t""#, r#""clause":"u""#, "the signature does not verify"),
+        (
+            18,
+            r#""party":"north","signature""#,
+            r#""party":"south","signature""#,
+            "the signature does not verify",
+        ),
+        (
+            31,
+            r#""ended":"done""#,
+            r#""ended":"failed""#,
+            "the signature does not verify with the key of party `south`",
+        ),
+    ]);
+}
+
+#[test]
+fn a_settlement_closes_an_open_act_under_its_decision() {
+    let entries = whole();
+    let interrupted: Vec<_> = entries[..19].iter().chain(&entries[20..]).cloned().collect();
+    assert!(said(&interrupted).contains("another entry stands between"), "{}", said(&interrupted));
+    let twice: Vec<_> = [&entries[..14], &entries[13..14]].concat();
+    assert!(said(&twice).contains("is settled but was not open"));
+    check_parties(&[
+        (13, &id(5), &id(7), "is settled but was not open"),
+        (13, r#""decided":"10""#, r#""decided":"11""#, "another decision"),
+        (13, r#""kind":"infer""#, r#""kind":"amend""#, "an act of another kind"),
+        (3, &id(2), &id(1), "another entry stands between"),
+        (14, &at(900), &at(899), "cannot have ended as `lapsed`"),
+        (31, r#""ended":"done""#, r#""ended":"lapsed""#, "cannot have ended as `lapsed`"),
+        (
+            13,
+            r#""charged":{"asset":"CREDIT","amount":"30"}"#,
+            r#""charged":{"asset":"CREDIT","amount":"31"}"#,
+            "what it is charged",
+        ),
+        (13, r#""charged":{"asset":"CREDIT","amount":"30"},"#, "", "what it is charged"),
+        (13, r#""ended":"done""#, r#""ended":"lost""#, "what it is charged"),
+    ]);
+}
+
+#[test]
+fn transfers_follow_the_rules_of_accounts() {
+    check_parties(&[
+        (0, r#""amount":"500""#, r#""amount":"0""#, "leg 1 is a move of nothing"),
+        (0, r#""amount":"500""#, r#""amount":"-500""#, "leg 1 moves less than nothing"),
+        (0, "commitment:t:undrawn", "commitment:t:pledged", "both debited and credited"),
+        (0, "commitment:t:undrawn", "credit:g:available", "holds `CREDIT`, not `USD`"),
+        (10, r#""op":"reserve""#, r#""op":"move""#, "expected }"),
+        (10, r#""leg":"1""#, r#""leg":"0""#, "the number of a reservation that is alive"),
+        (10, r#""amount":"50""#, r#""amount":"1001""#, "account `credit:g:available` is overdrawn"),
+        (11, r#""amount":"20""#, r#""amount":"951""#, "account `credit:g:available` is overdrawn"),
+        (
+            10,
+            "budget:k:spent\",\"asset\":\"CREDIT\",\"amount\":\"50",
+            "budget:k:spent\",\"asset\":\"CREDIT\",\"amount\":\"101",
+            "account `budget:k:available` is overdrawn",
+        ),
+        (13, r#""pending":"0""#, r#""pending":"7""#, "leg 2 ends a reservation that is not alive"),
+        (13, r#""pending":"1""#, r#""pending":"0""#, "leg 3 ends a reservation that is not alive"),
+        (13, r#""leg":"2""#, r#""leg":"0""#, "the number of a reservation that is alive"),
+        (13, "credit:g:spent", "budget:k:spent", "does not repeat the accounts"),
+        (13, "credit:g:available", "budget:k:available", "does not repeat the accounts"),
+    ]);
+    let post = transfer(2, "post 0", "credit:g:available", "credit:g:spent", "30 CREDIT");
+    let changed = |op: &str, amount: &str| transfer(2, op, "credit:g:available", "credit:g:spent", amount);
+    check_parties(&[
+        (13, &post, &changed("post 0", "51 CREDIT"), "another amount than it may"),
+        (13, &post, &changed("void 0", "49 CREDIT"), "another amount than it may"),
+        (13, &format!("{post},"), "", "still holds a reservation"),
+        (13, &post, &changed("reserve", "30 CREDIT"), "still holds a reservation"),
+        (21, r#""amount":"500""#, r#""amount":"501""#, "account `commitment:t:undrawn` is overdrawn"),
+        (21, "commitment:t:drawn", "credit:g:spent", "holds `CREDIT`, not `USD`"),
+    ]);
+    let theft = transfer(0, "move", "credit:g:issued", "credit:g:available", "1 CREDIT");
+    let held = transfer(0, "reserve", "credit:g:issued", "credit:g:available", "1 CREDIT");
+    let moved = |transfer: &str| format!(r#"{{"transfers":[{transfer}]}}"#);
+    check_parties(&[
+        (12, r#"{"transfers":[]}"#, &moved(&held), "only a model call that is allowed reserves"),
+        (1, r#"{"transfers":[]}"#, &moved(&theft), "only a model call that is allowed reserves"),
+        (2, r#"{"transfers":[]}"#, &moved(&held), "only a model call that is allowed reserves"),
+        (
+            11,
+            &transfer(0, "reserve", "credit:g:available", "credit:g:spent", "20 CREDIT"),
+            &theft,
+            "its decision does nothing else",
+        ),
+    ]);
+}
+
+#[test]
+fn a_name_guards_its_account_unless_it_is_a_memo() {
+    for (name, is_guarded) in [
+        ("credit:g:available", true),
+        ("commitment:t:undrawn", true),
+        ("x:available", true),
+        ("memo:credit:g:available", false),
+        ("available", false),
+        ("credit:g:availability", false),
+        ("credit:g:spent", false),
+    ] {
+        let mut entries = whole();
+        entries.truncate(1);
+        let opened = transfer(1, "move", "commitment:t:pledged", "commitment:t:undrawn", "500 USD");
+        let other = transfer(1, "move", name, "somewhere", "5000 CREDIT");
+        let other = if name.starts_with("commitment") { other.replace("CREDIT", "USD") } else { other };
+        entries[0].parties = entries[0].parties.replace(&opened, &other);
+        assert_eq!(said(&entries).contains("is overdrawn"), is_guarded, "{name}: {}", said(&entries));
+    }
+}
+
+#[test]
+fn sums_beyond_128_bits_are_refused_whatever_accounts_they_are_spread_over() {
+    let most = i128::MAX.to_string();
+    let opened = transfer(1, "move", "commitment:t:pledged", "commitment:t:undrawn", "500 USD");
+    let on_one = transfer(1, "move", "credit:g:issued", "elsewhere", &format!("{most} CREDIT"));
+    let on_others = transfer(1, "move", "nowhere", "elsewhere", &format!("{most} CREDIT"));
+    let expected = "the sums of asset `CREDIT` do not fit in 128 bits";
+    check_parties(&[(0, &opened, &on_one, expected), (0, &opened, &on_others, expected)]);
+}
+
+#[test]
+fn what_is_about_no_act_keeps_its_rules() {
+    let digest = |entries: &[Text]| {
+        let text = &entries[29].parties;
+        let from = text.find(r#""digest":""#).unwrap() + 10;
+        text[from..from + 44].to_owned()
+    };
+    let entries = whole();
+    check_parties(&[
+        (15, &at(800), &at(1000), "the clock did not step back"),
+        (16, r#""count":"1""#, r#""count":"0""#, "a tally counts above zero"),
+        (16, r#""key":"j""#, r#""key":"k""#, "a tally counts above zero"),
+        (17, "2026-11-24T03:20:00.000Z", "2026-11-24T03:20:00.001Z", "a lease lasts a day at most"),
+        (17, "2026-11-24T03:20:00.000Z", &at(1200), "a lease lasts a day at most"),
+        (17, r#""calls":"64""#, r#""calls":"0""#, "a lease lasts a day at most"),
+        (17, r#""amount":"9""#, r#""amount":"0""#, "a lease lasts a day at most"),
+        (17, r#"{"asset":"USD""#, r#"{"asset":"CREDIT""#, "a lease lasts a day at most"),
+        (17, r#"{"asset":"USD""#, r#"{"asset":"BITS""#, "a lease lasts a day at most"),
+        (29, &digest(&entries), &base64(&[0; 32]), "the state's digest differs"),
+    ]);
+}
