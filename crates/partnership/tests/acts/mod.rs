@@ -4,6 +4,7 @@ mod amendments;
 mod approvals;
 mod leases;
 mod limits;
+mod second;
 mod snapshots;
 
 use partnership::act::{
@@ -197,6 +198,7 @@ impl House {
         let known = |state: &State| format!("{state:?}").split_once("origin: ").unwrap().1.to_owned();
         assert_eq!(known(&state), known(self.partnership.state()), "beside the documents that nobody named");
         snapshots::check(&self.leaves, self.documents());
+        second::check(&self.leaves, &state);
         state
     }
 
