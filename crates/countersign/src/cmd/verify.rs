@@ -1,8 +1,10 @@
 //! `countersign verify DIR|URL`: replays a record from nothing, accounts for every byte, and adds every balance up again.
 //!
-//! Each decision is judged again, policies and prices included, and each settlement is computed again; an entry that says
-//! something else is found. Nothing is written.
+//! By a fold of its own (`replay`), which shares no code with the one that wrote the record. With `--policies` that one runs beside it:
+//! each decision is judged again, policies and prices included, each settlement is computed again, and the two must agree.
+//! Nothing is written.
 
+mod judged;
 mod served;
 mod shown;
 #[cfg(test)]
@@ -12,15 +14,16 @@ use super::said::Said;
 use crate::office;
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
-use ledger::{Operation, Transfer};
-use partnership::State;
-use partnership::act::{Deed, Digest};
-use partnership::entry::{Body, Entry, Verdict};
-use partnership::ids::{ActId, Timestamp};
+use judged::Judged;
+use partnership::act::Digest;
+use partnership::entry::Entry;
+use partnership::ids::Timestamp;
+use partnership::{State, Terms};
 use record::note::Verifier;
 use record::store::directory::Directory;
 use record::store::frozen::Frozen;
 use record::{Audited, Fault, Store};
+use replay::Replay;
 use serde_json::json;
 use served::Served;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +39,9 @@ pub(crate) struct Verify {
     /// The public keys to trust: a file with one key a line, the log's first.
     #[arg(long)]
     vkeys: Option<PathBuf>,
+    /// Judge every entry again by the clauses that were in force, policies and prices included. Slower.
+    #[arg(long)]
+    policies: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -43,11 +49,11 @@ pub(crate) struct Verify {
 
 /// Verifies, and says what was checked or what does not hold.
 pub(crate) fn run(asked: &Verify) -> anyhow::Result<Said> {
-    let vkeys = asked.vkeys.as_deref();
+    let (vkeys, depth) = (asked.vkeys.as_deref(), Depth::of(asked));
     let verified = if asked.place.starts_with("http://") || asked.place.starts_with("https://") {
-        verify_served(&asked.place, vkeys)
+        verify_served(&asked.place, vkeys, depth)
     } else {
-        verify(Path::new(&asked.place), vkeys)
+        verify(Path::new(&asked.place), vkeys, depth)
     };
     Ok(match verified {
         Ok(verified) if asked.json => Said::Done(verified.json().to_string()),
@@ -61,26 +67,31 @@ pub(crate) fn run(asked: &Verify) -> anyhow::Result<Said> {
     })
 }
 
+/// How far an entry is looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// What the entries alone tell, and the first one under its memorandum.
+    Entries,
+    /// The clauses that were in force too.
+    Clauses,
+}
+
+impl Depth {
+    fn of(asked: &Verify) -> Self {
+        if asked.policies { Self::Clauses } else { Self::Entries }
+    }
+}
+
 /// A record in which everything held.
 #[derive(Debug)]
 pub(crate) struct Verified {
     origin: String,
     audited: Audited,
-    state: State,
-    counts: Counts,
+    replay: Replay,
+    /// The version of the memorandum in force.
+    terms: Option<Terms>,
+    depth: Depth,
     keys_given: bool,
-}
-
-/// What the entries said, counted.
-#[derive(Debug, Default)]
-struct Counts {
-    allowed: u64,
-    refused: u64,
-    waited: u64,
-    /// Settlements by how they ended.
-    ended: BTreeMap<&'static str, u64>,
-    /// Reservations made, and those that ended: posted, void or lapsed.
-    reservations: BTreeMap<&'static str, u64>,
 }
 
 /// How long a server is given to end a write that was met half done. Longer than a write and a sync take.
@@ -91,11 +102,11 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// state of the record.
 ///
 /// Errors: the first thing that does not hold, with its place.
-pub(crate) fn verify(dir: &Path, vkeys: Option<&Path>) -> anyhow::Result<Verified> {
+pub(crate) fn verify(dir: &Path, vkeys: Option<&Path>, depth: Depth) -> anyhow::Result<Verified> {
     let store = Directory::new(record_of(dir)?);
     let log = trusted(&store, vkeys)?;
     let frozen = Frozen::take(&store, log.name(), || std::thread::sleep(PAUSE))?;
-    let mut pass = Pass::over(&frozen);
+    let mut pass = Pass::over(&frozen, depth);
     let audited = record::audit(&frozen, log.name(), &log, pass.visitor())?;
     pass.verified(audited, &log, vkeys.is_some())
 }
@@ -103,15 +114,17 @@ pub(crate) fn verify(dir: &Path, vkeys: Option<&Path>) -> anyhow::Result<Verifie
 /// Verifies the record that a server serves, up to its checkpoint. `vkeys` as for [`verify`].
 ///
 /// Errors: the first thing that does not hold, with its place; or the server does not answer, or keeps the parties' part back.
-fn verify_served(url: &str, vkeys: Option<&Path>) -> anyhow::Result<Verified> {
+fn verify_served(url: &str, vkeys: Option<&Path>, depth: Depth) -> anyhow::Result<Verified> {
     let served = Served::open(url)?;
     let log = trusted(&served, vkeys)?;
-    let mut pass = Pass::over(&served);
+    let mut pass = Pass::over(&served, depth);
     let audited = record::audit_published(&served, log.name(), &log, pass.visitor());
+    let verified =
+        audited.map_err(Into::into).and_then(|audited| pass.verified(audited, &log, vkeys.is_some()));
     if let Some(failure) = served.failure() {
         return Err(failure.context("the record could not be read to its end, so nothing is said of it"));
     }
-    pass.verified(audited?, &log, vkeys.is_some())
+    verified
 }
 
 /// A point of the record: after an entry, or at the end of a day or moment.
@@ -177,18 +190,17 @@ fn record_of(dir: &Path) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// The fold, with every entry judged again before it is let in. Documents are read when an entry first names them.
+/// The replay, and beside it the writer's own fold: over every entry, or only the first.
 struct Pass<'a, S> {
     store: &'a S,
-    state: State,
-    counts: Counts,
-    /// Every act that was decided: an id is good for one act.
-    acts: BTreeSet<ActId>,
+    replay: Replay,
+    judged: Judged<'a, S>,
+    depth: Depth,
 }
 
 impl<'a, S: Store> Pass<'a, S> {
-    fn over(store: &'a S) -> Self {
-        Self { store, state: State::new([]), counts: Counts::default(), acts: BTreeSet::new() }
+    fn over(store: &'a S, depth: Depth) -> Self {
+        Self { store, replay: Replay::new(), judged: Judged::over(store), depth }
     }
 
     /// What an audit hands each entry to.
@@ -197,81 +209,29 @@ impl<'a, S: Store> Pass<'a, S> {
     }
 
     fn entry(&mut self, index: u64, envelope: &[u8], parties: &[u8]) -> Result<(), String> {
-        let entry = Entry::decode(envelope, parties).map_err(|error| error.to_string())?;
-        if let Some(digest) = document_of(&entry.body)
-            && self.state.document(&digest).is_none()
-        {
-            let terms = office::document(self.store, &digest).map_err(|error| format!("{error:#}"))?;
-            self.state.know(terms);
+        // Whether as many parties have signed as the memorandum asks for, only the memorandum says.
+        if index == 0 || self.depth == Depth::Clauses {
+            self.judged.entry(index, envelope, parties)?;
         }
-        if let Body::Decided(decided) = &entry.body {
-            let id = decided.act.id;
-            let waits = self.state.waiting_act(&id).is_some();
-            if !self.acts.insert(id) && !waits {
-                return Err(format!("act `{id}` was decided before"));
-            }
-        }
-        self.state.check(&entry).map_err(|error| error.to_string())?;
-        self.state.apply(&entry, index).map_err(|error| error.to_string())?;
-        self.counts.add(&entry.body);
-        Ok(())
+        self.replay.entry(envelope, parties).map_err(|fault| fault.to_string())
     }
 
     fn verified(self, audited: Audited, log: &Verifier, keys_given: bool) -> anyhow::Result<Verified> {
-        let Self { state, counts, .. } = self;
-        let verified = Verified { origin: log.name().to_owned(), audited, state, counts, keys_given };
+        let Self { store, replay, judged, depth } = self;
+        let mut versions = BTreeMap::new();
+        for (digest, index) in replay.named() {
+            let terms = office::document(store, &Digest(*digest))
+                .map_err(|error| fault(&format!("entry {index}"), &format!("{error:#}")))?;
+            versions.insert(*digest, terms);
+        }
+        if depth == Depth::Clauses {
+            judged.agrees_with(&replay)?;
+        }
+        let terms = replay.versions().last().and_then(|version| versions.remove(&version.digest));
+        let verified = Verified { origin: log.name().to_owned(), audited, replay, terms, depth, keys_given };
         verified.agrees()?;
         Ok(verified)
     }
-}
-
-/// The version of the memorandum that an entry names.
-fn document_of(body: &Body) -> Option<Digest> {
-    match body {
-        Body::Genesis(genesis) => Some(genesis.memorandum),
-        Body::Decided(decided) => match &decided.act.deed {
-            Deed::Amend(amend) if !matches!(decided.verdict, Verdict::Deny { .. }) => Some(amend.digest),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-impl Counts {
-    fn add(&mut self, body: &Body) {
-        match body {
-            Body::Decided(decided) => {
-                one_more(match decided.verdict {
-                    Verdict::Allow => &mut self.allowed,
-                    Verdict::Deny { .. } => &mut self.refused,
-                    Verdict::Escalate { .. } => &mut self.waited,
-                });
-                self.transfers(&decided.transfers);
-            }
-            Body::Settled(settled) => {
-                one_more(self.ended.entry(settled.ended.name()).or_default());
-                self.transfers(&settled.transfers);
-            }
-            _ => {}
-        }
-    }
-
-    fn transfers(&mut self, transfers: &[Transfer]) {
-        for transfer in transfers {
-            let what = match transfer.operation {
-                Operation::Reserve { .. } => "made",
-                Operation::Post { .. } => "posted",
-                Operation::Void { .. } => "void",
-                Operation::Lapse { .. } => "lapsed",
-                Operation::Move => continue,
-            };
-            one_more(self.reservations.entry(what).or_default());
-        }
-    }
-}
-
-fn one_more(count: &mut u64) {
-    *count = count.saturating_add(1);
 }
 
 impl Verified {
@@ -281,16 +241,14 @@ impl Verified {
         if !signed {
             bail!(fault("checkpoint", "it is missing, so nobody has signed any of the entries"));
         }
-        if self.state.origin() != self.origin && self.audited.entries > 0 {
+        if self.replay.origin() != self.origin && self.audited.entries > 0 {
             bail!(fault("entry 0", "it is of another origin"));
         }
-        for (asset, row) in ledger::trial_balance(self.state.book()) {
-            if !row.agrees() {
-                bail!(fault("balances", &format!("the debits and credits of `{asset}` differ")));
-            }
+        if let Some(asset) = self.replay.unbalanced() {
+            bail!(fault("balances", &format!("the debits and credits of `{asset}` differ")));
         }
         let served: BTreeSet<String> = self.audited.parties.iter().map(Verifier::vkey).collect();
-        let signed: BTreeSet<String> = self.state.vkeys().map(|(_, vkey)| vkey.vkey()).collect();
+        let signed: BTreeSet<String> = self.replay.vkeys().map(Verifier::vkey).collect();
         if served != signed && self.audited.entries > 0 {
             bail!(fault("vkeys", "it does not hold the parties' keys of entry 0"));
         }

@@ -295,9 +295,9 @@ impl Server {
 
 const LOG_BYTES_SHOWN: usize = 8 << 10;
 
-/// Verifies what lies in a folder.
+/// Verifies what lies in a folder, by both folds and with every entry judged again.
 pub(crate) fn verify(dir: &Path, words: &[&str]) -> Output {
-    run(Command::new(BINARY).arg("verify").arg(dir).args(words))
+    run(Command::new(BINARY).arg("verify").arg(dir).arg("--policies").args(words))
 }
 
 /// Waits until `holds`, for a minute at most.

@@ -103,7 +103,7 @@ fn a_server_says_why_it_does_not_use_a_snapshot_and_starts() {
     server.ask_to_stop();
     drop(server);
     assert_eq!(folder.said(&["balance"]), before);
-    done(&run(Command::new(BINARY).arg("verify").arg(&folder.dir)));
+    done(&run(Command::new(BINARY).arg("verify").arg(&folder.dir).arg("--policies")));
 }
 
 fn put(path: &std::path::Path, bytes: &[u8]) {

@@ -2,10 +2,10 @@
 //!
 //! Not here: the verifying.
 
-use super::Verified;
-use ledger::{AccountId, AssetId, Balance};
-use partnership::State;
-use record::hash::base64;
+use super::{Depth, Verified};
+use ledger::{Amount, AssetId};
+use record::hash::{base64, hex};
+use replay::{Account, Sums};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -20,18 +20,16 @@ impl Verified {
             row("settled", &self.settlements()),
             row("reserved", &self.reservations()),
             row("memorandum", &self.memorandum()),
+            row("clauses", self.clauses()),
             row("balances", "debits equal credits in every asset, and no limit was broken"),
         ];
         lines.extend(
-            self.state
-                .book()
-                .accounts()
-                .map(|(name, asset, _, balance)| format!("    {name}  {}", self.balance(asset, &balance))),
+            self.replay.accounts().map(|account| format!("    {}  {}", account.name, self.balance(&account))),
         );
         lines.extend(
-            self.state
+            self.replay
                 .open()
-                .map(|(id, open)| format!("    open: {id}, {} since {}", open.act.deed.name(), open.at)),
+                .map(|open| format!("    open: {}, {} since {}", open.id, open.kind.name(), open.at)),
         );
         lines.extend(self.lease().map(|lease| row("lease", &lease)));
         lines.extend(self.audited.leftovers.iter().map(|path| format!("    left by a cut write: {path}")));
@@ -41,31 +39,32 @@ impl Verified {
 
     /// The report for a program.
     pub(crate) fn json(&self) -> Value {
-        let accounts = self.state.book().accounts();
+        let counts = self.replay.counts();
         json!({
             "holds": true,
             "origin": self.origin,
             "entries": self.audited.entries,
             "checkpoint_size": self.audited.checkpoint.as_ref().map(|head| head.size),
             "root": base64(&self.audited.root),
-            "acts": { "allowed": self.counts.allowed, "refused": self.counts.refused, "waited": self.counts.waited },
-            "settled": self.counts.ended,
-            "reservations": self.counts.reservations,
-            "lease": self.state.lease().map(|lease| json!({
+            "acts": { "allowed": counts.allowed, "refused": counts.refused, "waited": counts.waited },
+            "settled": seen(self.ended()),
+            "reservations": seen(self.reserved()),
+            "lease": self.replay.lease().map(|lease| json!({
                 "calls": lease.calls,
-                "expires": lease.expires,
+                "expires": lease.expires.to_string(),
                 "amounts": lease.amounts.iter().map(|(asset, amount)| json!({
-                    "amount": amount.display(scale(&self.state, asset)),
-                    "asset": asset.as_ref(),
+                    "amount": self.display(*amount, asset),
+                    "asset": asset,
                 })).collect::<Vec<_>>(),
             })),
-            "open": self.state.open().map(|(id, _)| id.to_string()).collect::<Vec<_>>(),
-            "memorandum": self.state.versions().last().map(|version| json!({
-                "version": version.version,
-                "digest": version.digest.hex(),
-                "signed_by": version.signatures.iter().map(|(party, _)| party.as_str()).collect::<Vec<_>>(),
+            "open": self.replay.open().map(|open| open.id.to_string()).collect::<Vec<_>>(),
+            "memorandum": self.replay.versions().last().map(|version| json!({
+                "version": self.terms.as_ref().map(partnership::Terms::version),
+                "digest": hex(&version.digest),
+                "signed_by": version.signed_by,
             })),
-            "balances": accounts.map(|line| account(&self.state, line)).collect::<Vec<_>>(),
+            "clauses_judged": self.depth == Depth::Clauses,
+            "balances": self.replay.accounts().map(|account| self.account(&account)).collect::<Vec<_>>(),
             "keys_verified": self.keys_given,
         })
     }
@@ -79,60 +78,108 @@ impl Verified {
     }
 
     fn acts(&self) -> String {
-        let counts = &self.counts;
+        let counts = self.replay.counts();
         format!("{} allowed, {} refused, {} made to wait", counts.allowed, counts.refused, counts.waited)
+    }
+
+    /// How often acts ended, by how, in the order of the words.
+    fn ended(&self) -> [(&'static str, u64); 5] {
+        let counts = self.replay.counts();
+        [
+            ("cancelled", counts.cancelled),
+            ("done", counts.done),
+            ("failed", counts.failed),
+            ("lapsed", counts.lapsed),
+            ("lost", counts.lost),
+        ]
+    }
+
+    /// Reservations made, and those that ended: posted, void or lapsed.
+    fn reserved(&self) -> [(&'static str, u64); 4] {
+        let counts = self.replay.counts();
+        [
+            ("made", counts.reserved),
+            ("posted", counts.posted),
+            ("void", counts.void),
+            ("lapsed", counts.run_out),
+        ]
     }
 
     fn settlements(&self) -> String {
         let mut text = String::new();
-        for (ended, count) in &self.counts.ended {
+        for (ended, count) in self.ended().into_iter().filter(|(_, count)| *count > 0) {
             let written = write!(text, "{count} {ended}, ");
             debug_assert!(written.is_ok(), "a string takes all text");
         }
-        format!("{text}{} still open; none twice", self.state.open().count())
+        format!("{text}{} still open; none twice", self.replay.open().count())
     }
 
     fn reservations(&self) -> String {
-        let count = |what: &str| self.counts.reservations.get(what).copied().unwrap_or(0);
-        let ended = ["posted", "void", "lapsed"];
-        let open = ended.iter().fold(count("made"), |open, what| open.saturating_sub(count(what)));
-        let ended: Vec<_> = ended.iter().map(|what| format!("{} {what}", count(what))).collect();
+        let [(_, made), ended @ ..] = self.reserved();
+        let open = ended.iter().fold(made, |open, (_, count)| open.saturating_sub(*count));
+        let ended: Vec<_> = ended.iter().map(|(what, count)| format!("{count} {what}")).collect();
         format!(
-            "{} times: {}, {open} still open; none twice, none beyond what was there",
-            count("made"),
+            "{made} times: {}, {open} still open; none twice, none beyond what was there",
             ended.join(", ")
         )
     }
 
     fn memorandum(&self) -> String {
-        self.state.versions().last().map_or_else(
-            || "none is in force yet".to_owned(),
-            |version| {
-                let signed: Vec<_> = version.signatures.iter().map(|(party, _)| party.as_str()).collect();
-                let (number, digest) = (version.version, version.digest.hex());
-                format!("version {number}, signed by {}, sha256 {digest}", signed.join(" and "))
-            },
-        )
+        match (self.replay.versions().last(), &self.terms) {
+            (Some(version), Some(terms)) => {
+                let (number, digest) = (terms.version(), hex(&version.digest));
+                format!("version {number}, signed by {}, sha256 {digest}", version.signed_by.join(" and "))
+            }
+            _ => "none is in force yet".to_owned(),
+        }
+    }
+
+    /// Whether the clauses were asked again.
+    fn clauses(&self) -> &'static str {
+        match self.depth {
+            Depth::Clauses => "every decision and settlement judged again, policies and prices included",
+            Depth::Entries => "not judged again, policies and prices left out; give `--policies`",
+        }
     }
 
     /// What may have been done and not recorded, if the record ends in a crash.
     fn lease(&self) -> Option<String> {
-        let lease = self.state.lease()?;
-        let shown = |(asset, amount): (&AssetId, &ledger::Amount)| {
-            format!(", of {} {asset} at most", amount.display(scale(&self.state, asset)))
+        let lease = self.replay.lease()?;
+        let shown = |(asset, amount): &(String, i128)| {
+            format!(", of {} {asset} at most", self.display(*amount, asset))
         };
         let amounts: String = lease.amounts.iter().map(shown).collect();
         Some(format!("a crash may leave up to {} calls under way unrecorded{amounts}", lease.calls))
     }
 
-    fn balance(&self, asset: &AssetId, balance: &Balance) -> String {
-        let net = ledger::Amount::new(balance.net()).display(scale(&self.state, asset));
-        let held = balance.debits_pending;
-        if held.is_zero() {
+    fn balance(&self, account: &Account<'_>) -> String {
+        let (asset, sums) = (account.asset, account.sums);
+        let net = self.display(net(&sums), asset);
+        if sums.debits_pending == 0 {
             format!("{net} {asset}")
         } else {
-            format!("{net} {asset}, {} of it reserved", held.display(scale(&self.state, asset)))
+            format!("{net} {asset}, {} of it reserved", self.display(sums.debits_pending, asset))
         }
+    }
+
+    fn account(&self, account: &Account<'_>) -> Value {
+        let Account { name, asset, sums } = *account;
+        let shown = |minor: i128| json!({ "amount": self.display(minor, asset), "asset": asset });
+        json!({
+            "name": name,
+            "asset": asset,
+            "available": shown(net(&sums).saturating_sub(sums.debits_pending)),
+            "pending": shown(sums.debits_pending),
+            "posted_debits": shown(sums.debits_posted),
+            "posted_credits": shown(sums.credits_posted),
+        })
+    }
+
+    /// An amount with the decimals that the memorandum gives its asset.
+    fn display(&self, minor: i128, asset: &str) -> String {
+        let header = self.terms.as_ref().map(|terms| &terms.memorandum().header);
+        let scale = header.and_then(|header| header.scale(&AssetId::from(asset))).unwrap_or(0);
+        Amount::new(minor).display(scale).to_string()
     }
 
     fn keys(&self) -> &'static str {
@@ -148,19 +195,16 @@ fn row(name: &str, what: &str) -> String {
     format!("  {name:<11} {what}")
 }
 
-fn account(state: &State, line: (&AccountId, &AssetId, ledger::Limit, Balance)) -> Value {
-    let (name, asset, _, balance) = line;
-    let shown = |amount: ledger::Amount| json!({ "amount": amount.display(scale(state, asset)), "asset": asset.as_ref() });
-    json!({
-        "name": name.as_ref(),
-        "asset": asset.as_ref(),
-        "available": shown(ledger::Amount::new(balance.available())),
-        "pending": shown(balance.debits_pending),
-        "posted_debits": shown(balance.debits_posted),
-        "posted_credits": shown(balance.credits_posted),
-    })
+/// Posted credits less posted debits.
+fn net(sums: &Sums) -> i128 {
+    sums.credits_posted.saturating_sub(sums.debits_posted)
 }
 
-fn scale(state: &State, asset: &AssetId) -> u8 {
-    state.terms().and_then(|terms| terms.memorandum().header.scale(asset)).unwrap_or(0)
+/// The counts that are not zero, as an object.
+fn seen<const N: usize>(counts: [(&'static str, u64); N]) -> Value {
+    counts
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(what, count)| (what.to_owned(), json!(count)))
+        .collect()
 }

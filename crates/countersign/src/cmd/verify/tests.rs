@@ -1,6 +1,6 @@
 //! A record on a real disk, verified; then the same with an entry that no honest judge would have written.
 
-use super::{At, Verified, state_at, verify};
+use super::{At, Depth, Verified, state_at};
 use ledger::{Amount, Book, Operation, Transfer, TransferId};
 use partnership::act::{
     Act, Administer, Amend, Application, Approve, Attest, Deed, Digest, Draw, Ended, Expire, Infer, Key,
@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 const ORIGIN: &str = "verify.example/record";
 const MEMORANDUM: &str = include_str!("../../../../../examples/northwind-halcyon/memorandum.md");
+const AMENDMENT: &str = include_str!("../../../../../examples/northwind-halcyon/amendment-2.md");
 const PARTIES: [&str; 2] = ["northwind", "halcyon"];
 
 /// A folder with keys and memorandum, whose record has no entry yet.
@@ -80,6 +81,10 @@ fn write(
     publisher.publish(log).unwrap();
 }
 
+fn verify(dir: &Path, vkeys: Option<&Path>) -> anyhow::Result<Verified> {
+    super::verify(dir, vkeys, Depth::Clauses)
+}
+
 struct Scene {
     folder: tempfile::TempDir,
     partnership: Partnership,
@@ -103,11 +108,15 @@ impl Scene {
         Self { folder, partnership, journal, publisher, log, keys, entropy, at }
     }
 
-    /// Makes all durable, publishes it, and verifies it.
+    /// Makes all durable, publishes it, and verifies it with every entry judged again.
     fn verify(&mut self, vkeys: Option<&Path>) -> anyhow::Result<Verified> {
+        self.publish();
+        verify(self.folder.path(), vkeys)
+    }
+
+    fn publish(&mut self) {
         let groups: Vec<_> = self.partnership.log().seal().into_iter().collect();
         write(&groups, &mut self.journal, &mut self.publisher, &self.log);
-        verify(self.folder.path(), vkeys)
     }
 
     fn act(&mut self, principal: Principal, deed: Deed) -> Act {
@@ -305,9 +314,19 @@ fn a_sound_record_is_verified_with_every_balance() {
         assert!(matches!(scene.propose(ana(), attest), Decision::Done(_)));
     }
     let live = scene.partnership.state().digest();
-    let verified = scene.verify(None).unwrap();
-    assert_eq!(verified.state.digest(), live);
+    let mut verified = scene.verify(None).unwrap();
+    assert_eq!(Digest(verified.replay.digest()), live);
     let (text, json) = (verified.text(), verified.json());
+    assert!(text.contains("judged again, policies and prices included"), "{text}");
+    assert_eq!(json["clauses_judged"], true);
+    let lean = super::verify(scene.folder.path(), None, Depth::Entries).unwrap();
+    let (lean_text, mut lean_json) = (lean.text(), lean.json());
+    assert!(
+        lean_text.contains("not judged again, policies and prices left out; give `--policies`"),
+        "{lean_text}"
+    );
+    lean_json["clauses_judged"] = true.into();
+    assert_eq!(lean_json, json, "what both fold is the same");
     assert!(text.contains("commitment:release-tranche:drawn  750000.00 USD"), "{text}");
     assert!(text.contains("as served, not verified"), "{text}");
     assert_eq!(json["checkpoint_size"], json["entries"]);
@@ -333,18 +352,18 @@ fn balances_are_those_of_the_entry_or_moment_asked_for() {
     assert!("yesterday".parse::<At>().is_err());
 }
 
-/// What is said of it, and how it is made.
-type Forgery = (&'static str, fn(&mut Scene));
+/// What is said of it when it is judged again; what the entries alone tell, if they do; and how it is made.
+type Forgery = (&'static str, Option<&'static str>, fn(&mut Scene));
 
 /// Decisions that no honest clerk makes.
 const DECISIONS: [Forgery; 16] = [
-    ("decision should be Escalate", |scene| scene.forge(ana(), add())),
-    ("without the approval of halcyon", |scene| {
+    ("decision should be Escalate", None, |scene| scene.forge(ana(), add())),
+    ("without the approval of halcyon", Some("without the approval of halcyon"), |scene| {
         let ticket = scene.waits(add());
         scene.approve(&ticket, 0);
         scene.forge_as(Act { id: ticket.act, principal: ana(), deed: add() });
     }),
-    ("act should be", |scene| {
+    ("act should be", Some("is not the act that waited under this id"), |scene| {
         let ticket = scene.waits(add());
         scene.approve(&ticket, 0);
         // The last approval, and before the act that it frees another one under its id.
@@ -355,29 +374,39 @@ const DECISIONS: [Forgery; 16] = [
         scene.write(Body::Settled(Box::new(done(&act, index))));
         scene.forge_as(Act { id: ticket.act, principal: ana(), deed: key() });
     }),
-    ("decision should be Deny(Invalid)", |scene| {
+    ("decision should be Deny(Invalid)", Some("an amendment that nobody was asked to approve"), |scene| {
         let digest = scene.partnership.state().terms().unwrap().digest();
         scene.forge(ana(), Deed::Amend(Amend { version: 2, digest }));
     }),
-    ("decision should be Deny(Invalid)", |scene| scene.forge(stranger(), call())),
-    ("decision should be Deny(Invalid)", |scene| {
-        let ticket = scene.waits(add());
-        let signature = base64(&scene.keys[0].sign_bytes(&approval_bytes(&ticket.digest)));
-        scene.forge(ana(), approve(&ticket, 1, signature));
+    ("decision should be Deny(Invalid)", Some("a model call that is allowed lapses at some time"), |scene| {
+        scene.forge(stranger(), call())
     }),
-    ("decision should be Deny(Invalid)", |scene| scene.forge(ana(), attest(1, base64(&[7; 64])))),
-    ("was not due", |scene| {
+    (
+        "decision should be Deny(Invalid)",
+        Some("the signature does not verify with the key of party `halcyon`"),
+        |scene| {
+            let ticket = scene.waits(add());
+            let signature = base64(&scene.keys[0].sign_bytes(&approval_bytes(&ticket.digest)));
+            scene.forge(ana(), approve(&ticket, 1, signature));
+        },
+    ),
+    (
+        "decision should be Deny(Invalid)",
+        Some("the signature does not verify with the key of party `halcyon`"),
+        |scene| scene.forge(ana(), attest(1, base64(&[7; 64]))),
+    ),
+    ("was not due", None, |scene| {
         scene.forge(Principal::Clerk, Deed::Draw(Draw { clause: ClauseId::from("release-tranche") }));
     }),
-    ("decision should be Deny(Invalid)", |scene| {
+    ("decision should be Deny(Invalid)", None, |scene| {
         let act = scene.act(ana(), Deed::Draw(Draw { clause: ClauseId::from("release-tranche") }));
         scene.forge_decided(act, |decided| decided.clauses = vec![ClauseId::from("release-tranche")]);
     }),
-    ("decision should be Deny(Invalid)", |scene| {
+    ("decision should be Deny(Invalid)", None, |scene| {
         let act = scene.act(ana(), Deed::Expire(Expire { clause: ClauseId::from("launch-credits") }));
         scene.forge_decided(act, |decided| decided.clauses = vec![ClauseId::from("launch-credits")]);
     }),
-    ("decision should be Deny(Invalid)", |scene| {
+    ("decision should be Deny(Invalid)", Some("approves what does not wait for it"), |scene| {
         let nothing = Ticket {
             act: ActId::from_u128(9),
             digest: Digest([0; 32]),
@@ -387,26 +416,30 @@ const DECISIONS: [Forgery; 16] = [
         };
         scene.forge(ana(), approve(&nothing, 0, base64(&[7; 64])));
     }),
-    ("reservations should be []", |scene| {
+    ("reservations should be []", Some("only a model call that is allowed reserves"), |scene| {
         let act = scene.act(ana(), scene.signed_attest(0));
         scene.forge_decided(act, |decided| {
             decided.clauses = vec![ClauseId::from("release-tranche")];
             decided.transfers = vec![theft(decided.act.id)];
         });
     }),
-    ("decision should be Allow", |scene| {
+    ("decision should be Allow", None, |scene| {
         let act = scene.act(ana(), scene.signed_attest(0));
         scene.forge_decided(act, |decided| {
             decided.verdict = Verdict::Deny { code: RefusalCode::Invalid, remedy: "no".to_owned() };
         });
     }),
-    ("another entry stands between its decision and its settlement", |scene| {
-        let act = scene.act(ana(), scene.signed_attest(0));
-        scene.forge_decided(act, |decided| decided.clauses = vec![ClauseId::from("release-tranche")]);
-        let at = scene.at;
-        scene.write(Body::Clock(ClockStep { at, was: at.plus_millis(9), now: at }));
-    }),
-    ("was decided before", |scene| {
+    (
+        "another entry stands between its decision and its settlement",
+        Some("another entry stands between its decision and its settlement"),
+        |scene| {
+            let act = scene.act(ana(), scene.signed_attest(0));
+            scene.forge_decided(act, |decided| decided.clauses = vec![ClauseId::from("release-tranche")]);
+            let at = scene.at;
+            scene.write(Body::Clock(ClockStep { at, was: at.plus_millis(9), now: at }));
+        },
+    ),
+    ("was decided before", Some("was decided before"), |scene| {
         scene.admit();
         let Decision::Allow(warrant) = scene.propose(caller(), call()) else { panic!("it is allowed") };
         let act = warrant.act().clone();
@@ -414,7 +447,7 @@ const DECISIONS: [Forgery; 16] = [
         scene.run(Command::Settle(warrant, outcome));
         scene.forge_as(act);
     }),
-    ("standing should be", |scene| {
+    ("standing should be", None, |scene| {
         scene.admit();
         let act = scene.act(caller(), call());
         let expected = scene.expected(&act);
@@ -424,22 +457,47 @@ const DECISIONS: [Forgery; 16] = [
 
 /// Settlements that no honest clerk makes.
 const SETTLEMENTS: [Forgery; 4] = [
-    ("its charge should be", |scene| scene.forge_settled(Ended::Done, |_| {})),
-    ("its transfers should be", |scene| scene.forge_settled(Ended::Failed, |_| {})),
-    ("cannot have ended as `lapsed`", |scene| scene.forge_settled(Ended::Lapsed, |_| {})),
-    ("its transfers should be", |scene| {
+    ("its charge should be", Some("still holds a reservation"), |scene| {
+        scene.forge_settled(Ended::Done, |_| {})
+    }),
+    ("its transfers should be", Some("still holds a reservation"), |scene| {
+        scene.forge_settled(Ended::Failed, |_| {})
+    }),
+    ("cannot have ended as `lapsed`", Some("cannot have ended as `lapsed`"), |scene| {
+        scene.forge_settled(Ended::Lapsed, |_| {})
+    }),
+    ("its transfers should be", Some("the number of a reservation that is alive"), |scene| {
         scene.forge_settled(Ended::Lost, |settled| settled.transfers = vec![theft(settled.act)]);
     }),
 ];
 
 #[test]
 fn an_entry_that_no_honest_clerk_would_write_is_found() {
-    for (expected, forge) in DECISIONS.iter().chain(&SETTLEMENTS) {
+    for (expected, _, forge) in DECISIONS.iter().chain(&SETTLEMENTS) {
         let mut scene = Scene::found();
         forge(&mut scene);
         let said = why(scene.verify(None));
         assert!(said.contains(expected), "expected `{expected}`, was told: {said}");
         assert!(said.starts_with("entry "), "{said}");
+    }
+}
+
+#[test]
+fn most_of_it_is_found_by_the_entries_alone_and_the_rest_only_by_the_clauses() {
+    for (judged, expected, forge) in DECISIONS.iter().chain(&SETTLEMENTS) {
+        let mut scene = Scene::found();
+        forge(&mut scene);
+        scene.publish();
+        match (super::verify(scene.folder.path(), None, Depth::Entries), expected) {
+            (Ok(verified), None) => assert!(verified.text().contains("give `--policies`"), "{judged}"),
+            (Err(error), Some(expected)) => {
+                let said = format!("{error:#}");
+                assert!(said.contains(expected), "expected `{expected}`, was told: {said}");
+                assert!(said.starts_with("entry "), "{said}");
+            }
+            (Ok(_), Some(expected)) => panic!("`{expected}` was not found"),
+            (Err(error), None) => panic!("`{judged}` takes the clauses, but: {error:#}"),
+        }
     }
 }
 
@@ -557,6 +615,20 @@ fn a_record_that_begins_with_something_else_is_found_and_not_fallen_over() {
     write(&groups, &mut ground.loaded.journal, &mut ground.loaded.publisher, &ground.log);
     let said = why(verify(ground.folder.path(), None));
     assert_eq!(said, "entry 0: a record begins with one genesis entry and has no other");
+}
+
+#[test]
+fn a_memorandum_that_an_entry_names_and_nobody_kept_is_found() {
+    let amendment = Terms::read(AMENDMENT).unwrap();
+    let (version, digest) = (amendment.version(), amendment.digest());
+    let mut scene = Scene::found();
+    scene.run(Command::Know(Box::new(amendment)));
+    let ticket = scene.waits(Deed::Amend(Amend { version, digest }));
+    scene.publish();
+    let expected = format!("entry {}: memorandum/{}: it is missing", ticket.index, digest.hex());
+    for depth in [Depth::Entries, Depth::Clauses] {
+        assert_eq!(why(super::verify(scene.folder.path(), None, depth)), expected);
+    }
 }
 
 #[test]
