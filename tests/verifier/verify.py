@@ -386,6 +386,7 @@ class Act:
     decided: int
     decision: str
     reserved: list
+    lapses: str = None
     settled: int = None
     ended: str = None
     usage: dict = None
@@ -465,6 +466,7 @@ class Replay:
         check(genesis["signatures"], place, "nobody signed the memorandum")
         for line in genesis["signatures"]:
             self.check_signature(line["party"], line["value"], MEMORANDUM_DOMAIN + memorandum, place)
+        check(all(move["op"] == "move" for move in part["money"]), place, "the first entry does more than to move")
         self.move("genesis", part["money"], place)
 
     def fold_decided(self, index, part, place):
@@ -473,14 +475,22 @@ class Replay:
         waited = self.waiting.pop(act, None)
         check(act not in self.acts or waited, place, f"act {act} is decided twice")
         check(decision in ("allow", "deny", "escalate"), place, f"`{decision}` is no decision")
-        check(decision == "allow" or not transfers, place, "an act that is not allowed moves money")
+        is_call = decision == "allow" and kind == "infer"
+        check(is_call or not transfers, place, "an act that is no allowed call moves money when it is decided")
+        check(all(move["op"] == "reserve" for move in transfers), place, "a decision does more than to reserve")
+        check(("lapses" in part["money"]) == is_call, place, "an allowed call lapses at some time, and nothing else does")
+        if waited:
+            check(set(waited["given"]) >= set(waited["by"]), place, "it goes on before all have approved")
+            check(waited["same"] == (kind, part["what"]), place, "it is another act than the one that waited")
         self.move(act, transfers, place)
         reserved = [move["leg"] for move in transfers if move["op"] == "reserve"]
-        self.acts[act] = Act(kind, index, decision, reserved)
+        self.acts[act] = Act(kind, index, decision, reserved, part["money"].get("lapses"))
         if decision == "escalate":
             check(not waited, place, "it escalates twice")
             self.check_digest(act, kind, part["what"], why["digest"], place)
-            self.waiting[act] = {"by": why["by"], "digest": why["digest"], "kind": kind, "given": []}
+            check(why["by"], place, "it waits for nobody")
+            same = (kind, part["what"])
+            self.waiting[act] = {"by": why["by"], "digest": why["digest"], "kind": kind, "given": [], "same": same}
         if decision == "allow":
             self.open.add(act)
             self.at_once = act if kind not in ("infer", "amend") else None
@@ -496,8 +506,6 @@ class Replay:
         check(digest(claimed, place) == expected, place, "its digest is not that of what waits")
 
     def check_allowed(self, kind, what, waited, place):
-        if waited:
-            check(set(waited["given"]) >= set(waited["by"]), place, "it is allowed before all have approved")
         if kind == "amend":
             check(waited, place, "an amendment is allowed that nobody approved")
         if kind == "approve":
@@ -531,13 +539,16 @@ class Replay:
         act = self.acts[name]
         check(integer(what["decided"], place) == act.decided, place, "it names another decision")
         check(part["act"]["kind"] == act.kind, place, "it names another kind of act")
+        is_over = act.lapses is not None and act.lapses <= self.at
+        check(what["ended"] != "lapsed" or is_over, place, "it lapses before its time is up")
         self.move(name, money["transfers"], place)
         for leg in act.reserved:
             check((name, leg) not in self.books.pending, place, "a settled act still holds a reservation")
         act.settled, act.ended, act.usage = index, what["ended"], what.get("usage")
         if "charged" in money:
+            check(what["ended"] in ("done", "cancelled"), place, "it charges for what costs nothing")
             act.charged = integer(money["charged"]["amount"], place)
-            self.check_charge(act.charged, money["transfers"], place)
+        self.check_charge(act.charged, money["transfers"], place)
 
     @staticmethod
     def check_charge(charged, moves, place):
@@ -547,9 +558,11 @@ class Replay:
         check(not granted or total == charged, place, f"it charges {charged} and posts {total}")
 
     def fold_clock(self, index, part, place):
-        check(part["clock"]["was"] != part["clock"]["now"], place, "the clock did not step")
+        check(part["clock"]["was"] > part["clock"]["now"], place, "the clock did not step back")
 
     def fold_tally(self, index, part, place):
+        keys = [line["key"] for line in part["tally"]["refused"]]
+        check(keys == sorted(set(keys)), place, "its keys are not in order")
         for line in part["tally"]["refused"]:
             check(integer(line["count"], place) > 0, place, "it counts nothing")
 
