@@ -7,7 +7,7 @@ use crate::files;
 use partnership::act::Digest;
 use partnership::ids::{ActId, ApplicationId, Timestamp};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 /// The content keys of a partnership: one for each application and month, under `vault/`.
@@ -28,20 +28,15 @@ impl Content {
     ///
     /// Errors: where the key cannot be read or written.
     pub(crate) fn key(&self, application: &ApplicationId, at: Timestamp) -> std::io::Result<[u8; 32]> {
-        let date = at.date();
-        let month = format!("{:04}-{:02}", date.year(), date.month());
-        let name = (application.clone(), month);
+        let name = (application.clone(), month(at));
         let mut keys = self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(key) = keys.get(&name) {
             return Ok(*key);
         }
-        let folder = self.vault.join(application.as_str());
-        let path = folder.join(format!("{}.key", name.1));
-        let key = match std::fs::read(&path) {
-            Ok(bytes) => bytes.try_into().map_err(|_| {
-                std::io::Error::other(format!("`{}` is not a key of 32 bytes", path.display()))
-            })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        let (folder, path) = self.place(&name);
+        let key = match read(&path)? {
+            Some(key) => key,
+            None => {
                 let key = self.clock.random();
                 if !folder.is_dir() {
                     files::new_directory(&folder, 0o700)?;
@@ -49,10 +44,46 @@ impl Content {
                 files::write_new(&path, &key, 0o600)?;
                 key
             }
-            Err(error) => return Err(error),
         };
         keys.insert(name, key);
         Ok(key)
+    }
+
+    /// The key of an application for the month of `at`, if there still is one.
+    ///
+    /// Errors: where it cannot be read.
+    pub(crate) fn kept(
+        &self,
+        application: &ApplicationId,
+        at: Timestamp,
+    ) -> std::io::Result<Option<[u8; 32]>> {
+        let name = (application.clone(), month(at));
+        let keys = self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        keys.get(&name).map_or_else(|| read(&self.place(&name).1), |key| Ok(Some(*key)))
+    }
+
+    /// The folder and the file of a key.
+    fn place(&self, (application, month): &(ApplicationId, String)) -> (PathBuf, PathBuf) {
+        let folder = self.vault.join(application.as_str());
+        let path = folder.join(format!("{month}.key"));
+        (folder, path)
+    }
+}
+
+fn month(at: Timestamp) -> String {
+    let date = at.date();
+    format!("{:04}-{:02}", date.year(), date.month())
+}
+
+/// The key in a file; none where there is no file.
+fn read(path: &Path) -> std::io::Result<Option<[u8; 32]>> {
+    match std::fs::read(path) {
+        Ok(bytes) => bytes
+            .try_into()
+            .map(Some)
+            .map_err(|_| std::io::Error::other(format!("`{}` is not a key of 32 bytes", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

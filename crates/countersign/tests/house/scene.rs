@@ -130,6 +130,7 @@ impl House {
             images: 0,
             end_user: true,
             input: Digest([2; 32]),
+            idempotency: None,
         });
         let act = Act { id: self.entropy.act_id(self.at), principal, deed };
         Command::Propose(Box::new(act), None)

@@ -159,6 +159,7 @@ impl<'a> Life<'a> {
             images: 0,
             end_user: true,
             input: Digest([2; 32]),
+            idempotency: None,
         };
         let act = Act { id, principal, deed: Deed::Infer(infer) };
         let call = Call {
@@ -169,8 +170,14 @@ impl<'a> Life<'a> {
         };
         let (egress, ingress) = cloud::egress::channel();
         let (tells, told) = oneshot::channel();
-        let journey =
-            Journey { act, assessed: None, call, content_key: [3; 32], errand: self.errand.clone() };
+        let journey = Journey {
+            act,
+            assessed: None,
+            call,
+            content_key: [3; 32],
+            errand: self.errand.clone(),
+            lead: None,
+        };
         let patience = if self.chance.hits(1, 3) { self.chance.below(4) } else { u64::MAX };
         let caller = Caller { act: id.to_string(), told, ingress, patience, house: Arc::clone(&self.house) };
         let listens = Arc::new(());
@@ -228,7 +235,7 @@ impl<'a> Life<'a> {
                 }
                 Decision::Deny(refusal) => (refusal.index, "decided", refusal.act.to_string()),
                 Decision::Escalate(ticket) => (ticket.index, "decided", ticket.act.to_string()),
-                Decision::Allow(_) => unreachable!("nothing has to be performed"),
+                Decision::Allow(_) | Decision::Repeated(_) => unreachable!("nothing has to be performed"),
             };
             house.oracle().told.entries.push(told);
         });

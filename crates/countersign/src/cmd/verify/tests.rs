@@ -274,6 +274,7 @@ fn call() -> Deed {
         images: 0,
         end_user: false,
         input: Digest([5; 32]),
+        idempotency: None,
     })
 }
 
