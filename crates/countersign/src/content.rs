@@ -15,7 +15,15 @@ use std::sync::Mutex;
 pub(crate) struct Content {
     vault: PathBuf,
     clock: Clock,
-    keys: Mutex<BTreeMap<(ApplicationId, String), [u8; 32]>>,
+    keys: Mutex<BTreeMap<(ApplicationId, String), Kept>>,
+}
+
+/// A content key in memory.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    key: [u8; 32],
+    /// When this process made it, which it does where there is none, or none any more. None where it was there.
+    made: Option<Timestamp>,
 }
 
 impl Content {
@@ -30,26 +38,26 @@ impl Content {
     pub(crate) fn key(&self, application: &ApplicationId, at: Timestamp) -> std::io::Result<[u8; 32]> {
         let name = (application.clone(), month(at));
         let mut keys = self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(key) = keys.get(&name) {
-            return Ok(*key);
+        if let Some(kept) = keys.get(&name) {
+            return Ok(kept.key);
         }
         let (folder, path) = self.place(&name);
-        let key = match read(&path)? {
-            Some(key) => key,
+        let kept = match read(&path)? {
+            Some(key) => Kept { key, made: None },
             None => {
                 let key = self.clock.random();
                 if !folder.is_dir() {
                     files::new_directory(&folder, 0o700)?;
                 }
                 files::write_new(&path, &key, 0o600)?;
-                key
+                Kept { key, made: Some(at) }
             }
         };
-        keys.insert(name, key);
-        Ok(key)
+        keys.insert(name, kept);
+        Ok(kept.key)
     }
 
-    /// The key of an application for the month of `at`, if there still is one.
+    /// The key of an application for the month of `at`, if there is one and it was not made later, in the place of one that was destroyed.
     ///
     /// Errors: where it cannot be read.
     pub(crate) fn kept(
@@ -59,7 +67,10 @@ impl Content {
     ) -> std::io::Result<Option<[u8; 32]>> {
         let name = (application.clone(), month(at));
         let keys = self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        keys.get(&name).map_or_else(|| read(&self.place(&name).1), |key| Ok(Some(*key)))
+        match keys.get(&name) {
+            Some(kept) => Ok(kept.made.is_none_or(|made| made <= at).then_some(kept.key)),
+            None => read(&self.place(&name).1),
+        }
     }
 
     /// The folder and the file of a key.
