@@ -209,6 +209,7 @@ pub(crate) fn infer() -> Infer {
         images: 0,
         end_user: false,
         input: Digest([2; 32]),
+        idempotency: None,
     }
 }
 

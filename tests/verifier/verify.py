@@ -391,6 +391,7 @@ class Act:
     ended: str = None
     usage: dict = None
     charged: int = None
+    key: str = None
 
 
 class Replay:
@@ -409,6 +410,8 @@ class Replay:
         self.memorandum = None
         self.amending = {}
         self.at_once = None
+        # The act that each idempotency key belongs to, and when that was allowed.
+        self.keys = {}
         self.at = ""
         self.folds = {
             "genesis": self.fold_genesis,
@@ -492,11 +495,24 @@ class Replay:
             same = (kind, part["what"])
             self.waiting[act] = {"by": why["by"], "digest": why["digest"], "kind": kind, "given": [], "same": same}
         if decision == "allow":
+            self.take_key(act, part["what"].get("idempotency"), place)
             self.open.add(act)
             self.at_once = act if kind not in ("infer", "amend") else None
             if kind == "amend":
                 self.amending[act] = digest(part["what"]["digest"], place)
             self.check_allowed(kind, part["what"], waited, place)
+
+    def take_key(self, act, key, place):
+        """An idempotency key belongs to one act for 24 hours, unless that came to nothing."""
+        if key is None:
+            return
+        digest(key, place)
+        now = instant(self.at, place)
+        taken, at = self.keys.get(key, (None, None))
+        is_free = taken is None or now - at >= datetime.timedelta(hours=24)
+        check(is_free, place, f"act {act} has the idempotency key of act {taken}")
+        self.keys[key] = (act, now)
+        self.acts[act].key = key
 
     def check_digest(self, act, kind, what, claimed, place):
         """What approvals are signed over is the exact thing that waits, and no other act."""
@@ -537,6 +553,8 @@ class Replay:
             proposed = self.amending.pop(name)
             self.memorandum = proposed if what["ended"] == "done" else self.memorandum
         act = self.acts[name]
+        if what["ended"] in ("failed", "lost", "lapsed") and self.keys.get(act.key, (None,))[0] == name:
+            del self.keys[act.key]
         check(integer(what["decided"], place) == act.decided, place, "it names another decision")
         check(part["act"]["kind"] == act.kind, place, "it names another kind of act")
         is_over = act.lapses is not None and act.lapses <= self.at

@@ -2,6 +2,7 @@
 //!
 //! Not here: anything but the way to the command that was asked for.
 
+mod awaited;
 mod clerk;
 mod clock;
 mod cmd;

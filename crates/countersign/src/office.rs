@@ -8,6 +8,7 @@ mod found;
 use folded::Folded;
 pub(crate) use found::{document, library};
 
+use crate::awaited::Awaited;
 use crate::clerk::{self, Clerk, Parts, STEP_MS, Threads, Unavailable};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -56,6 +57,8 @@ pub(crate) struct Office {
     pub(crate) content: Content,
     /// Who has asked how often.
     pub(crate) limits: Limits,
+    /// Calls that more than one may wait for.
+    pub(crate) awaited: Awaited,
     /// Counters.
     pub(crate) metrics: Arc<Metrics>,
     /// Why the record cannot be written any more, once it cannot.
@@ -167,6 +170,7 @@ impl Office {
             store,
             log,
             limits: Limits::new(clock),
+            awaited: Awaited::default(),
             metrics,
             failed,
             threads: Mutex::new(Some(threads)),

@@ -2,6 +2,7 @@
 //!
 //! Not here: HTTP. Whoever travels is told by `told` that the act was allowed and hears the answer through the egress.
 
+use crate::awaited::Lead;
 use crate::clerk::{Clerk, Proposed, Unavailable};
 use crate::content;
 use crate::office::{Errand, Office};
@@ -10,7 +11,7 @@ use cloud::gateway::{Call, Last, Performed};
 use cloud::{Egress, Gone, Problem};
 use partnership::Answer;
 use partnership::act::{Act, Attempt, Deed, Ended, Outcome, Principal};
-use partnership::decision::{Decision, Refusal, Warrant};
+use partnership::decision::{Decision, Refusal, Repeated, Warrant};
 use partnership::entry::{ACT_BYTES_MAX, is_recordable};
 use partnership::ids::ClauseId;
 use partnership::partnership::Assessed;
@@ -32,6 +33,8 @@ pub(crate) struct Journey {
     pub(crate) content_key: [u8; 32],
     /// Keeps the office open until the journey ends.
     pub(crate) errand: Errand,
+    /// Where others hear the answer, if the call came with an idempotency key.
+    pub(crate) lead: Option<Lead>,
 }
 
 /// Where a journey leads through: who decides, who performs, and where it is counted.
@@ -70,6 +73,8 @@ impl House for Office {
 pub(crate) enum Stop {
     /// It was refused, and that is on the record.
     Refused(Box<Refusal>),
+    /// Nothing was decided: the idempotency key that came with it belongs to another act.
+    Repeated(Repeated),
     /// Nothing was decided.
     Unavailable(Unavailable),
 }
@@ -85,7 +90,7 @@ pub(crate) async fn travel<H: House>(
     egress: Egress,
     told: oneshot::Sender<Result<Vec<ClauseId>, Stop>>,
 ) {
-    let Journey { act, assessed, call, content_key, errand } = journey;
+    let Journey { act, assessed, call, content_key, errand, mut lead } = journey;
     let Proposed { decision, durable } = match house.clerk().propose(act, assessed).await {
         Ok(proposed) => proposed,
         Err(unavailable) => return drop(told.send(Err(Stop::Unavailable(unavailable)))),
@@ -93,9 +98,18 @@ pub(crate) async fn travel<H: House>(
     let warrant = match decision {
         Decision::Allow(warrant) => warrant,
         Decision::Deny(refusal) => return drop(told.send(Err(Stop::Refused(Box::new(refusal))))),
+        Decision::Repeated(repeated) => {
+            // Before whoever asked may ask again under the same id.
+            drop(lead);
+            return drop(told.send(Err(Stop::Repeated(repeated))));
+        }
         Decision::Done(_) | Decision::Escalate(_) => unreachable!("a call is allowed or refused"),
     };
-    let against = warrant.deviations().iter().map(|deviation| deviation.clause.clone()).collect();
+    let against: Vec<_> = warrant.deviations().iter().map(|deviation| deviation.clause.clone()).collect();
+    if let Some(lead) = &mut lead {
+        lead.against.clone_from(&against);
+    }
+    let way = Way { egress, lead };
     count(&house.metrics().under_way);
     let told = async {
         let durable = durable.wait().await.map(|()| against);
@@ -104,9 +118,9 @@ pub(crate) async fn travel<H: House>(
         cut_short
     };
     // On the heap, as is the performance within: a task is moved more than once on its way to a thread.
-    unless(told, Box::pin(complete(&*house, warrant, call, &content_key, &egress))).await;
+    unless(told, Box::pin(complete(&*house, warrant, call, &content_key, &way))).await;
     discount(&house.metrics().under_way);
-    drop(errand);
+    drop((way, errand));
 }
 
 /// Runs both to their end, but drops `work` where `cut_short` says so.
@@ -145,36 +159,47 @@ pub(crate) enum Undecided {
 }
 
 /// Performs what is allowed, settles it, and lets the last bytes go.
-async fn complete(house: &impl House, warrant: Warrant, call: Call, content_key: &[u8; 32], egress: &Egress) {
-    let id = warrant.act().id;
+async fn complete(house: &impl House, warrant: Warrant, call: Call, content_key: &[u8; 32], way: &Way) {
+    let (id, egress) = (warrant.act().id, &way.egress);
     let performed = caught(Box::pin(house.perform(&warrant, call, egress))).await;
     let Performed { mut outcome, last, digest } = performed.unwrap_or_else(|Fallen| fallen(egress));
     outcome.output = Some(content::commitment(content_key, "output", &content::nonce(id), &digest));
     let settled = house.clerk().settle(warrant, outcome).await;
     let delivered = match settled {
-        Ok(Answer::Settled(_)) => deliver(egress, last).await,
-        Ok(Answer::Late(_)) => deliver(egress, instead(egress, &last, LATE)).await,
+        Ok(Answer::Settled(_)) => way.deliver(last).await,
+        Ok(Answer::Late(_)) => way.deliver(instead(egress, &last, LATE)).await,
         Ok(Answer::Decided(_) | Answer::Noted) => unreachable!("a settlement is answered as one"),
-        Err(unavailable) => deliver(egress, instead(egress, &last, &unavailable.0)).await,
+        Err(unavailable) => way.deliver(instead(egress, &last, &unavailable.0)).await,
     };
     if delivered.is_err() {
         tracing::debug!(act = %id, "the caller left before the last bytes");
     }
 }
 
-async fn deliver(egress: &Egress, last: Last) -> Result<(), Gone> {
-    match last {
-        Last::Whole { head, body } => {
-            egress.head(head).await?;
-            egress.last(body).await
-        }
-        Last::Tail(events) | Last::Broken(events) => {
-            for event in events {
-                egress.last(event).await?;
+/// The way of an answer to whoever asked, and to all who wait for the same.
+struct Way {
+    egress: Egress,
+    lead: Option<Lead>,
+}
+
+impl Way {
+    async fn deliver(&self, last: Last) -> Result<(), Gone> {
+        match last {
+            Last::Whole { head, body } => {
+                if let Some(lead) = &self.lead {
+                    lead.answer(&head, &body);
+                }
+                self.egress.head(head).await?;
+                self.egress.last(body).await
             }
-            Ok(())
+            Last::Tail(events) | Last::Broken(events) => {
+                for event in events {
+                    self.egress.last(event).await?;
+                }
+                Ok(())
+            }
+            Last::Nothing => Ok(()),
         }
-        Last::Nothing => Ok(()),
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Metrics {
     pub(crate) refused: AtomicU64,
     /// Acts that wait for approvals.
     pub(crate) waiting: AtomicU64,
+    /// Calls not decided because another act has their idempotency key.
+    pub(crate) repeated: AtomicU64,
     /// Requests refused by a rate limit.
     pub(crate) limited: AtomicU64,
     /// Requests without a known key.
@@ -53,6 +55,12 @@ impl Metrics {
                 &self.refused,
             ),
             ("countersign_acts_waiting_total", "counter", "Acts made to wait for approvals", &self.waiting),
+            (
+                "countersign_calls_repeated_total",
+                "counter",
+                "Calls that were no new act, because another has their idempotency key",
+                &self.repeated,
+            ),
             (
                 "countersign_requests_limited_total",
                 "counter",

@@ -124,6 +124,10 @@ pub struct Infer {
     pub end_user: bool,
     /// Commitment to the request's bytes; its salt lies in the vault.
     pub input: Digest,
+    /// [`idempotency_digest`] of the application and the key that its caller gave, so that a repetition is no second act; none where
+    /// the caller gave none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency: Option<Digest>,
 }
 
 /// A proposed version of the memorandum.
@@ -298,6 +302,12 @@ pub enum Ended {
 }
 
 impl Ended {
+    /// Whether nothing was charged and no whole answer came of it, so that the same may be asked again.
+    #[must_use]
+    pub fn came_to_nothing(self) -> bool {
+        matches!(self, Self::Failed | Self::Lost | Self::Lapsed)
+    }
+
     /// The word that the record uses.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -343,6 +353,14 @@ pub fn approval_bytes(digest: &Digest) -> Vec<u8> {
 pub fn attestation_bytes(origin: &str, memorandum: &Digest, clause: &ClauseId, evidence: &Digest) -> Vec<u8> {
     let domain = b"countersign/attestation/v1\0".as_slice();
     [domain, origin.as_bytes(), b"\0", &memorandum.0, clause.as_str().as_bytes(), b"\0", &evidence.0].concat()
+}
+
+/// What stands in the record for a key by which a caller of `application` tells a repetition from a new call. Two applications
+/// never share one, whatever keys they choose.
+#[must_use]
+pub fn idempotency_digest(application: &ApplicationId, key: &str) -> Digest {
+    let head = b"countersign/idempotency/v1\n".as_slice();
+    Digest(record::hash::sha256_of(&[head, application.as_str().as_bytes(), b"\n", key.as_bytes()]))
 }
 
 /// The digest of the exact change that the waiting act `id` would make: of the partnership's origin, the act's id and kind, and

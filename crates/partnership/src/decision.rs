@@ -19,6 +19,19 @@ pub enum Decision {
     Deny(Refusal),
     /// Waits for approvals.
     Escalate(Ticket),
+    /// Nothing was decided: the idempotency key that came with it belongs to another act.
+    Repeated(Repeated),
+}
+
+/// The act that an idempotency key belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeated {
+    /// The act.
+    pub act: ActId,
+    /// Its commitment to the request's bytes, which tells whether the same was asked.
+    pub input: Digest,
+    /// Whether it is still under way.
+    pub open: bool,
 }
 
 /// Leave to perform one act, already recorded.

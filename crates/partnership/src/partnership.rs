@@ -302,6 +302,9 @@ impl Partnership {
         act: &Act,
         assessed: Option<&Assessed>,
     ) -> Result<Decision, Fatal> {
+        if let Some(repeated) = self.state.repeated(act, at) {
+            return Ok(Decision::Repeated(repeated));
+        }
         let decided = self.state.judge(act, assessed, at);
         let (id, performed) = (act.id, act.deed.is_performed());
         let (verdict, clauses) = (decided.verdict.clone(), decided.clauses.clone());

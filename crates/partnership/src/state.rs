@@ -4,6 +4,7 @@
 
 mod fold;
 mod projection;
+mod repeats;
 mod snapshot;
 
 use crate::act::{Act, Digest};
@@ -18,9 +19,11 @@ use record::note::Verifier;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use projection::Projection;
-
+pub use repeats::IDEMPOTENCY_LASTS_MS;
 pub use snapshot::{Snapshot, SnapshotError};
+
+use projection::Projection;
+pub(crate) use repeats::{Repeats, Taken};
 
 /// How many of the last acts are kept at hand for people to look at.
 const RECENT: usize = 50;
@@ -56,6 +59,8 @@ pub struct State {
     pub(crate) at_once: Option<ActId>,
     /// The last lease, and where it stands.
     pub(crate) lease: Option<(u64, Lease)>,
+    /// The idempotency keys of the last day.
+    pub(crate) repeats: Repeats,
 }
 
 /// An allowed act that is not settled yet.
@@ -218,6 +223,9 @@ pub enum ReplayError {
     /// An approval of something else than what waits, or by a party that was not asked.
     #[error("act `{0}` approves what does not wait for it")]
     Misplaced(ActId),
+    /// An idempotency key belongs to another act at that time.
+    #[error("act `{0}` has the idempotency key of act `{1}`, which was allowed less than 24 hours before")]
+    Repeated(ActId, ActId),
     /// Fewer parties than the memorandum asks for have signed it.
     #[error("the memorandum is signed by {given} of its parties and asks for {asked}")]
     Unsigned {
@@ -261,6 +269,7 @@ impl State {
             amending: BTreeSet::new(),
             at_once: None,
             lease: None,
+            repeats: Repeats::default(),
         }
     }
 

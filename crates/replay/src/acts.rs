@@ -84,6 +84,8 @@ pub(crate) struct Open {
     pub(crate) at: Moment,
     /// When it may lapse; only a model call does.
     pub(crate) lapses: Option<Moment>,
+    /// The idempotency key that it has taken.
+    pub(crate) key: Option<Hash>,
     /// What it holds.
     pub(crate) held: Vec<Held>,
 }

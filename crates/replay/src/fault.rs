@@ -74,6 +74,9 @@ pub enum Fault {
     /// An approval of something that does not wait, over another digest, by a party that is not asked, or a second one.
     #[error("act `{0}` approves what does not wait for it")]
     Misplaced(ActId),
+    /// A call is allowed with an idempotency key that belongs to another act.
+    #[error("act `{0}` is allowed with the idempotency key of act `{1}`")]
+    Repeated(ActId, ActId),
     /// A party's signature does not verify.
     #[error("act `{0}`: the signature does not verify with the key of party `{1}`")]
     Signature(ActId, String),

@@ -10,6 +10,7 @@ use crate::entry::{
 use crate::fault::{Fault, Misspelt};
 use crate::founding::{Keys, approval, attestation};
 use crate::moment::Moment;
+use crate::repeats::Repeats;
 use crate::seen::Seen;
 use crate::text::plain;
 use crate::totals::{Counts, Lease, Version};
@@ -32,6 +33,7 @@ pub struct Replay {
     pub(crate) open: OpenActs,
     pub(crate) waiting: BTreeMap<ActId, Waiting>,
     amending: BTreeMap<ActId, Amending>,
+    repeats: Repeats,
     at_once: Option<AtOnce>,
     pub(crate) versions: Vec<Version>,
     /// Every memorandum that an entry names, with the first such entry.
@@ -60,6 +62,7 @@ impl Replay {
             open: OpenActs::default(),
             waiting: BTreeMap::new(),
             amending: BTreeMap::new(),
+            repeats: Repeats::default(),
             at_once: None,
             versions: Vec::new(),
             named: BTreeMap::new(),
@@ -200,8 +203,14 @@ impl Replay {
     ) -> Result<(), Fault> {
         let head = decided.head;
         self.counts.allowed = self.counts.allowed.saturating_add(1);
+        let mut taken = None;
         let approves = match decided.deed {
             Deed::Other => None,
+            Deed::Infer { key } => {
+                taken = key;
+                let owner = key.and_then(|key| self.repeats.take(key, head.id, head.at).err());
+                owner.map_or(Ok(None), |owner| Err(Fault::Repeated(head.id, owner)))?
+            }
             Deed::Amend { digest } => {
                 let approved_by = waited.ok_or(Fault::Unasked(head.id))?.given;
                 self.amending.insert(head.id, Amending { digest, approved_by });
@@ -230,6 +239,7 @@ impl Replay {
             index: self.entries,
             at: head.at,
             lapses: decided.lapses,
+            key: taken,
             held: Vec::new(),
         };
         let held = self.open.open(head.id, open);
@@ -285,6 +295,11 @@ impl Replay {
         let is_early = open.lapses.is_none_or(|lapses| head.at.millis() < lapses.millis());
         if settled.ended == Ended::Lapsed && is_early {
             return Err(Fault::TooEarly(head.id));
+        }
+        // What came to nothing may be asked again with the same key.
+        let came_to_nothing = matches!(settled.ended, Ended::Failed | Ended::Lost | Ended::Lapsed);
+        if let Some(key) = open.key.as_ref().filter(|_| came_to_nothing) {
+            self.repeats.free(key, head.id);
         }
         let mut granted = None;
         while let Some(transfer) = next(EntryKind::Settled, &mut transfers)? {

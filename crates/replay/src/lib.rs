@@ -20,6 +20,7 @@ mod fault;
 mod fold;
 mod founding;
 mod moment;
+mod repeats;
 mod seen;
 mod text;
 mod totals;

@@ -216,6 +216,7 @@ fn infer(chat: &Chat) -> Infer {
         images: chat.images,
         end_user: chat.end_user,
         input: Digest([0; 32]),
+        idempotency: None,
     }
 }
 

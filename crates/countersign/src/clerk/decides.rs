@@ -138,6 +138,7 @@ impl Decides {
             Answer::Decided(Decision::Allow(_) | Decision::Done(_)) => count(&self.metrics.allowed),
             Answer::Decided(Decision::Deny(_)) => count(&self.metrics.refused),
             Answer::Decided(Decision::Escalate(_)) => count(&self.metrics.waiting),
+            Answer::Decided(Decision::Repeated(_)) => count(&self.metrics.repeated),
             Answer::Settled(_) => count(&self.metrics.settled),
             Answer::Late(_) | Answer::Noted => {}
         }

@@ -222,6 +222,7 @@ impl Scene {
             images: 0,
             end_user: false,
             input: Digest([2; 32]),
+            idempotency: None,
         };
         self.propose(principal, Deed::Infer(infer))
     }

@@ -324,7 +324,9 @@ async fn register(office: &Office, operator: &Principal, application: [&str; 5])
         Decision::Done(_) => Ok(()),
         Decision::Escalate(ticket) => approve(office, &ticket).await,
         Decision::Deny(refusal) => bail!("the example's application `{name}` was refused: {refusal}"),
-        Decision::Allow(_) => unreachable!("nothing is performed for a change of the register"),
+        Decision::Allow(_) | Decision::Repeated(_) => {
+            unreachable!("nothing is performed for a change of the register")
+        }
     }
 }
 

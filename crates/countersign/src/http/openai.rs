@@ -5,6 +5,7 @@
 mod address;
 mod answer;
 mod chat;
+mod idempotency;
 mod models;
 mod refusal;
 
@@ -104,11 +105,12 @@ async fn route(
         Address::Models => Ok(models::list(office, desk, &guest)),
         Address::Model(id) => models::one(office, desk, &guest, &id),
         Address::Chat { deployment } => {
+            let key = idempotency::key(request.headers())?;
             let mut body = body(&office.config.http, request).await?;
             if let Some(name) = deployment {
                 body = cloud::addressed(body, &name);
             }
-            chat::complete(office, desk, &guest, body).await
+            chat::complete(office, desk, &guest, (body, key)).await
         }
     }
 }

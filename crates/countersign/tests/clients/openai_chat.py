@@ -5,6 +5,7 @@ Reads COUNTERSIGN_API (ends in /v1), COUNTERSIGN_KEY and COUNTERSIGN_MODEL_ID. T
 retries among them.
 """
 
+import concurrent.futures
 import os
 import sys
 
@@ -287,6 +288,26 @@ def forbidden():
     check(error.response.headers.get("countersign-act"), error.response.headers)
 
 
+def idempotent():
+    def ask(key, content="Name one colour."):
+        asks = CLIENT.chat.completions.with_raw_response.create
+        messages = [{"role": "user", "content": content}]
+        return asks(model=MODEL, messages=messages, max_tokens=24, extra_headers={"Idempotency-Key": key})
+
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(ask, ["one"] * 50))
+    check(len({answer.headers["countersign-act"] for answer in answers}) == 1, "they are several acts")
+    check(len({answer.text for answer in answers}) == 1, "they heard several answers")
+    check(answers[0].parse().choices[0].message.content, answers[0].text)
+    act = answers[0].headers["countersign-act"]
+    used = caught(openai.BadRequestError, lambda: ask("one"))
+    check(used.code == "idempotency_key_used" and act in used.message, used.body)
+    check(used.response.headers["countersign-act"] == act == used.request_id, used.response.headers)
+    other = caught(openai.BadRequestError, lambda: ask("one", "Name two colours."))
+    check(other.code == "idempotency_key_mismatch", other.body)
+    check(ask("two").headers["countersign-act"] != act, "another key is no new act")
+
+
 def spent():
     error = caught(openai.RateLimitError, chat)
     check(error.code == "insufficient_quota", error.body)
@@ -322,6 +343,7 @@ CASES = {
         unknown_model,
         wrong,
         forbidden,
+        idempotent,
         spent,
     )
 }

@@ -69,6 +69,16 @@ fn the_openai_package_lists_models_and_knows_each_error() {
 }
 
 #[test]
+fn the_openai_package_asks_fifty_times_with_one_key_and_makes_one_act() {
+    let (folder, server) = up();
+    let entries = folder.entries();
+    holds(&server, server.key(), &["idempotent"]);
+    assert_eq!(folder.entries(), entries + 4, "two acts, each decided and settled");
+    server.stop();
+    folder.verified();
+}
+
+#[test]
 fn the_openai_package_does_not_retry_a_spent_budget() {
     let (folder, server) = up();
     let made = folder.said(&["key", "new", "--application", "assistant", "--budget", "0.000001 CREDIT"]);

@@ -98,6 +98,15 @@ impl Client {
         Ok(Coming { status, headers, client: self, left, closes })
     }
 
+    /// Asks, and does not listen. Dropping what this gives is leaving.
+    ///
+    /// Errors: where there is no connection.
+    pub(crate) fn ask_only(&mut self, request: Request<'_>) -> io::Result<impl Sized + use<>> {
+        let mut connection = self.connect()?;
+        connection.get_mut().write_all(&request.written(&self.authority))?;
+        Ok(connection)
+    }
+
     fn connect(&mut self) -> io::Result<BufReader<TcpStream>> {
         let stream = TcpStream::connect(&self.authority)?;
         stream.set_nodelay(true)?;

@@ -27,6 +27,7 @@ mod misbehaving;
 mod needs;
 mod overlap;
 mod readme;
+mod repeats;
 mod room;
 mod scene;
 mod scripted;

@@ -3,7 +3,7 @@
 use ledger::Amount;
 use partnership::act::{
     Act, Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Ended, Infer, Key, Outcome,
-    Principal, Usage, approval_bytes, attestation_bytes,
+    Principal, Usage, approval_bytes, attestation_bytes, idempotency_digest,
 };
 use partnership::decision::{Decision, Ticket, Warrant};
 use partnership::entry::{Genesis, Refused};
@@ -130,6 +130,7 @@ impl House {
             images: 0,
             end_user: true,
             input: Digest([2; 32]),
+            idempotency: None,
         });
         let act = Act { id: self.entropy.act_id(self.at), principal, deed };
         Command::Propose(Box::new(act), None)
@@ -161,6 +162,7 @@ impl House {
         self.attest_the_milestone();
         self.amend();
         self.pass(20 * 60 * 1000);
+        self.repeat();
         drop(open);
         let left_open = self.call("plain", 60, None);
         assert!(left_open.is_some(), "the last call is within the grant");
@@ -245,6 +247,32 @@ impl House {
                 None
             }
             _ => None,
+        }
+    }
+
+    /// Idempotency keys that are taken, freed by what came to nothing, and free again after a day.
+    fn repeat(&mut self) {
+        let done = outcome(Ended::Done, 3, 2);
+        let failed = Outcome { ended: Ended::Failed, ..done.clone() };
+        for (key, hours, ends) in [
+            ("a", 0, Some(&done)),
+            ("b", 0, Some(&failed)),
+            ("b", 0, Some(&done)),
+            ("a", 23, None),
+            ("a", 1, Some(&done)),
+        ] {
+            self.pass(hours * 60 * 60 * 1000);
+            let Command::Propose(mut act, _) = self.proposal("plain", 60) else { panic!("it is proposed") };
+            if let Deed::Infer(infer) = &mut act.deed {
+                infer.idempotency = Some(idempotency_digest(&"assistant".into(), key));
+            }
+            match (self.run(Command::Propose(act, None)), ends) {
+                (Answer::Decided(Decision::Allow(warrant)), Some(ends)) => {
+                    assert!(matches!(self.run(Command::Settle(warrant, ends.clone())), Answer::Settled(_)));
+                }
+                (Answer::Decided(Decision::Repeated(_)), None) => {}
+                (other, _) => panic!("{key} after {hours} hours: {other:?}"),
+            }
         }
     }
 

@@ -8,12 +8,15 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// What is done with one request.
 #[derive(Debug, Clone)]
 pub(crate) enum Script {
     /// These bytes, and the connection is kept.
     Keep(String),
+    /// These bytes after so long, and the connection is kept.
+    After(Duration, String),
     /// These bytes, and the connection is closed.
     Close(String),
     /// These bytes, and its sending half is closed; the other stays open until the caller closes it.
@@ -127,6 +130,10 @@ fn serve(state: &State, mut stream: TcpStream) -> std::io::Result<()> {
         state.bodies.lock().unwrap().push(String::from_utf8_lossy(&body).into_owned());
         match next().unwrap() {
             Script::Keep(bytes) => stream.write_all(bytes.as_bytes())?,
+            Script::After(pause, bytes) => {
+                thread::sleep(pause);
+                stream.write_all(bytes.as_bytes())?;
+            }
             Script::Close(bytes) => return stream.write_all(bytes.as_bytes()),
             Script::Half(bytes) => {
                 stream.write_all(bytes.as_bytes())?;

@@ -61,6 +61,32 @@ fn names(said: &Value) -> Vec<&str> {
 }
 
 #[test]
+fn a_second_verifier_gives_an_idempotency_key_to_one_act_a_day() {
+    let script = r#"
+import sys
+sys.path.insert(0, sys.argv[1])
+import verify
+replay = verify.Replay(None)
+replay.acts = {act: verify.Act("infer", 0, "allow", []) for act in ("one", "two")}
+def takes(act, at):
+    replay.at = at
+    try:
+        replay.take_key(act, "A" * 43 + "=", "here")
+        print("taken")
+    except verify.Broken as broken:
+        print(broken)
+takes("one", "2026-11-22T23:00:00.000Z")
+takes("two", "2026-11-23T22:59:59.999Z")
+takes("two", "2026-11-23T23:00:00.000Z")
+"#;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/verifier");
+    let output =
+        Command::new(crate::needs::python()).args(["-B", "-c", script]).arg(folder).output().unwrap();
+    let refused = "here: act two has the idempotency key of act one";
+    assert_eq!(done(&output).lines().collect::<Vec<_>>(), ["taken", refused, "taken"]);
+}
+
+#[test]
 fn a_second_verifier_agrees_on_every_balance() {
     let said = agrees(BINDING);
     let names = names(&said);

@@ -2,6 +2,7 @@
 //!
 //! Not here: whether an entry may be written (`judge`).
 
+use super::repeats::{Taken, key_of};
 use super::{Booked, Line, Open, RECENT, ReplayError, Signed, State, Waiting};
 use crate::act::{Act, Deed, Digest, Ended};
 use crate::entry::{Body, Decided, Entry, Genesis, Settled, Verdict};
@@ -29,6 +30,7 @@ impl State {
         {
             return Err(ReplayError::Interrupted(id));
         }
+        self.repeats.expire(entry.at);
         match &entry.body {
             Body::Genesis(genesis) => self.found(genesis, entry.at)?,
             Body::Decided(decided) => self.decide(decided, entry.at, index)?,
@@ -115,6 +117,7 @@ impl State {
         if self.open.contains_key(&id) || again {
             return Err(ReplayError::DecidedTwice(id));
         }
+        self.take_key(decided, at)?;
         self.transfer(&decided.transfers)?;
         self.tally(decided);
         match &decided.verdict {
@@ -142,6 +145,20 @@ impl State {
             Verdict::Deny { .. } => {}
         }
         self.remember(decided, at, index);
+        Ok(())
+    }
+
+    /// An allowed act takes its idempotency key; a refused one leaves it for another try.
+    fn take_key(&mut self, decided: &Decided, at: Timestamp) -> Result<(), ReplayError> {
+        let Deed::Infer(infer) = &decided.act.deed else { return Ok(()) };
+        let Some(key) = infer.idempotency.filter(|_| decided.verdict == Verdict::Allow) else {
+            return Ok(());
+        };
+        let act = decided.act.id;
+        if let Some(taken) = self.repeats.find(&key, at) {
+            return Err(ReplayError::Repeated(act, taken.act));
+        }
+        self.repeats.take(key, Taken { act, at, input: infer.input });
         Ok(())
     }
 
@@ -184,6 +201,9 @@ impl State {
                 self.registry.suspend(&infer.model);
                 self.epoch = self.epoch.saturating_add(1);
             }
+        }
+        if let Some(key) = key_of(&open.act).filter(|_| settled.ended.came_to_nothing()) {
+            self.repeats.free(&key, settled.act);
         }
         self.mark(settled);
         Ok(())

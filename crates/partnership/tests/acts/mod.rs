@@ -4,12 +4,13 @@ mod amendments;
 mod approvals;
 mod leases;
 mod limits;
+mod repeats;
 mod second;
 mod snapshots;
 
 use partnership::act::{
     Act, Administer, Amend, Application, Approve, Attempt, Attest, Deed, Digest, Ended, Infer, Key, Outcome,
-    Principal, Usage, approval_bytes, attestation_bytes,
+    Principal, Usage, approval_bytes, attestation_bytes, idempotency_digest,
 };
 use partnership::decision::{Decision, RefusalCode};
 use partnership::entry::{Body, Entry, Genesis};
@@ -102,7 +103,15 @@ impl House {
     }
 
     fn propose(&mut self, principal: Principal, deed: Deed) -> Decision {
-        let act = Act { id: self.entropy.act_id(self.at), principal, deed };
+        let act = self.act(principal, deed);
+        self.decided(act)
+    }
+
+    fn act(&mut self, principal: Principal, deed: Deed) -> Act {
+        Act { id: self.entropy.act_id(self.at), principal, deed }
+    }
+
+    fn decided(&mut self, act: Act) -> Decision {
         match self.run(Command::Propose(Box::new(act), None)) {
             Answer::Decided(decision) => decision,
             other => panic!("a proposal is answered with a decision, not {other:?}"),
@@ -153,9 +162,16 @@ impl House {
     }
 
     fn call(&mut self, output_tokens_max: u64) -> Decision {
+        let act = self.proposal(output_tokens_max, None);
+        self.decided(act)
+    }
+
+    /// A call that is ready to be proposed, with an idempotency key or without.
+    fn proposal(&mut self, output_tokens_max: u64, key: Option<&str>) -> Act {
+        let application = ApplicationId::from("assistant");
         let principal = Principal::Application {
             party: PartyId::from("halcyon"),
-            application: ApplicationId::from("assistant"),
+            application: application.clone(),
             key: KeyId::from("k1"),
         };
         let infer = Infer {
@@ -169,8 +185,9 @@ impl House {
             images: 0,
             end_user: true,
             input: Digest([2; 32]),
+            idempotency: key.map(|key| idempotency_digest(&application, key)),
         };
-        self.propose(principal, Deed::Infer(infer))
+        self.act(principal, Deed::Infer(infer))
     }
 
     fn left(&self) -> i128 {

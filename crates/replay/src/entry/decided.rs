@@ -24,9 +24,25 @@ pub(crate) struct Decided<'a> {
 /// What of an act's own fields a replay looks at.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Deed<'a> {
-    Amend { digest: Hash },
-    Approve { act: &'a [u8], digest: Hash, party: &'a [u8], signature: &'a [u8] },
-    Attest { clause: &'a [u8], evidence: Hash, party: &'a [u8], signature: &'a [u8] },
+    /// A model call, with the digest of its idempotency key where it came with one.
+    Infer {
+        key: Option<Hash>,
+    },
+    Amend {
+        digest: Hash,
+    },
+    Approve {
+        act: &'a [u8],
+        digest: Hash,
+        party: &'a [u8],
+        signature: &'a [u8],
+    },
+    Attest {
+        clause: &'a [u8],
+        evidence: Hash,
+        party: &'a [u8],
+        signature: &'a [u8],
+    },
     Other,
 }
 
@@ -156,7 +172,8 @@ fn infer<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {
     text.boolean()?;
     text.literal(r#","input":""#)?;
     text.digest()?;
-    Ok(Deed::Other)
+    let key = if text.has(r#","idempotency":""#) { Some(text.hash()?) } else { None };
+    Ok(Deed::Infer { key })
 }
 
 /// Reads a change of the register.

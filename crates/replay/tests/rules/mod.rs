@@ -400,3 +400,31 @@ fn what_is_about_no_act_keeps_its_rules() {
         (29, &digest(&entries), &base64(&[0; 32]), "the state's digest differs"),
     ]);
 }
+
+#[test]
+fn an_idempotency_key_belongs_to_one_act_unless_that_came_to_nothing() {
+    let input = format!(r#""input":"{}""#, base64(&[8; 32]));
+    let with = |key: u8| format!(r#"{input},"idempotency":"{}""#, base64(&[key; 32]));
+    // The first call is done, the second lapses, the third is refused, and the last comes after all of them.
+    for (keyed, expected) in [
+        (vec![(10, 1), (11, 2), (28, 3)], "nothing"),
+        (vec![(10, 1), (11, 1)], "is allowed with the idempotency key of act"),
+        (vec![(10, 1), (28, 1)], "is allowed with the idempotency key of act"),
+        (vec![(10, 1), (12, 1)], "nothing"),
+        (vec![(12, 1), (28, 1)], "nothing"),
+        (vec![(11, 1), (28, 1)], "nothing"),
+    ] {
+        let mut entries = whole();
+        for (index, key) in &keyed {
+            assert!(entries[*index].parties.contains(&input), "entry {index} is a call");
+            entries[*index].parties = entries[*index].parties.replace(&input, &with(*key));
+        }
+        assert!(said(&entries).contains(expected), "{keyed:?}: {}", said(&entries));
+    }
+    check_parties(&[(
+        10,
+        &input,
+        &format!(r#"{input},"idempotency":"short""#),
+        "not in the format's one spelling",
+    )]);
+}

@@ -27,6 +27,11 @@ pub(super) struct Known {
     pub(super) settled: bool,
     /// Whether its performer has said how it ended.
     pub(super) performed: bool,
+    /// Where it was decided last, and when.
+    pub(super) decided: usize,
+    pub(super) at: Timestamp,
+    /// Where it came to nothing, so that its idempotency key is free again.
+    pub(super) freed: Option<usize>,
     waits: bool,
 }
 
@@ -78,6 +83,7 @@ impl Books {
         if !again && self.entries.iter().any(|(kind, of)| kind == "decided" && of == act) {
             return Err(format!("act {act} is decided twice"));
         }
+        (known.decided, known.at) = (self.entries.len(), self.at);
         known.allowed = decision == "allow";
         known.waits = decision == "escalate";
         Ok(())
@@ -87,6 +93,7 @@ impl Books {
         match self.acts.get_mut(act) {
             Some(known) if known.allowed && !known.settled => {
                 (known.settled, known.performed) = (true, !["lost", "lapsed"].contains(&ended));
+                known.freed = ["failed", "lost", "lapsed"].contains(&ended).then_some(self.entries.len());
             }
             Some(Known { settled: true, .. }) => return Err(format!("act {act} is settled twice")),
             _ => return Err(format!("act {act} is settled and was not allowed")),

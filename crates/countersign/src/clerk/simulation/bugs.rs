@@ -20,6 +20,8 @@ pub(super) enum Bug {
     UnresolvedDoubt,
     /// Two acts get one id.
     ReusedId,
+    /// Which acts idempotency keys belong to is forgotten with the process.
+    ReusedIdempotencyKey,
     /// Entries count against the lease no more, long before they are durable.
     LeaseOverrun,
     /// The door does not wait for the decision before it lets the answer go.
@@ -42,6 +44,7 @@ impl Bug {
             Self::DoublePost,
             Self::UnresolvedDoubt,
             Self::ReusedId,
+            Self::ReusedIdempotencyKey,
             Self::LeaseOverrun,
             Self::EarlyFirstByte,
             Self::EarlyLastByte,

@@ -14,7 +14,7 @@ use cloud::Chat;
 use cloud::gateway::Call;
 use partnership::act::{
     Act, Administer, Application, Approve, Attest, Deed, Digest, Infer, Key, Principal, approval_bytes,
-    attestation_bytes,
+    attestation_bytes, idempotency_digest,
 };
 use partnership::decision::{Decision, Settlement};
 use partnership::entry::Refused;
@@ -44,6 +44,8 @@ pub(super) struct Life<'a> {
     errand: Errand,
     /// What the next acts are identified by.
     entropy: Entropy,
+    /// A number that no other process has.
+    process: u64,
     /// Why the process must end.
     failed: Option<String>,
 }
@@ -95,8 +97,8 @@ impl<'a> Life<'a> {
         let house = Arc::new(Simulated { clerk, metrics, oracle, chance: own, bug });
         let (errand, _) = mpsc::channel(1);
         let entropy = Entropy::new(place::seed(chance));
-        let (tasks, failed) = (Vec::new(), None);
-        Self { disk, house, chance, now, bug, work, between, tasks, errand, entropy, failed }
+        let (tasks, process, failed) = (Vec::new(), chance.number(), None);
+        Self { disk, house, chance, now, bug, work, between, tasks, errand, entropy, process, failed }
     }
 
     /// Lives for so many steps, or until a write fails and a few more.
@@ -159,6 +161,7 @@ impl<'a> Life<'a> {
             images: 0,
             end_user: true,
             input: Digest([2; 32]),
+            idempotency: self.idempotency(id),
         };
         let act = Act { id, principal, deed: Deed::Infer(infer) };
         let call = Call {
@@ -169,8 +172,14 @@ impl<'a> Life<'a> {
         };
         let (egress, ingress) = cloud::egress::channel();
         let (tells, told) = oneshot::channel();
-        let journey =
-            Journey { act, assessed: None, call, content_key: [3; 32], errand: self.errand.clone() };
+        let journey = Journey {
+            act,
+            assessed: None,
+            call,
+            content_key: [3; 32],
+            errand: self.errand.clone(),
+            lead: None,
+        };
         let patience = if self.chance.hits(1, 3) { self.chance.below(4) } else { u64::MAX };
         let caller = Caller { act: id.to_string(), told, ingress, patience, house: Arc::clone(&self.house) };
         let listens = Arc::new(());
@@ -182,6 +191,20 @@ impl<'a> Life<'a> {
         let travels = Box::pin(road::travel(Arc::clone(&self.house), journey, egress, tells));
         self.tasks.push(Task { work: listening, act: None, caller: None });
         self.tasks.push(Task { work: travels, act: Some(id.to_string()), caller: Some(listens) });
+    }
+
+    /// The idempotency key of a call; few, so that they come again.
+    fn idempotency(&mut self, act: ActId) -> Option<Digest> {
+        if !self.chance.hits(1, 2) {
+            return None;
+        }
+        let key = self.chance.below(6);
+        self.house.oracle().told.keys.insert(act.to_string(), key);
+        let mut sent = key.to_string();
+        if self.bug == Some(Bug::ReusedIdempotencyKey) {
+            sent = format!("{sent} of process {}", self.process);
+        }
+        Some(idempotency_digest(&"letters".into(), &sent))
     }
 
     /// Somebody changes something that needs no performance.
@@ -228,7 +251,7 @@ impl<'a> Life<'a> {
                 }
                 Decision::Deny(refusal) => (refusal.index, "decided", refusal.act.to_string()),
                 Decision::Escalate(ticket) => (ticket.index, "decided", ticket.act.to_string()),
-                Decision::Allow(_) => unreachable!("nothing has to be performed"),
+                Decision::Allow(_) | Decision::Repeated(_) => unreachable!("nothing has to be performed"),
             };
             house.oracle().told.entries.push(told);
         });

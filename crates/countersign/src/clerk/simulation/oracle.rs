@@ -1,9 +1,10 @@
 //! What must hold after a stop at any moment. It remembers what the outside was told, and knows only the disk.
 
-use super::books::Books;
+use super::books::{Books, Known};
 use super::place::{self, ORIGIN};
 use partnership::entry::Entry;
-use partnership::ids::Timestamp;
+use partnership::ids::{ActId, Timestamp};
+use partnership::state::IDEMPOTENCY_LASTS_MS;
 use record::merkle::Frontier;
 use record::store::chance::Chance;
 use record::store::directory::Directory;
@@ -41,6 +42,10 @@ pub(super) struct Told {
     pub(super) settled: BTreeSet<String>,
     /// The acts whose performance began since the record was opened, with the bound of their cost.
     pub(super) performed: BTreeMap<String, i128>,
+    /// The idempotency key that each call came with.
+    pub(super) keys: BTreeMap<String, u64>,
+    /// The acts of which somebody was told that an idempotency key belongs to them.
+    owners: BTreeSet<String>,
 }
 
 impl Oracle {
@@ -186,6 +191,29 @@ impl Oracle {
 }
 
 impl Told {
+    /// A call was told that its key belongs to another act.
+    pub(super) fn repeats(&mut self, call: &str, act: ActId) {
+        assert_eq!(self.keys.get(call), self.keys.get(&act.to_string()), "it is another key");
+        self.owners.insert(act.to_string());
+    }
+
+    /// Whether each key that callers sent belonged to one act at a time.
+    fn check_keys(&self, books: &Books) -> Result<(), String> {
+        let mut owners: BTreeMap<u64, (&String, &Known)> = BTreeMap::new();
+        let mut acts: Vec<_> = books.acts.iter().filter(|(_, known)| known.allowed).collect();
+        acts.sort_by_key(|(_, known)| known.decided);
+        for (act, known) in acts {
+            let Some(key) = self.keys.get(act) else { continue };
+            if let Some((before, owner)) = owners.insert(*key, (act, known))
+                && owner.at.plus_millis(IDEMPOTENCY_LASTS_MS) > known.at
+                && owner.freed.is_none_or(|freed| freed > known.decided)
+            {
+                return Err(format!("{act} is a second act with the idempotency key of {before}"));
+            }
+        }
+        Ok(())
+    }
+
     fn check(&self, books: &Books) -> Result<(), String> {
         for (index, kind, act) in &self.entries {
             let there = usize::try_from(*index).ok().and_then(|index| books.entries.get(index));
@@ -193,8 +221,11 @@ impl Told {
                 return Err(format!("entry {index} was told to be `{kind}` of {act} and is {there:?}"));
             }
         }
-        let is =
-            |act: &&String, test: fn(&super::books::Known) -> bool| books.acts.get(*act).is_some_and(test);
+        let is = |act: &&String, test: fn(&Known) -> bool| books.acts.get(*act).is_some_and(test);
+        self.check_keys(books)?;
+        if let Some(act) = self.owners.iter().find(|act| !is(act, |known| known.allowed)) {
+            return Err(format!("a key was told to belong to act {act}, and its decision is not there"));
+        }
         if let Some(act) = self.allowed.iter().find(|act| !is(act, |known| known.allowed)) {
             return Err(format!("a byte of act {act} has left, and its decision is not there"));
         }

@@ -154,6 +154,7 @@ impl Caller {
                 Ok(Err(Stop::Refused(refused))) => {
                     return house.oracle().told.entries.push((refused.index, "decided", act));
                 }
+                Ok(Err(Stop::Repeated(repeated))) => return house.oracle().told.repeats(&act, repeated.act),
                 _ => return,
             }
         }

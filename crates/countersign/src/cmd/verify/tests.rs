@@ -283,6 +283,7 @@ fn call() -> Deed {
         images: 0,
         end_user: false,
         input: Digest([5; 32]),
+        idempotency: None,
     })
 }
 

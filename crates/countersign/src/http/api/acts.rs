@@ -202,7 +202,7 @@ async fn decide(office: &Office, by: Principal, deed: Deed) -> Result<Answer, Pr
             ..Answer::default()
         }),
         Decision::Deny(refusal) => Err(Problem::refused(refusal)),
-        Decision::Allow(_) => unreachable!("only a call of a model is performed"),
+        Decision::Allow(_) | Decision::Repeated(_) => unreachable!("only a call of a model is performed"),
     }
 }
 

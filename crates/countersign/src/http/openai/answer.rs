@@ -2,6 +2,8 @@
 //!
 //! Not here: when a byte may leave. The road holds bytes back; what has come through the ingress may go.
 
+use super::refusal;
+use crate::awaited::Whole;
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -27,11 +29,7 @@ pub(super) fn json(value: &serde_json::Value) -> Response<Body> {
 /// Errors: where the performer has gone without a word; that is a fault of ours.
 pub(super) async fn heard(mut ingress: Ingress) -> Result<Response<Body>, Problem> {
     let Some(Event::Head(head)) = ingress.recv().await else {
-        return Err(Problem::server(
-            500,
-            "no_answer",
-            "the call ended without an answer; nothing is charged",
-        ));
+        return Err(refusal::no_answer());
     };
     if head.content_type.starts_with("text/event-stream") {
         return Ok(with_head(&head, Body::new(Stream(ingress))));
@@ -43,6 +41,11 @@ pub(super) async fn heard(mut ingress: Ingress) -> Result<Response<Body>, Proble
         }
     }
     Ok(with_head(&head, Body::from(body.freeze())))
+}
+
+/// An answer that has come whole.
+pub(super) fn whole(whole: Whole) -> Response<Body> {
+    with_head(&whole.head, Body::from(whole.body))
 }
 
 fn with_head(head: &Head, body: Body) -> Response<Body> {

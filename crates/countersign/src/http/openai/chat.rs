@@ -2,16 +2,18 @@
 //!
 //! Not here: the answer's bytes, which come back through the ingress when they may leave.
 
-use super::{ACT, DEVIATIONS, Guest, REQUEST_ID, answer, refusal};
+use super::{ACT, DEVIATIONS, Guest, REQUEST_ID, answer, idempotency, refusal};
+use crate::awaited::{Follower, Lead};
 use crate::content::{commitment, nonce};
 use crate::office::{Desk, Office};
 use crate::road::{self, Journey, Stop};
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Response};
+use axum::http::{HeaderValue, Response};
 use bytes::Bytes;
 use cloud::gateway::Call;
-use cloud::{Chat, Problem};
-use partnership::act::{Act, Deed, Digest, Infer};
+use cloud::{Chat, Ingress, Problem};
+use partnership::act::{Act, Deed, Digest, Infer, idempotency_digest};
+use partnership::decision::Repeated;
 use partnership::ids::{ActId, ClauseId, ModelId};
 use partnership::judge::admit::facts;
 use partnership::memorandum::Service;
@@ -32,12 +34,12 @@ struct Bounds {
     output: u64,
 }
 
-/// Answers a chat request.
+/// Answers a chat request, which may have come with an idempotency key.
 pub(super) async fn complete(
     office: &Arc<Office>,
     desk: &Arc<Desk>,
     guest: &Guest,
-    body: Bytes,
+    (body, key): (Bytes, Option<String>),
 ) -> Result<Response<Body>, Problem> {
     let chat = Chat::parse(&body).map_err(|fault| Problem::request(400, fault))?;
     let party = &guest.application.party;
@@ -48,38 +50,102 @@ pub(super) async fn complete(
         return Err(if is_named { refusal::unserved } else { refusal::unknown_model }(&chat.model));
     }
     let bounds = bound(office, service, &chat, &body).await?;
-    let errand = office.errand().map_err(|error| refusal::unavailable(&error))?;
     let id = office.clerk.act_id();
     let content_key = office.content.key(&guest.application.name, id.made_at()).map_err(|error| {
         tracing::error!(%error, "a content key cannot be read or made");
         refusal::no_vault()
     })?;
     let input = commitment(&content_key, "input", &nonce(id), &::record::hash::sha256(&body));
-    let deed = Deed::Infer(infer(&chat, &body, bounds, input));
+    let idempotency = key.map(|key| idempotency_digest(&guest.application.name, &key));
+    let deed = Deed::Infer(Infer { idempotency, ..infer(&chat, &body, bounds, input) });
     let act = Act { id, principal: guest.principal(), deed };
     let assessed = assess(desk, guest, &act);
     let call = Call { chat, body, max_tokens: bounds.output, deadline: DEADLINE };
+    let asked = Asked { act, assessed, call, content_key };
+    if idempotency.is_some() {
+        return idempotency::once(office, guest, asked).await;
+    }
+    match set_out(office, asked).await? {
+        Went::Answered(response) => Ok(response),
+        Went::Repeated(_) => unreachable!("a call without an idempotency key repeats none"),
+    }
+}
+
+/// A call that is ready to be proposed.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub(super) act: Act,
+    pub(super) assessed: Option<Assessed>,
+    pub(super) call: Call,
+    pub(super) content_key: [u8; 32],
+}
+
+/// What came of a proposal.
+pub(super) enum Went {
+    /// It was decided, and this is the answer.
+    Answered(Response<Body>),
+    /// It was not, since its idempotency key belongs to another act.
+    Repeated(Repeated),
+}
+
+/// Proposes a call, and gives its answer.
+pub(super) async fn set_out(office: &Arc<Office>, asked: Asked) -> Result<Went, Problem> {
+    let errand = office.errand().map_err(|error| refusal::unavailable(&error))?;
+    let Asked { act, assessed, call, content_key } = asked;
+    let id = act.id;
     let (egress, ingress) = cloud::egress::channel();
+    let (lead, ear) = Ear::of(office, &act, call.chat.stream, ingress);
     let (tells, told) = oneshot::channel();
-    let journey = Journey { act, assessed, call, content_key, errand };
+    let journey = Journey { act, assessed, call, content_key, errand, lead };
     tokio::spawn(road::travel(Arc::clone(office), journey, egress, tells));
     let mut against = Vec::new();
     let answered = match told.await {
         Ok(Ok(clauses)) => {
             against = clauses;
-            answer::heard(ingress).await
+            ear.hear().await
         }
         Ok(Err(Stop::Refused(refused))) => Err(refusal::refused(*refused)),
+        Ok(Err(Stop::Repeated(repeated))) => return Ok(Went::Repeated(repeated)),
         Ok(Err(Stop::Unavailable(error))) => return Err(refusal::unavailable(&error)),
         Err(_) => Err(refusal::no_answer()),
     };
-    let mut response = answered.unwrap_or_else(|problem| answer::problem(&problem));
-    sign(response.headers_mut(), id, &against);
-    Ok(response)
+    let response = answered.unwrap_or_else(|problem| answer::problem(&problem));
+    Ok(Went::Answered(signed(response, id, &against)))
 }
 
-/// Names the act that an answer belongs to, and the non-binding clauses that spoke against it.
-fn sign(headers: &mut HeaderMap, id: ActId, against: &[ClauseId]) {
+/// How whoever asked first hears the answer.
+enum Ear {
+    /// Piece by piece, or whole, as it comes.
+    Own(Ingress),
+    /// Like all others who wait for it.
+    Shared(Follower),
+}
+
+impl Ear {
+    /// The answer to a call with an idempotency key is heard by all who ask the same meanwhile; of a stream they only hear the end.
+    fn of(office: &Office, act: &Act, streams: bool, ingress: Ingress) -> (Option<Lead>, Self) {
+        let has_key = matches!(&act.deed, Deed::Infer(infer) if infer.idempotency.is_some());
+        match (has_key, streams) {
+            (false, _) => (None, Self::Own(ingress)),
+            (true, true) => (Some(office.awaited.begin(act.id, None).0), Self::Own(ingress)),
+            (true, false) => {
+                let (lead, follower) = office.awaited.begin(act.id, Some(ingress));
+                (Some(lead), Self::Shared(follower))
+            }
+        }
+    }
+
+    async fn hear(self) -> Result<Response<Body>, Problem> {
+        match self {
+            Self::Own(ingress) => answer::heard(ingress).await,
+            Self::Shared(follower) => follower.hear().await.map(answer::whole).ok_or_else(refusal::no_answer),
+        }
+    }
+}
+
+/// An answer that names the act it belongs to, and the non-binding clauses that spoke against it.
+pub(super) fn signed(mut response: Response<Body>, id: ActId, against: &[ClauseId]) -> Response<Body> {
+    let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(ACT, id.clone());
         headers.insert(REQUEST_ID, id);
@@ -90,6 +156,7 @@ fn sign(headers: &mut HeaderMap, id: ActId, against: &[ClauseId]) {
     {
         headers.insert(DEVIATIONS, against);
     }
+    response
 }
 
 /// What the call may use at most: counted exactly where the upstream lets itself be asked, else a token for each byte. What the
@@ -133,6 +200,7 @@ fn infer(chat: &Chat, body: &Bytes, bounds: Bounds, input: Digest) -> Infer {
         images: chat.images,
         end_user: chat.end_user,
         input,
+        idempotency: None,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::clerk::Unavailable;
 use axum::http::Method;
 use cloud::{BadRequest, Problem, Unbounded};
 use partnership::decision::{Refusal, RefusalCode};
+use partnership::ids::ActId;
 use std::time::Duration;
 
 /// The key is not one of those in the register, or no longer.
@@ -110,6 +111,35 @@ pub(super) fn too_large(bytes_max: usize) -> Problem {
 pub(super) fn cut_off() -> Problem {
     let message = "the body did not come whole in time".to_owned();
     Problem::request(408, BadRequest { message, param: None, code: Some("body_cut_off".to_owned()) })
+}
+
+/// The idempotency key is none that can be taken.
+pub(super) fn bad_idempotency_key(chars_max: usize) -> Problem {
+    let message = format!(
+        "`Idempotency-Key` is sent once and has 1 to {chars_max} visible ASCII characters, without spaces"
+    );
+    idempotency("idempotency_key_invalid", message)
+}
+
+/// The idempotency key belongs to an act whose answer is no longer at hand.
+pub(super) fn used(act: ActId) -> Problem {
+    let message = format!(
+        "the idempotency key belongs to act {act}, whose answer is no longer at hand; its receipt is at /api/receipts/{act}. A request with another key, or with none, is a new act"
+    );
+    idempotency("idempotency_key_used", message)
+}
+
+/// The idempotency key belongs to an act of another request.
+pub(super) fn used_otherwise(act: ActId) -> Problem {
+    let message = format!(
+        "the idempotency key came with another request within the last 24 hours, which was act {act}; send this one with another key"
+    );
+    idempotency("idempotency_key_mismatch", message)
+}
+
+/// 400 and never 409, which clients try again by themselves.
+fn idempotency(code: &str, message: String) -> Problem {
+    Problem::request(400, BadRequest { message, param: None, code: Some(code.to_owned()) })
 }
 
 /// Nothing was decided, because the record cannot be written.

@@ -2,8 +2,8 @@
 
 use super::SnapshotError;
 use super::text::{
-    AccountText, ActText, How, Id, LineText, OpenText, PriceText, SignedText, StateText, TariffText,
-    WaitingText,
+    AccountText, ActText, How, Id, LineText, OpenText, PriceText, SignedText, StateText, TakenText,
+    TariffText, WaitingText,
 };
 use crate::act::{Act, Digest};
 use crate::entry::text::{Move, OfParty};
@@ -13,7 +13,7 @@ use crate::investment::chart;
 use crate::investment::tariff::Tariff;
 use crate::memorandum::Force;
 use crate::registry::Registry;
-use crate::state::{Booked, Count, Library, Line, Open, Signed, State, Waiting};
+use crate::state::{Booked, Count, Library, Line, Open, Repeats, Signed, State, Taken, Waiting};
 use crate::terms::Terms;
 use ledger::{AccountId, Amount, AssetId, Balance, Book, Opened, Price, Transfer};
 use record::note::Verifier;
@@ -67,6 +67,7 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
         amending: set(text.amending.into_iter().map(|Id(id)| id))?,
         at_once: text.at_once.map(|Id(id)| id),
         lease,
+        repeats: Repeats::of(map(text.repeats.into_iter().map(taken))?),
     })
 }
 
@@ -161,6 +162,10 @@ fn signed(text: SignedText) -> Signed {
         since: text.since,
         signatures: wire::by_party(text.signatures),
     }
+}
+
+fn taken(TakenText { key, act: Id(act), at, input }: TakenText) -> (Digest, Taken) {
+    (key, Taken { act, at, input })
 }
 
 fn line(text: LineText) -> Result<Line, SnapshotError> {

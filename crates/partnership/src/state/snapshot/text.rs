@@ -49,6 +49,7 @@ pub(super) struct StateText {
     pub(super) tallied: Vec<Refused>,
     pub(super) recent: Vec<LineText>,
     pub(super) lease: Option<LeaseText>,
+    pub(super) repeats: Vec<TakenText>,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy)]
@@ -192,6 +193,16 @@ pub(super) struct LineText {
     pub(super) clauses: Vec<ClauseId>,
     pub(super) deviations: Vec<ClauseId>,
     pub(super) charged: Option<Charge>,
+}
+
+/// An idempotency key and the act that took it; in the order of keys.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TakenText {
+    pub(super) key: Digest,
+    pub(super) act: Id,
+    pub(super) at: Timestamp,
+    pub(super) input: Digest,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use super::text::{
     AccountText, ActText, AttestedText, BookedText, CountText, Held, How, Id, LeaseText, LineText, OpenText,
-    PriceText, SignedText, StateText, TariffText, WaitingText,
+    PriceText, SignedText, StateText, TakenText, TariffText, WaitingText,
 };
 use crate::act::{Act, Digest};
 use crate::entry::Refused;
@@ -10,7 +10,7 @@ use crate::entry::text::{Charge, OfParty};
 use crate::entry::wire;
 use crate::ids::{ActId, ClauseId, PartyId};
 use crate::investment::tariff::Tariff;
-use crate::state::{Booked, Count, Line, Open, Signed, State, Waiting};
+use crate::state::{Booked, Count, Line, Open, Signed, State, Taken, Waiting};
 use ledger::{Book, Price};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +38,7 @@ pub(super) fn state(state: &State) -> StateText {
         amending,
         at_once,
         lease,
+        repeats,
     } = state;
     StateText {
         origin: origin.clone(),
@@ -63,6 +64,7 @@ pub(super) fn state(state: &State) -> StateText {
         tallied: tallied.iter().map(|(key, count)| Refused { key: key.clone(), count: *count }).collect(),
         recent: recent.iter().map(line).collect(),
         lease: lease.as_ref().map(|(index, lease)| LeaseText { index: *index, lease: wire::caps(lease) }),
+        repeats: repeats.iter().map(taken).collect(),
     }
 }
 
@@ -155,6 +157,10 @@ fn booked_as((clause, booked): (&ClauseId, &Booked)) -> BookedText {
 
 fn count((clause, Count { allowed, refused, deviated }): (&ClauseId, &Count)) -> CountText {
     CountText { clause: clause.clone(), allowed: *allowed, refused: *refused, deviated: *deviated }
+}
+
+fn taken((key, Taken { act, at, input }): (&Digest, &Taken)) -> TakenText {
+    TakenText { key: *key, act: Id(*act), at: *at, input: *input }
 }
 
 fn line(line: &Line) -> LineText {
