@@ -213,7 +213,7 @@ fn verify(options: &Options, place: &Path) -> anyhow::Result<Table> {
             ("SHA-256 of the same bytes: leaves and tree", same.0),
             ("SHA-256 that the format asks for: salts, commitments, leaves and tree", format.0),
             ("audit: every byte of every file, hashes, tree and signatures", audit.0),
-            ("`countersign verify`: all of it, each entry judged again and applied", full),
+            ("`countersign verify`: all of it, and each entry replayed", full),
         ] {
             table.note(figure, "entries / s / core", count / seconds);
             table.note(figure, "of the same bytes", same.0 / seconds);
