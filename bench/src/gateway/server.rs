@@ -39,7 +39,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) place: &'a Path,
     /// How many policy clauses its memorandum has.
     pub(crate) clauses: usize,
-    /// Whether calls may start while their decisions are being written, under the lease that `init` writes.
+    /// Whether calls may start while their decisions are being written, under the lease that `init` shows.
     pub(crate) lease: bool,
     /// How much longer than the disk needs each sync of the journal takes.
     pub(crate) slower: Duration,

@@ -238,12 +238,12 @@ workers = 2
 # What strangers may read beside checkpoints and proofs: "envelopes" or "checkpoints" (then nothing more).
 public = "envelopes"
 
-# A model call may start while its decision is still being written to the disk, as long as no more than this is so under way at once.
-# Its caller sees nothing before the decision is there. What a crash leaves performed and unrecorded is no more than this; the record
-# says so. Without this table every call starts after its decision.
-[record.lease]
-calls = 256
-amounts = [{lease}]
+# Every call starts after its decision is on the disk. Where a write to the disk takes milliseconds, as over a network, a model call may
+# start meanwhile, as long as no more than this is so under way at once. Its caller still sees nothing before the decision is there. What
+# a crash leaves performed and unrecorded is no more than this; the record says so.
+# [record.lease]
+# calls = 256
+# amounts = [{lease}]
 
 # How much, and how slowly, callers may send and read; these are the defaults.
 [http]
