@@ -5,7 +5,11 @@
 //! the checkpoint is checked against the journal. Files under `tmp/` are remains of cut writes, no part of the
 //! record, and only named.
 
+mod ahead;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+use ahead::{Pair, Range};
 
 use crate::bundle;
 use crate::checkpoint::Checkpoint;
@@ -250,26 +254,6 @@ struct Pass<'a, S: ?Sized, V> {
     parties: Vec<u8>,
 }
 
-/// A bundle as it was read.
-struct Bundle {
-    tile: TilePath,
-    bytes: Vec<u8>,
-}
-
-impl Bundle {
-    fn split(&self) -> Result<Vec<&[u8]>, Fault> {
-        bundle::decode(&self.bytes, usize::from(self.tile.width))
-            .map_err(|error| fault(&self.tile.path(), error.to_string()))
-    }
-
-    /// The bytes of its first entries.
-    fn first(mut self, count: usize) -> Vec<u8> {
-        let length = bundle::prefix(&self.bytes, count).map_or(0, <[u8]>::len);
-        self.bytes.truncate(length);
-        self.bytes
-    }
-}
-
 impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> Pass<'a, S, V> {
     fn new(
         store: &'a S,
@@ -304,31 +288,27 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
 
     fn take_published(&mut self, size: u64) -> Result<(), Fault> {
         self.check_head()?;
-        while self.edge.size() < size {
-            let first = self.edge.size();
-            let count = usize::try_from(WIDTH.min(size.saturating_sub(first))).unwrap_or(0);
-            let (entries, parties) = (self.bundle(Kind::Entries, first)?, self.bundle(Kind::Parties, first)?);
-            for (envelope, part) in entries.split()?.into_iter().zip(parties.split()?).take(count) {
-                self.leaf(envelope, part)?;
-            }
-            for bundle in [&entries, &parties] {
-                // It holds what was just taken, and nothing that is still to be compared with it.
-                if count == usize::from(bundle.tile.width) {
-                    self.account_for(&bundle.tile);
-                }
-            }
-            (self.entries, self.parties) = (entries.first(count), parties.first(count));
-            if self.edge.size().is_multiple_of(WIDTH) {
-                self.check_bundles()?;
-            }
-        }
-        Ok(())
+        let range = Range { size, published: self.head.map_or(0, |head| head.size) };
+        ahead::each(self.store, range, |pair| self.pair(pair))
     }
 
-    /// The bundle of the checkpoint that holds entry `index`.
-    fn bundle(&self, kind: Kind, index: u64) -> Result<Bundle, Fault> {
-        let tile = bundle::bundle_of(kind, index, self.head.map_or(0, |head| head.size));
-        Ok(Bundle { tile, bytes: read(self.store, &tile.path())? })
+    fn pair(&mut self, pair: Pair) -> Result<(), Fault> {
+        let Pair { entries, parties, count, leaves, wrong } = pair;
+        let halves = entries.split()?.into_iter().zip(parties.split()?);
+        for ((envelope, part), hash) in halves.zip(leaves) {
+            self.leaf(envelope, part, hash)?;
+        }
+        if let Some(what) = wrong {
+            return Err(fault(&format!("entry {}", self.edge.size()), what));
+        }
+        for bundle in [&entries, &parties] {
+            // It holds what was just taken, and nothing that is still to be compared with it.
+            if count == usize::from(bundle.tile.width) {
+                self.account_for(&bundle.tile);
+            }
+        }
+        (self.entries, self.parties) = (entries.first(count), parties.first(count));
+        if self.edge.size().is_multiple_of(WIDTH) { self.check_bundles() } else { Ok(()) }
     }
 
     fn account_for(&mut self, tile: &TilePath) {
@@ -353,19 +333,19 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
 
     /// Takes an entry that no bundle has given.
     fn entry(&mut self, envelope: &[u8], parties: &[u8]) -> Result<(), Fault> {
-        self.leaf(envelope, parties)?;
+        check_parts(envelope, parties).map_err(|what| fault(&format!("entry {}", self.edge.size()), what))?;
+        self.leaf(envelope, parties, leaf_hash(envelope))?;
         bundle::push(&mut self.entries, envelope);
         bundle::push(&mut self.parties, parties);
         if self.edge.size().is_multiple_of(WIDTH) { self.check_bundles() } else { Ok(()) }
     }
 
-    fn leaf(&mut self, envelope: &[u8], parties: &[u8]) -> Result<(), Fault> {
+    /// Takes an entry whose halves go together, by its leaf hash.
+    fn leaf(&mut self, envelope: &[u8], parties: &[u8], hash: Hash) -> Result<(), Fault> {
         let index = self.edge.size();
-        check_parts(envelope, parties)
-            .and_then(|()| (self.visit)(index, envelope, parties))
-            .map_err(|what| fault(&format!("entry {index}"), what))?;
+        (self.visit)(index, envelope, parties).map_err(|what| fault(&format!("entry {index}"), what))?;
         let mut full = Vec::new();
-        self.edge.append(leaf_hash(envelope), |tile, hashes| full.push((tile, tile_bytes(hashes))));
+        self.edge.append(hash, |tile, hashes| full.push((tile, tile_bytes(hashes))));
         for (tile, bytes) in full {
             self.check_tile(tile.kind, tile.number, &bytes)?;
         }
