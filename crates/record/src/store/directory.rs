@@ -86,19 +86,24 @@ impl<F: Files> Directory<F> {
         put().map_err(|source| error(path, source))
     }
 
-    /// An open handle of `path`, made with its parents if it is not there. Its name is synced in any case when it is
-    /// first opened: a process that was killed may have made it and synced nothing.
+    /// An open handle of `path`, made with its parents if it is not there. Its name and theirs are synced in any case when
+    /// it is first opened: a process that was killed may have made them and synced nothing.
     fn directory(&self, path: &Path) -> io::Result<Arc<F::Handle>> {
         if let Some(handle) = self.open().directories.get(path) {
             return Ok(Arc::clone(handle));
         }
         let is_there = self.files.is_directory(path);
-        if !is_there || path.starts_with(&self.root) {
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let parent = self.directory(parent.unwrap_or_else(|| Path::new(".")))?;
-            match if is_there { Ok(()) } else { self.files.create_directory(path) } {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-                _ => parent.sync_all()?,
+        let is_above = is_there && !path.starts_with(&self.root);
+        match above(path).map(|parent| self.directory(parent)) {
+            None => {}
+            // Where we may not look, somebody else has made the directory that the record is in, and answers for its name.
+            Some(Err(error)) if is_above && error.kind() == ErrorKind::PermissionDenied => {}
+            Some(parent) => {
+                let parent = parent?;
+                match if is_there { Ok(()) } else { self.files.create_directory(path) } {
+                    Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+                    _ => parent.sync_all()?,
+                }
             }
         }
         let handle = Arc::new(self.files.open_directory(path)?);
@@ -287,6 +292,15 @@ impl<F: Files> Store for Directory<F> {
     }
 }
 
+/// The directory that has the name of `path`; none for the topmost, and for the one that a relative path begins in.
+fn above(path: &Path) -> Option<&Path> {
+    match path.parent()? {
+        parent if !parent.as_os_str().is_empty() => Some(parent),
+        _ if path == Path::new(HERE) => None,
+        _ => Some(Path::new(HERE)),
+    }
+}
+
 /// Writes all of `bytes` at `offset`, in as many calls as the file system takes for it.
 fn write_all(file: &impl Handle, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
     while !bytes.is_empty() {
@@ -311,6 +325,8 @@ fn error(path: &str, source: io::Error) -> StoreError {
         _ => StoreError::Io { path, source },
     }
 }
+
+const HERE: &str = ".";
 
 const TMP: &str = "tmp";
 

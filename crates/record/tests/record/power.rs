@@ -5,7 +5,13 @@ mod bugs;
 mod judge;
 mod run;
 
+use crate::support::SEGMENT;
 use bugs::Bug;
+use judge::ROOT;
+use record::Store as _;
+use record::store::chance::Chance;
+use record::store::directory::Directory;
+use record::store::simulated::{Disk, Fault};
 use run::{FAULTS, run, work};
 use std::collections::BTreeSet;
 
@@ -71,6 +77,28 @@ fn no_fault_of_the_file_system_at_any_step_loses_what_was_told() {
         for (at, call) in calls.iter().enumerate() {
             let (ran, _) = work(Some((at as u64, fault)));
             assert_eq!(ran.found, None, "{fault:?} at step {at} ({call:?})");
+        }
+    }
+}
+
+#[test]
+fn a_directory_above_the_record_that_a_killed_process_made_goes_with_no_power_cut() {
+    // Each step of a first start fails or is the last before a kill; the next process goes on, and is told that all is durable.
+    for at in 0..8 {
+        for fault in [Fault::Fails, Fault::FailsButPersisted] {
+            let disk = Disk::new(at);
+            disk.fault(at, fault);
+            let first = Directory::on(disk.clone(), ROOT).segment_create(0, SEGMENT);
+            let disk = disk.now().kill(&mut Chance::new(at));
+            let store = Directory::on(disk.clone(), ROOT);
+            if store.segments().unwrap().is_empty() {
+                store.segment_create(0, SEGMENT).unwrap();
+            }
+            store.segment_write(0, 0, b"told").unwrap();
+            store.segment_sync(0).unwrap();
+            let disk = disk.now().cut(&mut Chance::new(at));
+            let read = Directory::on(disk, ROOT).segment_read(0).unwrap();
+            assert!(read.is_some_and(|bytes| bytes.starts_with(b"told")), "step {at} {fault:?}: {first:?}");
         }
     }
 }
