@@ -221,6 +221,12 @@ pub enum EntryError {
     NotCanonical(String),
 }
 
+/// The fields that the parties' part of an entry of this kind has beside its salts, in their order; none for a kind that is not known.
+#[must_use]
+pub fn fields_of(kind: &str) -> &'static [&'static str] {
+    wire::fields(kind)
+}
+
 /// The most that an act may add to its entry: its own fields and who proposes it. Units: bytes. An entry has room for 61,440.
 pub const ACT_BYTES_MAX: usize = 16_384;
 
@@ -234,7 +240,7 @@ impl Entry {
     /// An entry with fresh salts. They follow from `seed`, 32 secret bytes that are used for no other entry.
     #[must_use]
     pub fn new(seed: &[u8; 32], at: Timestamp, body: Body) -> Self {
-        Self { salts: Salts::derive(seed, wire::fields(&body)), at, body }
+        Self { salts: Salts::derive(seed, wire::fields(body.kind()).len()), at, body }
     }
 
     /// The entry as a leaf: envelope and parties' part.

@@ -55,6 +55,8 @@ pub struct State {
     pub(crate) digested: u64,
     /// The approved amendments that wait for their day.
     pub(crate) amending: BTreeSet<ActId>,
+    /// Where the acts that waited were decided at last.
+    pub(crate) freed: BTreeMap<ActId, u64>,
     /// An act whose settlement must be the next entry.
     pub(crate) at_once: Option<ActId>,
     /// The last lease, and where it stands.
@@ -267,6 +269,7 @@ impl State {
             signed: Vec::new(),
             digested: 0,
             amending: BTreeSet::new(),
+            freed: BTreeMap::new(),
             at_once: None,
             lease: None,
             repeats: Repeats::default(),
@@ -354,6 +357,12 @@ impl State {
     #[must_use]
     pub fn waiting_act(&self, id: &ActId) -> Option<&Waiting> {
         self.waiting.get(id)
+    }
+
+    /// Where an act that waited for approvals was decided at last; none while it waits, and for one that never did.
+    #[must_use]
+    pub fn decided_at_last(&self, id: &ActId) -> Option<u64> {
+        self.freed.get(id).copied()
     }
 
     /// The acts that wait for approvals, in order of id.

@@ -157,7 +157,7 @@ pub(crate) fn plain(answer: &Value) -> String {
     let field = |name: &str| super::said::cell(answer, name);
     match field("decision").as_str() {
         "waiting" => format!(
-            "act {} waits for {} under clause `{}`; each approves it with `countersign act approve {} --party PARTY`",
+            "act {} waits for {} under clause `{}`; each approves it with `countersign act approve {} --party PARTY`, with the same `--dir` or `--server`",
             field("act"),
             field("missing"),
             field("clause"),

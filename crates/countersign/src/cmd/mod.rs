@@ -81,7 +81,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Noun::Verify(asked) => verify::run(&asked),
         Noun::Receipt(receipt) => receipt::run(receipt),
     };
-    said.unwrap_or_else(|error| Said::Refused(format!("{error:#}"))).print()
+    said.unwrap_or_else(|error| Said::Refused(said::reason(&error))).print()
 }
 
 impl Init {

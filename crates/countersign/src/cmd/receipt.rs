@@ -126,19 +126,30 @@ fn text(shown: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use record::commitment::{Draft, Fields, Salts, commitment};
     use record::note::Signer;
     use record::{Checkpoint, merkle};
+    use std::io::Write as _;
 
-    const PARTIES: &[u8] = b"{\"salts\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\",\n\"act\":{\"id\":\"a\"},\n\"why\":{\"decision\":\"allow\"}}";
+    /// The parties' part of a decision, with the fields of `act` and `why` given.
+    fn parties(act: &str, why: &str) -> Vec<u8> {
+        let mut part = Draft::new(Salts::derive(&[1; 32], 5));
+        for (field, value) in [("act", act), ("who", "{}"), ("what", "{}"), ("why", why), ("money", "{}")] {
+            part.field(field, |to| to.write_all(value.as_bytes())).unwrap();
+        }
+        part.finish().0
+    }
 
     /// A receipt of the first of two entries, with what `change` makes of its extra data.
     fn receipt(change: impl FnOnce(String) -> String) -> (Vec<u8>, Verifier) {
         let log = Signer::generate("log.example", [5; 32]).unwrap();
-        let body = record::commitment::Fields::parse(PARTIES).unwrap().body();
+        let parties = parties(r#"{"id":"a"}"#, r#"{"decision":"allow"}"#);
+        let body = Fields::parse(&parties).unwrap().body();
+
         let entry = Envelope { fold: 1, kind: "decided", hour: "2026-11-23T03Z", body }.encode();
         let leaves = merkle::leaf_hashes([entry.as_slice(), b"other"]);
         let head = Checkpoint { origin: "log.example".into(), size: 2, root: merkle::root(&leaves) };
-        let extra = change(Extra::of_leaf(&entry, PARTIES));
+        let extra = change(Extra::of_leaf(&entry, &parties));
         let path = vec![leaves[1]];
         let proof =
             Proof { extra: Some(extra.into_bytes()), index: 0, path, checkpoint: head.sign(&log).unwrap() };
@@ -161,6 +172,53 @@ mod tests {
             let (receipt, log) = receipt(|extra| extra.replacen(what, by, 1));
             assert!(check(&receipt, &log).is_err(), "{what} became {by}");
         }
+    }
+
+    #[test]
+    fn a_field_is_shown_only_in_the_place_that_its_kind_has_for_it() {
+        let allowed = (("act", r#"{"id":"a"}"#), ("why", r#"{"decision":"allow"}"#));
+        let ((act, id), (why, allow)) = allowed;
+        let denied = r#"{"decision":"deny"}"#;
+        // Two answers under one leaf, fewer fields, more, and others in their places; and at last as it should be.
+        for fields in [
+            vec![(act, id), (why, allow), ("who", "{}"), (why, denied), ("money", "{}")],
+            vec![(act, id), (why, allow)],
+            vec![(act, id), ("who", "{}"), ("what", "{}"), (why, allow), ("money", "{}"), ("more", "{}")],
+            vec![(act, id), (why, allow), ("who", "{}"), ("what", "{}"), ("money", "{}")],
+            vec![(act, id), ("who", "{}"), ("what", "{}"), (why, allow), ("money", "{}")],
+        ] {
+            for (index, (field, _)) in fields.iter().enumerate() {
+                let is_in_place =
+                    fields.len() == 5 && ["act", "who", "what", "why", "money"][index] == *field;
+                let read = Extra::read(Some(extra_of(&fields, index).as_bytes()));
+                assert_eq!(read.is_ok(), is_in_place, "{fields:?} {index}: {read:?}");
+            }
+        }
+    }
+
+    /// Extra data that show one field of an entry whose body covers these, as a liar would put them together.
+    fn extra_of(fields: &[(&str, &str)], index: usize) -> String {
+        let line = |(field, value): &(&str, &str)| format!("\"{field}\":{value}");
+        let mut commitments: Vec<_> =
+            fields.iter().map(|field| commitment(&[1; 16], line(field).as_bytes())).collect();
+        let body = record::commitment::body(&commitments);
+        let entry = Envelope { fold: 1, kind: "decided", hour: "2026-11-23T03Z", body }.encode();
+        commitments.remove(index);
+        let (field, value) = fields[index];
+        let others: Vec<_> = commitments.iter().map(|hash| base64(hash)).collect();
+        let value: Value = serde_json::from_str(value).unwrap();
+        let opening = json!({ "field": field, "value": value, "salt": base64(&[1; 16]), "index": index, "others": others });
+        json!({ "entry": String::from_utf8(entry).unwrap(), "opening": [opening] }).to_string()
+    }
+
+    #[test]
+    fn a_field_is_shown_once() {
+        let (receipt, log) = receipt(|extra| {
+            let (head, opening) = extra.split_once(r#""opening":["#).unwrap();
+            let first = opening.split_once("},{").unwrap().0;
+            format!(r#"{head}"opening":[{first}}},{opening}"#)
+        });
+        assert!(check(&receipt, &log).unwrap_err().to_string().contains("twice"));
     }
 
     #[test]

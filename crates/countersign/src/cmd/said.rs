@@ -17,6 +17,19 @@ pub(crate) enum Said {
     Refused(String),
 }
 
+/// What went wrong and why, each reason once: some errors tell their own cause, and some leave that to whoever asks.
+pub(crate) fn reason(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| {
+        if said.is_empty() {
+            cause
+        } else if said.contains(&cause) {
+            said
+        } else {
+            format!("{said}: {cause}")
+        }
+    })
+}
+
 impl Said {
     /// Prints it. A closed pipe is an ordinary end.
     pub(crate) fn print(self) -> ExitCode {
@@ -86,5 +99,18 @@ mod tests {
         let text = table_of(&list, &[("name", "name"), ("held", "held"), ("by", "by")]);
         assert_eq!(shown(&json!("a\u{1b}[31m\u{202e}b\nc")), "a\u{fffd}[31m\u{fffd}b\u{fffd}c");
         assert_eq!(text, "NAME    HELD      BY\na       1.00 USD  x, y\nlonger");
+    }
+
+    #[test]
+    fn each_reason_is_told_once() {
+        let note = record::Checkpoint::open(
+            b"no note",
+            &record::note::Signer::generate("log.example", [1; 32]).unwrap().verifier(),
+        );
+        let error = anyhow::Error::new(note.unwrap_err()).context("the receipt is not one");
+        let said = reason(&error);
+        assert!(said.starts_with("the receipt is not one: checkpoint: "), "{said}");
+        assert_eq!(said.matches("no blank line").count(), 1, "{said}");
+        assert_eq!(reason(&anyhow::anyhow!("one").context("two")), "two: one");
     }
 }

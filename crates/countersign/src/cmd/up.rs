@@ -83,7 +83,7 @@ fn raise_open_files() {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    let shown = writeln!(std::io::stderr(), "{error:#}");
+    let shown = writeln!(std::io::stderr(), "{}", super::said::reason(error));
     ExitCode::from(if shown.is_ok() { 1 } else { 2 })
 }
 

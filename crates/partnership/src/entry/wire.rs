@@ -13,13 +13,17 @@ use ledger::{AccountId, Amount, AssetId, Operation, Transfer, TransferId};
 use record::commitment::{Draft, Fields};
 use serde::{Deserialize, Serialize};
 
-/// How many fields the parties' part of an entry of this kind has, beside its salts.
-pub(super) fn fields(body: &Body) -> usize {
-    match body {
-        Body::Genesis(_) => 2,
-        Body::Decided(_) => 5,
-        Body::Settled(_) => 3,
-        Body::Clock(_) | Body::Tally(_) | Body::StateDigest(_) | Body::Lease(_) => 1,
+/// The fields that the parties' part of an entry of this kind has beside its salts, in their order; none for a kind that is not known.
+pub(super) fn fields(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "genesis" => &["genesis", "money"],
+        "decided" => &["act", "who", "what", "why", "money"],
+        "settled" => &["act", "what", "money"],
+        "clock" => &["clock"],
+        "tally" => &["tally"],
+        "state-digest" => &["state"],
+        "lease" => &["lease"],
+        _ => &[],
     }
 }
 

@@ -118,6 +118,9 @@ impl State {
             return Err(ReplayError::DecidedTwice(id));
         }
         self.take_key(decided, at)?;
+        if waited.is_some() {
+            self.freed.insert(id, index);
+        }
         self.transfer(&decided.transfers)?;
         self.tally(decided);
         match &decided.verdict {

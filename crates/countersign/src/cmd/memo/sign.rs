@@ -36,7 +36,7 @@ pub(crate) fn sign(place: &Place, file: &Path, signing: &Signing) -> anyhow::Res
 
 fn signed(terms: &Terms, party: &str, answer: &Value) -> String {
     format!(
-        "version {} is signed by {party}, entry {}; `countersign memo status` shows who is missing",
+        "version {} is signed by {party}, entry {}; `countersign memo status` shows who has signed",
         terms.version(),
         cell(answer, "index")
     )

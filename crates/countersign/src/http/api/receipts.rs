@@ -54,10 +54,10 @@ pub(super) async fn receipt(
     }
 }
 
-/// Where the decision stands, if it is among those that the state still knows.
+/// Where the last decision stands, if it is among those that the state still knows: it knows those of all acts that waited.
 fn at_hand(state: &Books, id: ActId) -> Option<u64> {
     let recent = state.recent().find(|line| line.act == id).map(|line| line.index);
-    recent.or_else(|| state.open_act(&id).map(|open| open.index))
+    recent.or_else(|| state.open_act(&id).map(|open| open.index)).or_else(|| state.decided_at_last(&id))
 }
 
 /// A promise, signed by the log, that the entry will stand where it says.
@@ -112,7 +112,7 @@ impl<'a> Published<'a> {
         Ok(Some(receipt.encode()))
     }
 
-    /// The first decision on an act, by its time.
+    /// The decision on an act that never waited, or the first on one that still does, by its time.
     fn find(&self, id: ActId) -> Result<Option<u64>, record::StoreError> {
         let from = self.first_at(id.made_at())?;
         for index in from..self.size.min(from.saturating_add(SEARCHED_MAX)) {

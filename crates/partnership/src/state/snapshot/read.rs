@@ -65,6 +65,7 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
         signed: text.signed.into_iter().map(signed).collect(),
         digested: text.digested,
         amending: set(text.amending.into_iter().map(|Id(id)| id))?,
+        freed: map(text.freed.into_iter().map(|freed| (freed.act.0, freed.index)))?,
         at_once: text.at_once.map(|Id(id)| id),
         lease,
         repeats: Repeats::of(map(text.repeats.into_iter().map(taken))?),

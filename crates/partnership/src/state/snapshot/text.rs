@@ -42,6 +42,7 @@ pub(super) struct StateText {
     pub(super) open: Vec<OpenText>,
     pub(super) waiting: Vec<WaitingText>,
     pub(super) amending: Vec<Id>,
+    pub(super) freed: Vec<Freed>,
     pub(super) at_once: Option<Id>,
     pub(super) attested: Vec<AttestedText>,
     pub(super) booked: Vec<BookedText>,
@@ -80,6 +81,15 @@ pub(super) struct AccountText {
     pub(super) debits_pending: i128,
     #[serde(with = "integer")]
     pub(super) credits_pending: i128,
+}
+
+/// An act that waited, and where it was decided at last.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Freed {
+    pub(super) act: Id,
+    #[serde(with = "integer")]
+    pub(super) index: u64,
 }
 
 /// A live reservation.

@@ -1,8 +1,8 @@
 //! A state to its text. Each struct is taken apart field by field, so that what is new in one cannot be left out.
 
 use super::text::{
-    AccountText, ActText, AttestedText, BookedText, CountText, Held, How, Id, LeaseText, LineText, OpenText,
-    PriceText, SignedText, StateText, TakenText, TariffText, WaitingText,
+    AccountText, ActText, AttestedText, BookedText, CountText, Freed, Held, How, Id, LeaseText, LineText,
+    OpenText, PriceText, SignedText, StateText, TakenText, TariffText, WaitingText,
 };
 use crate::act::{Act, Digest};
 use crate::entry::Refused;
@@ -36,6 +36,7 @@ pub(super) fn state(state: &State) -> StateText {
         signed: versions,
         digested,
         amending,
+        freed,
         at_once,
         lease,
         repeats,
@@ -57,6 +58,7 @@ pub(super) fn state(state: &State) -> StateText {
         open: open.values().map(open_act).collect(),
         waiting: waiting.values().map(waiting_act).collect(),
         amending: amending.iter().copied().map(Id).collect(),
+        freed: freed.iter().map(|(act, index)| Freed { act: Id(*act), index: *index }).collect(),
         at_once: at_once.map(Id),
         attested: attested.iter().map(attested_by).collect(),
         booked: booked.iter().map(booked_as).collect(),

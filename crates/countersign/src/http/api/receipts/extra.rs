@@ -2,11 +2,13 @@
 //!
 //! Not authenticated by itself: the proof covers the entry, and the entry's body covers the fields.
 
+use partnership::entry::fields_of;
 use record::Envelope;
 use record::commitment::{Disclosure, Fields, Salt};
 use record::hash::{base64, from_base64, hash_from_base64};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::collections::BTreeSet;
 
 /// The fields of a decision that a receipt shows to whoever may read them.
 const SHOWN: [&str; 2] = ["act", "why"];
@@ -41,6 +43,8 @@ pub(crate) enum ExtraError {
     Malformed(#[from] serde_json::Error),
     #[error("the entry in the receipt is no envelope: {0}")]
     Envelope(#[from] record::envelope::EnvelopeError),
+    #[error("the receipt shows a field twice")]
+    Twice,
     #[error("the field `{0}` that the receipt shows is not the one that the entry commits to")]
     Field(String),
 }
@@ -66,11 +70,17 @@ impl Extra {
         String::from_utf8(Self::of(envelope, Some(parties)).encode()).unwrap()
     }
 
-    /// Reads the extra data, and checks that the entry commits to each field shown.
+    /// Reads the extra data, and checks that the entry commits to each field shown, in the place that its kind has for it, and that none
+    /// is shown twice: so one entry says one thing, whoever is shown it.
     pub(crate) fn read(bytes: Option<&[u8]>) -> Result<Self, ExtraError> {
         let extra: Self = serde_json::from_slice(bytes.ok_or(ExtraError::None)?)?;
-        let body = Envelope::parse(extra.entry.as_bytes())?.body;
-        match extra.opening.iter().find(|opening| !opening.holds(&body)) {
+        let Envelope { kind, body, .. } = Envelope::parse(extra.entry.as_bytes())?;
+        let places: BTreeSet<usize> = extra.opening.iter().map(|opening| opening.index).collect();
+        if places.len() != extra.opening.len() {
+            return Err(ExtraError::Twice);
+        }
+        let fields = fields_of(kind);
+        match extra.opening.iter().find(|opening| !opening.is_one_of(fields) || !opening.holds(&body)) {
             Some(broken) => Err(ExtraError::Field(broken.field.clone())),
             None => Ok(extra),
         }
@@ -92,6 +102,12 @@ impl Opening {
             index: shown.index,
             others: shown.others.iter().map(|hash| base64(hash)).collect(),
         })
+    }
+
+    /// Whether it stands where an entry with these fields has it, among as many.
+    fn is_one_of(&self, fields: &[&str]) -> bool {
+        fields.get(self.index) == Some(&self.field.as_str())
+            && self.others.len().checked_add(1) == Some(fields.len())
     }
 
     fn holds(&self, body: &record::Hash) -> bool {
