@@ -74,14 +74,28 @@ impl Checkpoint {
     /// [`CheckpointError::Note`] if the signature is missing or wrong, [`CheckpointError::Origin`] if it is of
     /// another log, [`CheckpointError::Malformed`].
     pub fn open(signed: &[u8], verifier: &Verifier) -> Result<Self, CheckpointError> {
-        let (text, _) = note::split(signed)?;
-        let checkpoint = Self::parse(text)?;
-        if checkpoint.origin != verifier.name() {
-            let wanted = verifier.name().to_owned();
+        Self::open_any(signed, &[verifier])
+    }
+
+    /// As [`Checkpoint::open`], for a log that has had several keys: one of them must have signed, and none of them
+    /// wrongly.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::open`].
+    pub fn open_any(signed: &[u8], verifiers: &[&Verifier]) -> Result<Self, CheckpointError> {
+        let checkpoint = Self::read(signed)?;
+        if let Some(other) = verifiers.iter().find(|verifier| verifier.name() != checkpoint.origin) {
+            let wanted = other.name().to_owned();
             return Err(CheckpointError::Origin { found: checkpoint.origin, wanted });
         }
-        note::open(signed, &[verifier])?;
+        note::open(signed, verifiers)?;
         Ok(checkpoint)
+    }
+
+    /// Reads a signed checkpoint and believes it: no signature is verified.
+    pub(crate) fn read(signed: &[u8]) -> Result<Self, CheckpointError> {
+        let (text, _) = note::split(signed)?;
+        Self::parse(text)
     }
 }
 

@@ -7,7 +7,7 @@
 //! Where to start: [`log::load`] opens a record and hands out its three owners ([`log::Log`] for the thread
 //! that appends, [`log::Journal`] for the one that syncs, [`log::Publisher`] for the one that publishes);
 //! [`audit::audit`] checks one from nothing, and through [`store::frozen`] while it grows; [`proof::Receipt`] is
-//! what a client takes home.
+//! what a client takes home; [`witness::Witness`] is the other side's: it cosigns checkpoints and never two histories.
 
 #![deny(clippy::float_arithmetic, clippy::arithmetic_side_effects)]
 
@@ -15,6 +15,7 @@ pub mod audit;
 pub mod bundle;
 pub mod checkpoint;
 pub mod commitment;
+pub mod cosignature;
 pub mod envelope;
 pub mod hash;
 mod json;
@@ -22,15 +23,20 @@ pub mod log;
 pub mod merkle;
 pub mod note;
 pub mod proof;
+pub mod quorum;
 pub mod store;
 pub mod tile;
+pub mod witness;
 
 pub use audit::{Audited, Fault, audit, audit_published};
 pub use checkpoint::Checkpoint;
+pub use cosignature::{Cosigned, Cosigner, CosignerKey};
 pub use envelope::Envelope;
 pub use hash::Hash;
 pub use log::{
     Entries, Group, Journal, Leaf, LoadError, Loaded, Log, LogError, Prefix, Publisher, Torn, load,
 };
 pub use proof::Receipt;
+pub use quorum::Quorum;
 pub use store::{Store, StoreError};
+pub use witness::{AddCheckpoint, Witness};

@@ -1,6 +1,7 @@
 //! C2SP signed-note with Ed25519 keys: a text, a blank line, and lines that say who signed it.
 //!
-//! Not a policy: which keys count, and how many, is for the caller. Cosignatures with a time are not made here.
+//! Not a policy: which keys count, and how many, is for the caller. Cosignatures, whose signatures bear a time, are
+//! made in [`crate::cosignature`]; what they share with plain ones (names, key ids, lines) is here.
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
@@ -34,7 +35,7 @@ pub enum NoteError {
 pub struct Signer {
     name: String,
     key: SigningKey,
-    id: [u8; 4],
+    id: KeyId,
 }
 
 /// A public key with its name.
@@ -42,7 +43,7 @@ pub struct Signer {
 pub struct Verifier {
     name: String,
     key: VerifyingKey,
-    id: [u8; 4],
+    id: KeyId,
 }
 
 /// A note whose known signatures were verified.
@@ -64,7 +65,7 @@ impl Signer {
     pub fn generate(name: &str, seed: [u8; 32]) -> Result<Self, NoteError> {
         check_name(name)?;
         let key = SigningKey::from_bytes(&seed);
-        let id = key_id(name, &key.verifying_key());
+        let id = key_id(name, ED25519, key.verifying_key().as_bytes());
         Ok(Self { name: name.to_owned(), key, id })
     }
 
@@ -74,8 +75,8 @@ impl Signer {
     /// [`NoteError::Name`], [`NoteError::Key`], [`NoteError::KeyHash`].
     pub fn parse(text: &str) -> Result<Self, NoteError> {
         let malformed = NoteError::Key("private key", "PRIVATE+KEY+name+hash+base64");
-        let rest = text.strip_prefix("PRIVATE+KEY+").ok_or_else(|| malformed.clone())?;
-        let (name, hash, seed) = split_key(rest).ok_or(malformed)?;
+        let rest = text.strip_prefix(PRIVATE).ok_or_else(|| malformed.clone())?;
+        let (name, hash, seed) = split_key(rest, ED25519).ok_or(malformed)?;
         let signer = Self::generate(name, seed)?;
         check_hash(name, hash, signer.id)?;
         Ok(signer)
@@ -83,7 +84,7 @@ impl Signer {
 
     /// The private key as [`Signer::parse`] reads it. Keep it where only its owner reads.
     pub fn private_key(&self) -> String {
-        format!("PRIVATE+KEY+{}+{}+{}", self.name, hex(&self.id), key_base64(self.key.as_bytes()))
+        format!("{PRIVATE}{}", key_text(&self.name, self.id, ED25519, self.key.as_bytes()))
     }
 
     /// The key's name.
@@ -103,9 +104,7 @@ impl Signer {
 
     /// The signature line for `text`, with its final newline.
     pub fn signature_line(&self, text: &str) -> String {
-        let mut blob = self.id.to_vec();
-        blob.extend_from_slice(&self.sign_bytes(text.as_bytes()));
-        format!("— {} {}\n", self.name, base64(&blob))
+        line(&self.name, self.id, &[&self.sign_bytes(text.as_bytes())])
     }
 
     /// The note of `text` signed by this key alone.
@@ -131,17 +130,17 @@ impl Verifier {
     /// [`NoteError::Name`], [`NoteError::Key`], [`NoteError::KeyHash`].
     pub fn parse(text: &str) -> Result<Self, NoteError> {
         let malformed = NoteError::Key("vkey", "name+hash+base64");
-        let (name, hash, bytes) = split_key(text).ok_or_else(|| malformed.clone())?;
+        let (name, hash, bytes) = split_key(text, ED25519).ok_or_else(|| malformed.clone())?;
         check_name(name)?;
         let key = VerifyingKey::from_bytes(&bytes).map_err(|_| malformed)?;
-        let id = key_id(name, &key);
+        let id = key_id(name, ED25519, &bytes);
         check_hash(name, hash, id)?;
         Ok(Self { name: name.to_owned(), key, id })
     }
 
     /// The vkey as [`Verifier::parse`] reads it.
     pub fn vkey(&self) -> String {
-        format!("{}+{}+{}", self.name, hex(&self.id), key_base64(self.key.as_bytes()))
+        key_text(&self.name, self.id, ED25519, self.key.as_bytes())
     }
 
     /// The key's name.
@@ -152,6 +151,16 @@ impl Verifier {
     /// Whether the key itself is the other's, whatever the two are named: then one hand can sign for both.
     pub fn is_same_key(&self, other: &Self) -> bool {
         self.key == other.key
+    }
+
+    /// The bare public key, which another name or another use may have too.
+    pub(crate) fn public_key(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
+    /// Whether a line names this key.
+    pub(crate) fn is_named_by(&self, line: &Line<'_>) -> bool {
+        self.name == line.name && self.id == line.id
     }
 
     /// Whether `signature` is this key's over `message`; strict, so that one message has one signature.
@@ -173,23 +182,25 @@ impl std::fmt::Display for Verifier {
 /// # Errors
 /// [`NoteError::Malformed`], [`NoteError::Invalid`], [`NoteError::Unsigned`].
 pub fn open(note: &[u8], verifiers: &[&Verifier]) -> Result<Note, NoteError> {
-    let (text, lines) = split(note)?;
+    let (text, signatures) = split(note)?;
     let mut opened = Note { text: text.to_owned(), signers: Vec::new(), unknown: 0 };
-    for line in lines.split_terminator('\n') {
-        let (name, id, signature) = parse_line(line)?;
-        let known = verifiers.iter().find(|verifier| verifier.name == name && verifier.id == id);
-        let Some(verifier) = known else {
+    let mut signed: Vec<&Verifier> = Vec::new();
+    for line in lines(signatures) {
+        let line = line?;
+        let Some(verifier) = verifiers.iter().find(|verifier| verifier.is_named_by(&line)) else {
             opened.unknown = opened.unknown.saturating_add(1);
             continue;
         };
-        if opened.signers.iter().any(|signer| signer == name) {
+        if signed.contains(verifier) {
             return Err(NoteError::Malformed("a key signed twice"));
         }
-        let signature = signature.as_slice().try_into().map_err(|_| NoteError::Invalid(name.to_owned()))?;
+        let invalid = || NoteError::Invalid(line.name.to_owned());
+        let signature = line.signature.as_slice().try_into().map_err(|_| invalid())?;
         if !verifier.verify_bytes(text.as_bytes(), &signature) {
-            return Err(NoteError::Invalid(name.to_owned()));
+            return Err(invalid());
         }
-        opened.signers.push(name.to_owned());
+        signed.push(verifier);
+        opened.signers.push(line.name.to_owned());
     }
     if opened.signers.is_empty() { Err(NoteError::Unsigned) } else { Ok(opened) }
 }
@@ -212,32 +223,64 @@ pub fn split(note: &[u8]) -> Result<(&str, &str), NoteError> {
     Ok((text, lines))
 }
 
-fn parse_line(line: &str) -> Result<(&str, [u8; 4], Vec<u8>), NoteError> {
+/// One signature line, read and not verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line<'a> {
+    /// The line as it stands, without its newline.
+    pub(crate) raw: &'a str,
+    /// The key's name.
+    pub(crate) name: &'a str,
+    /// The key's id: the name and this are one key.
+    pub(crate) id: KeyId,
+    /// What follows on the id, in the form that the key's algorithm gives it.
+    pub(crate) signature: Vec<u8>,
+}
+
+/// A key's id. Source: C2SP signed-note, "Signatures".
+pub(crate) type KeyId = [u8; 4];
+
+/// Reads signature lines, each of which ends with a newline.
+pub(crate) fn lines(signatures: &str) -> impl Iterator<Item = Result<Line<'_>, NoteError>> {
+    signatures.split_terminator('\n').map(parse_line)
+}
+
+/// The line of a signature whose parts are `signature`, with its final newline.
+pub(crate) fn line(name: &str, id: KeyId, signature: &[&[u8]]) -> String {
+    let blob = [&id[..], &signature.concat()].concat();
+    format!("— {name} {}\n", base64(&blob))
+}
+
+fn parse_line(raw: &str) -> Result<Line<'_>, NoteError> {
     let malformed = NoteError::Malformed("a signature line is not `— name base64`");
-    let rest = line.strip_prefix("— ").ok_or_else(|| malformed.clone())?;
+    let rest = raw.strip_prefix("— ").ok_or_else(|| malformed.clone())?;
     let (name, blob) = rest.split_once(' ').ok_or_else(|| malformed.clone())?;
     check_name(name)?;
     let blob = from_base64(blob).ok_or_else(|| malformed.clone())?;
     let (id, signature) = blob.split_first_chunk::<4>().ok_or(malformed)?;
-    Ok((name, *id, signature.to_vec()))
+    Ok(Line { raw, name, id: *id, signature: signature.to_vec() })
 }
 
-/// Splits `name+hash+base64(0x01 || 32 bytes)`.
-fn split_key(text: &str) -> Option<(&str, &str, [u8; 32])> {
+/// Splits `name+hash+base64(algorithm || 32 bytes)`.
+pub(crate) fn split_key(text: &str, algorithm: u8) -> Option<(&str, &str, [u8; 32])> {
     let (name, rest) = text.split_once('+')?;
     let (hash, key) = rest.split_once('+')?;
     let bytes = from_base64(key)?;
-    let (algorithm, key) = bytes.split_first()?;
+    let (first, key) = bytes.split_first()?;
     let key = key.try_into().ok()?;
-    (*algorithm == ED25519).then_some((name, hash, key))
+    (*first == algorithm).then_some((name, hash, key))
 }
 
-fn check_name(name: &str) -> Result<(), NoteError> {
+/// Joins what [`split_key`] splits.
+pub(crate) fn key_text(name: &str, id: KeyId, algorithm: u8, key: &[u8]) -> String {
+    format!("{name}+{}+{}", hex(&id), base64(&[&[algorithm], key].concat()))
+}
+
+pub(crate) fn check_name(name: &str) -> Result<(), NoteError> {
     let bad = name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
     if name.is_empty() || bad { Err(NoteError::Name(name.to_owned())) } else { Ok(()) }
 }
 
-fn check_hash(name: &str, hash: &str, id: [u8; 4]) -> Result<(), NoteError> {
+pub(crate) fn check_hash(name: &str, hash: &str, id: KeyId) -> Result<(), NoteError> {
     if hash == hex(&id) { Ok(()) } else { Err(NoteError::KeyHash(name.to_owned())) }
 }
 
@@ -251,16 +294,14 @@ fn check_text(text: &str) -> Result<(), NoteError> {
     Ok(())
 }
 
-fn key_id(name: &str, key: &VerifyingKey) -> [u8; 4] {
-    let [a, b, c, d, ..] = sha256_of(&[name.as_bytes(), b"\n", &[ED25519], key.as_bytes()]);
+/// The id of a key. Source: C2SP signed-note, "Signatures".
+pub(crate) fn key_id(name: &str, algorithm: u8, key: &[u8]) -> KeyId {
+    let [a, b, c, d, ..] = sha256_of(&[name.as_bytes(), b"\n", &[algorithm], key]);
     [a, b, c, d]
 }
 
-fn key_base64(key: &[u8; 32]) -> String {
-    let mut bytes = vec![ED25519];
-    bytes.extend_from_slice(key);
-    base64(&bytes)
-}
+/// How a private key in the note form begins.
+pub(crate) const PRIVATE: &str = "PRIVATE+KEY+";
 
 /// The algorithm byte of plain Ed25519 notes.
 const ED25519: u8 = 1;
@@ -328,6 +369,10 @@ mod tests {
         let both = format!("{note}{}", other.signature_line("text\n"));
         assert_eq!(open(both.as_bytes(), &[&verifier]).unwrap().unknown, 1);
         assert_eq!(open(both.as_bytes(), &[]), Err(NoteError::Unsigned));
+        let next = Signer::generate("a", [3; 32]).unwrap();
+        let renewed = format!("{note}{}", next.signature_line("text\n"));
+        let opened = open(renewed.as_bytes(), &[&verifier, &next.verifier()]).unwrap();
+        assert_eq!((opened.signers.len(), opened.unknown), (2, 0), "two keys of one name are two keys");
         let line = signer.signature_line("text\n");
         let bad = [
             String::new(),

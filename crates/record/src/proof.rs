@@ -2,9 +2,11 @@
 //! needs no network to be checked. Not a confirmation of payment.
 
 use crate::checkpoint::{Checkpoint, CheckpointError, decimal};
+use crate::cosignature::Cosigned;
 use crate::hash::{Hash, base64, from_base64, hash_from_base64, leaf_hash};
 use crate::merkle;
 use crate::note::Verifier;
+use crate::quorum::{Quorum, Unmet};
 use crate::store::{Store, StoreError};
 use crate::tile::TileReader;
 
@@ -30,6 +32,9 @@ pub enum ProofError {
     /// Its checkpoint is not one of this log.
     #[error("receipt: {0}")]
     Checkpoint(#[from] CheckpointError),
+    /// Its checkpoint does not bear the cosignatures that are asked for, or is none of a known log.
+    #[error("receipt: {0}")]
+    Unmet(#[from] Unmet),
     /// The path does not lead from this entry to the checkpoint's root.
     #[error("the receipt's path does not lead from the entry at index {0} to the checkpoint's root")]
     NotIncluded(u64),
@@ -100,9 +105,25 @@ impl Receipt {
     /// [`ProofError::NotIncluded`] if the path does not fit the entry.
     pub fn verify(&self, entry: &[u8], log: &Verifier) -> Result<Checkpoint, ProofError> {
         let head = Checkpoint::open(&self.checkpoint, log)?;
+        self.check_path(entry, &head)?;
+        Ok(head)
+    }
+
+    /// As [`Receipt::verify`], and sees that everyone whom `quorum` asks for has cosigned the checkpoint.
+    ///
+    /// # Errors
+    /// [`ProofError::Unmet`]: with [`Unmet::Cosigners`] where a later checkpoint may still do, else for good;
+    /// [`ProofError::NotIncluded`] if the path does not fit the entry.
+    pub fn verify_cosigned(&self, entry: &[u8], quorum: &Quorum) -> Result<Cosigned, ProofError> {
+        let cosigned = quorum.check(&self.checkpoint)?;
+        self.check_path(entry, &cosigned.checkpoint)?;
+        Ok(cosigned)
+    }
+
+    fn check_path(&self, entry: &[u8], head: &Checkpoint) -> Result<(), ProofError> {
         let leaf = leaf_hash(entry);
         if merkle::verify_inclusion(&leaf, self.index, head.size, &self.path, &head.root) {
-            Ok(head)
+            Ok(())
         } else {
             Err(ProofError::NotIncluded(self.index))
         }
@@ -123,6 +144,7 @@ const PATH_MAX: usize = 63;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cosignature::{Cosigner, Statement, attach};
     use crate::merkle::{leaf_hashes, root, small_proof};
     use crate::note::Signer;
 
@@ -174,6 +196,46 @@ mod tests {
             changed[bit / 8] ^= 1 << (bit % 8);
             let accepted = Receipt::parse(&changed)
                 .is_ok_and(|receipt| receipt.verify(b"two", &log("log.example").verifier()).is_ok());
+            assert!(!accepted, "bit {bit}: {}", String::from_utf8_lossy(&changed));
+        }
+    }
+
+    #[test]
+    fn receipt_with_a_cosigned_checkpoint_is_verified_with_nothing_but_keys() {
+        let log = log("log.example");
+        let [first, second] = [("northwind", 7), ("halcyon", 8)].map(|(party, seed)| {
+            Cosigner::generate(&Statement::Grew.key_name("log.example", party), [seed; 32]).unwrap()
+        });
+        let keys = [first.key(), second.key()];
+        let quorum = Quorum::all(log.verifier(), &keys, Statement::Grew).unwrap();
+        let quorum = Quorum::parse(&quorum.text()).unwrap();
+        let mut receipt = receipt(&log, Some(b"entry".to_vec()));
+        let names = |receipt: &Receipt| match receipt.verify_cosigned(b"two", &quorum) {
+            Err(ProofError::Unmet(Unmet::Cosigners(names))) => names,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(names(&receipt), ["log.example/halcyon/w1", "log.example/northwind/w1"]);
+        let head = Checkpoint::open(&receipt.checkpoint, &log.verifier()).unwrap();
+        let mut cosign = |by: &Cosigner, at| {
+            let line = by.cosign(&head, at);
+            receipt.checkpoint =
+                attach(&receipt.checkpoint, line.as_bytes(), &[&log.verifier()], &keys).unwrap();
+            Receipt::parse(&receipt.encode()).unwrap()
+        };
+        assert_eq!(names(&cosign(&first, 3)), ["log.example/halcyon/w1"]);
+        let receipt = cosign(&second, 4);
+        let cosigned = receipt.verify_cosigned(b"two", &quorum).unwrap();
+        let times: Vec<u64> = cosigned.cosignatures.iter().map(|by| by.at).collect();
+        assert_eq!((cosigned.checkpoint, times), (head, vec![3, 4]));
+        assert_eq!(receipt.verify(b"two", &log.verifier()).unwrap().size, 3, "the log's key is still enough");
+        assert_eq!(receipt.verify_cosigned(b"one", &quorum), Err(ProofError::NotIncluded(1)));
+        let text = receipt.encode();
+        for bit in 0..text.len() * 8 {
+            let mut changed = text.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let accepted = Receipt::parse(&changed).is_ok_and(|other| {
+                other.extra == receipt.extra && other.verify_cosigned(b"two", &quorum).is_ok()
+            });
             assert!(!accepted, "bit {bit}: {}", String::from_utf8_lossy(&changed));
         }
     }

@@ -16,3 +16,4 @@ mod power;
 mod prefix;
 mod steps;
 mod support;
+mod witness;
