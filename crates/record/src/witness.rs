@@ -8,82 +8,21 @@
 //! since what is read of it may be in a cache only.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::checkpoint::{Checkpoint, CheckpointError, decimal};
 use crate::cosignature::{Cosigner, CosignerKey, TIME_MAX};
-use crate::hash::{Hash, base64, empty_root, hash_from_base64, hex, sha256, sha256_of};
+use crate::hash::{base64, empty_root, hash_from_base64, hex, sha256, sha256_of};
 use crate::merkle;
 use crate::note::{self, NoteError, Verifier};
-use crate::store::{Store, StoreError};
-use crate::tile::TileReader;
+use crate::store::StoreError;
 
-/// What a log asks of a witness: to cosign its checkpoint, which follows on the one of size `old`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AddCheckpoint {
-    /// The size that the witness cosigned last; 0 if it never did.
-    pub old: u64,
-    /// The consistency proof from `old` to the checkpoint. Shape: at most 63 hashes.
-    pub proof: Vec<Hash>,
-    /// The signed checkpoint, verbatim.
-    pub checkpoint: Vec<u8>,
-}
+mod fork;
+mod latest;
+mod request;
 
-impl AddCheckpoint {
-    /// Asks for `checkpoint` (its signed bytes, for a tree of `size` leaves) to be cosigned by a witness that has cosigned
-    /// size `old`; the proof is read from the tiles of `store`.
-    ///
-    /// Shape: `None` if `old` is above `size`: then the witness has seen more than this store holds.
-    ///
-    /// # Errors
-    /// [`StoreError`] if a tile cannot be read.
-    pub fn of<S: Store + ?Sized>(
-        store: &S,
-        checkpoint: &[u8],
-        size: u64,
-        old: u64,
-    ) -> Result<Option<Self>, StoreError> {
-        let proof = match old {
-            0 => Some(Vec::new()),
-            _ => merkle::consistency_proof(old, size, &mut TileReader::new(store, size))?,
-        };
-        Ok(proof.map(|proof| Self { old, proof, checkpoint: checkpoint.to_vec() }))
-    }
-
-    /// The body of the request.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut text = format!("old {}\n", self.old);
-        for hash in &self.proof {
-            text.push_str(&base64(hash));
-            text.push('\n');
-        }
-        text.push('\n');
-        let mut body = text.into_bytes();
-        body.extend_from_slice(&self.checkpoint);
-        body
-    }
-
-    /// Reads the body of a request. Its checkpoint is not looked at yet.
-    ///
-    /// # Errors
-    /// [`Refused::Malformed`].
-    pub fn parse(body: &[u8]) -> Result<Self, Refused> {
-        if body.len() > BODY_BYTES_MAX {
-            return Err(Refused::Malformed("it is too long"));
-        }
-        let text = str::from_utf8(body).map_err(|_| Refused::Malformed("it is not utf-8"))?;
-        let (head, checkpoint) = text.split_once("\n\n").ok_or(Refused::Malformed("it has no blank line"))?;
-        let mut lines = head.split('\n');
-        let old = lines.next().and_then(|line| decimal(line.strip_prefix("old ")?));
-        let old = old.ok_or(Refused::Malformed("its first line is not `old` and a decimal"))?;
-        let proof: Option<Vec<Hash>> = lines.map(hash_from_base64).collect();
-        let proof = proof.ok_or(Refused::Malformed("a line of its proof is not a hash"))?;
-        if proof.len() > PROOF_MAX {
-            return Err(Refused::Malformed("its proof is too long"));
-        }
-        Ok(Self { old, proof, checkpoint: checkpoint.as_bytes().to_vec() })
-    }
-}
+pub use fork::{Fork, NoFork};
+pub use latest::{Kept, Latest};
+pub use request::{AddCheckpoint, BODY_BYTES_MAX};
 
 /// Why a witness did not cosign. Variants stand in the order of the checks: the first that holds is given.
 #[derive(Debug, thiserror::Error)]
@@ -172,83 +111,6 @@ impl Refused {
             Self::Stale { known: size, .. } | Self::Fork(Forked { size, .. }) => Some(format!("{size}\n")),
             _ => None,
         }
-    }
-}
-
-/// Where a witness keeps what it has cosigned last of each log, and what proves a fork.
-///
-/// A *place* is a name of 64 hexadecimal digits, for one cosigner's key name and one log.
-pub trait Latest: Send + Sync {
-    /// What was put at the place last; `None` if nothing ever was.
-    ///
-    /// It may be what a [`Latest::swap`] that failed has left.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    fn read(&self, place: &str) -> Result<Option<Vec<u8>>, StoreError>;
-
-    /// Puts `new` in place of `old`, if `old` is what is there: one step, with no other between the look and the change.
-    /// When it has given true, `new` outlives a power cut. Gives false, and does nothing, if something else is there.
-    ///
-    /// # Errors
-    /// [`StoreError`]: then the old or the new is there, whole, and it may still be the other after a power cut.
-    fn swap(&self, place: &str, old: Option<&[u8]>, new: &[u8]) -> Result<bool, StoreError>;
-
-    /// Keeps the proof of a fork at `size` for good. The first of a size is enough and stays.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    fn keep_fork(&self, place: &str, size: u64, fork: &[u8]) -> Result<(), StoreError>;
-
-    /// Every proof of a fork that was kept, by size.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    fn forks(&self, place: &str) -> Result<Vec<Vec<u8>>, StoreError>;
-}
-
-/// Keeps it in a store: `<place>/latest` and `<place>/fork/<size>`, the size in 20 digits.
-///
-/// The store must not be a record's own, and no other process may write to it, as everywhere in this crate.
-#[derive(Debug)]
-pub struct Kept<S: ?Sized> {
-    turn: Mutex<()>,
-    store: Arc<S>,
-}
-
-impl<S: Store + ?Sized> Kept<S> {
-    /// Keeps it in `store`.
-    pub fn new(store: Arc<S>) -> Self {
-        Self { turn: Mutex::new(()), store }
-    }
-}
-
-impl<S: Store + ?Sized> Latest for Kept<S> {
-    fn read(&self, place: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.read(&format!("{place}/latest"))
-    }
-
-    fn swap(&self, place: &str, old: Option<&[u8]>, new: &[u8]) -> Result<bool, StoreError> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.read(place)?.as_deref() != old {
-            return Ok(false);
-        }
-        self.store.replace(&format!("{place}/latest"), new)?;
-        Ok(true)
-    }
-
-    fn keep_fork(&self, place: &str, size: u64, fork: &[u8]) -> Result<(), StoreError> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = format!("{place}/fork/{size:020}");
-        // One that a failed call has left may be in a cache only, so it is written again.
-        let fork = self.store.read(&path)?.unwrap_or_else(|| fork.to_vec());
-        self.store.create(&path, &fork)
-    }
-
-    fn forks(&self, place: &str) -> Result<Vec<Vec<u8>>, StoreError> {
-        let paths = self.store.list(&format!("{place}/fork"))?;
-        let forks: Result<Vec<_>, _> = paths.iter().map(|path| self.store.read(path)).collect();
-        Ok(forks?.into_iter().flatten().collect())
     }
 }
 
@@ -424,81 +286,22 @@ impl State {
     }
 }
 
-/// Two signed checkpoints of one log that no honest log could have signed both: they prove it by themselves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fork {
-    /// The one that was there first.
-    pub first: Vec<u8>,
-    /// The other.
-    pub second: Vec<u8>,
-}
-
-/// Why two checkpoints prove nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoFork {
-    /// One of them is not signed by the log.
-    #[error("{0}")]
-    Checkpoint(#[from] CheckpointError),
-    /// They are of two sizes, or one tree.
-    #[error("both checkpoints can be true: they are of two sizes, or of one tree")]
-    Agree,
-}
-
-impl Fork {
-    /// The two heads, if both are signed by one of the log's keys and are two trees of one size.
-    ///
-    /// # Errors
-    /// [`NoFork`].
-    pub fn prove(&self, logs: &[&Verifier]) -> Result<[Checkpoint; 2], NoFork> {
-        let first = Checkpoint::open_any(&self.first, logs)?;
-        let second = Checkpoint::open_any(&self.second, logs)?;
-        if first.size == second.size && first.root != second.root {
-            Ok([first, second])
-        } else {
-            Err(NoFork::Agree)
-        }
-    }
-
-    /// A first line with the length of the first checkpoint in bytes, then both as they were signed.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = format!("{FORK}{}\n", self.first.len()).into_bytes();
-        bytes.extend_from_slice(&self.first);
-        bytes.extend_from_slice(&self.second);
-        bytes
-    }
-
-    /// Reads [`Fork::encode`]. Nothing is verified before [`Fork::prove`].
-    ///
-    /// Shape: `None` for any other bytes.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let text = str::from_utf8(bytes).ok()?;
-        let (length, notes) = text.strip_prefix(FORK)?.split_once('\n')?;
-        let (first, second) = notes.split_at_checked(usize::try_from(decimal(length)?).ok()?)?;
-        Some(Self { first: first.as_bytes().to_vec(), second: second.as_bytes().to_vec() })
-    }
-}
-
 /// The content type of a 409's body.
 pub const SIZE_TYPE: &str = "text/x.tlog.size";
-
-/// The longest body that is read: 63 hashes of 45 bytes, and a note with 16 KiB of signatures. Units: bytes.
-pub const BODY_BYTES_MAX: usize = 32_768;
 
 /// How what is kept of a log begins.
 const STATE: &str = "countersign/witness/v1 ";
 
-/// How a kept fork begins.
-const FORK: &str = "countersign/fork/v1 ";
-
-/// The specification allows no longer proof, and trees of up to 2^63 leaves need none.
-const PROOF_MAX: usize = 63;
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::cosignature::Cosigned;
+    use crate::hash::Hash;
     use crate::merkle::root;
     use crate::note::Signer;
+    use crate::store::Store as _;
     use crate::store::memory::Memory;
 
     const ORIGIN: &str = "northwind.example/record";
