@@ -114,7 +114,9 @@ pub enum Fault {
     #[error("act `{0}`: what it reserves is held until its warrant lapses, and that lies after its decision")]
     Until(ActId),
     /// A call reserves something else than what is available to it.
-    #[error("act `{0}`: a call reserves what is available, to be spent, of a grant or of its key's budget, in one asset")]
+    #[error(
+        "act `{0}`: a call reserves what is available, to be spent, of a grant or of its key's budget, in one asset"
+    )]
     Reserved(ActId),
     /// A settlement moves what none of its kind and ending moves.
     #[error("act `{0}`: leg {1} is nothing that a settlement of this kind and ending moves")]

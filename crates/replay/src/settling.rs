@@ -124,9 +124,7 @@ impl<'a, 'b> Settling<'a, 'b> {
             is(stem.strip_prefix(b"memo:".as_slice()).unwrap_or(stem), &[head, clause])
         };
         match self.effect {
-            Some(Effect::Draw(clause)) => {
-                is_first && stage(b"commitment:", clause, b":undrawn", b":drawn")
-            }
+            Some(Effect::Draw(clause)) => is_first && stage(b"commitment:", clause, b":undrawn", b":drawn"),
             Some(Effect::Expire(clause)) => {
                 is_first
                     && (stage(b"commitment:", clause, b":undrawn", b":lapsed")
@@ -134,7 +132,8 @@ impl<'a, 'b> Settling<'a, 'b> {
             }
             Some(Effect::Key(id, Some((asset, amount)))) => {
                 is_first
-                    && stem(transfer, b":issued", b":available").is_some_and(|stem| is(stem, &[b"budget:", id]))
+                    && stem(transfer, b":issued", b":available")
+                        .is_some_and(|stem| is(stem, &[b"budget:", id]))
                     && (&**asset, *amount) == (transfer.asset, transfer.amount)
             }
             None => self.kind == Kind::Amend && is_levelled(transfer),

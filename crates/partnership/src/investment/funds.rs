@@ -195,8 +195,9 @@ pub fn settle(
         };
     };
     let mut overran = false;
-    let is_granted =
-        reservations.iter().any(|reservation| AsRef::<str>::as_ref(&reservation.debit).starts_with("credit:"));
+    let is_granted = reservations
+        .iter()
+        .any(|reservation| AsRef::<str>::as_ref(&reservation.debit).starts_with("credit:"));
     // A binding price is charged to grants. Where the bound was zero, none was asked, and nothing can be charged.
     let is_free = tariff.force.is_binding() && !is_granted;
     let mut borne = if is_free { charge.amount } else { Amount::ZERO };

@@ -318,12 +318,15 @@ fn a_sound_record_is_verified_with_every_balance() {
     let mut verified = scene.verify(None).unwrap();
     assert_eq!(Digest(verified.replay.digest()), live);
     let (text, json) = (verified.text(), verified.json());
+    assert!(text.starts_with("verify.example/record holds: every byte"), "{text}");
     assert!(text.contains("judged again, policies and prices included"), "{text}");
     assert_eq!(json["clauses_judged"], true);
     let lean = super::verify(scene.folder.path(), None, Depth::Entries).unwrap();
     let (lean_text, mut lean_json) = (lean.text(), lean.json());
     assert!(
-        lean_text.contains("not judged again, policies and prices left out; give `--policies`"),
+        lean_text.contains("holds, as far as the entries tell:")
+            && lean_text
+                .contains("not judged (policies, bounds of funds, prices, registrations); give `--policies`"),
         "{lean_text}"
     );
     lean_json["clauses_judged"] = true.into();
