@@ -7,7 +7,7 @@ use record::Hash;
 use std::collections::BTreeMap;
 
 /// The kinds of acts of this format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Ask a model for an answer.
     Infer,
@@ -67,6 +67,18 @@ impl Kind {
             b"model-resume" => Self::ModelResume,
             _ => return None,
         })
+    }
+
+    /// Whether it changes the register. Only such acts and amendments may have to wait for approvals.
+    pub(crate) fn is_change(self) -> bool {
+        matches!(
+            self,
+            Self::ApplicationAdd
+                | Self::ApplicationRemove
+                | Self::KeyNew
+                | Self::KeyRevoke
+                | Self::ModelResume
+        )
     }
 
     /// Whether the settlement follows on the decision.
@@ -164,6 +176,7 @@ impl Waiting {
 /// An approved amendment that waits for its day.
 #[derive(Debug, Clone)]
 pub(crate) struct Amending {
+    pub(crate) version: u64,
     pub(crate) digest: Hash,
     pub(crate) approved_by: Vec<Box<[u8]>>,
 }
@@ -172,6 +185,22 @@ pub(crate) struct Amending {
 #[derive(Debug, Clone)]
 pub(crate) struct AtOnce {
     pub(crate) id: ActId,
-    /// The act that it approves, and for which party, if it is an approval.
-    pub(crate) approves: Option<(ActId, Box<[u8]>)>,
+    pub(crate) effect: Effect,
+}
+
+/// What an act that is done at once comes to. Names are as they are spelled.
+#[derive(Debug, Clone)]
+pub(crate) enum Effect {
+    /// This act is approved, for this party.
+    Approve(ActId, Box<[u8]>),
+    /// This party attests a clause's milestone by this evidence.
+    Attest { clause: Box<[u8]>, evidence: Hash, party: Box<[u8]> },
+    /// The tranche of this clause is booked.
+    Draw(Box<[u8]>),
+    /// What is left under this clause is booked as lapsed or as breakage.
+    Expire(Box<[u8]>),
+    /// This key gets a budget of this asset and amount, or none.
+    Key(Box<[u8]>, Option<(Box<[u8]>, i128)>),
+    /// Nothing that a replay follows.
+    Other,
 }

@@ -191,6 +191,12 @@ impl Books {
         place
     }
 
+    /// What an account has left; nothing if it is not there.
+    pub(crate) fn left(&self, spelled: &[u8]) -> i128 {
+        let account = self.places.get(spelled).and_then(|place| self.accounts.get(*place));
+        account.and_then(|account| account.sums.left()).unwrap_or(0)
+    }
+
     /// How many accounts there are, and the root over their lines.
     pub(crate) fn root(&mut self) -> (usize, Hash) {
         self.stale.sort_unstable();
@@ -254,8 +260,12 @@ impl Sums {
 
     /// Whether debits, posted and pending together, are within credits posted.
     fn is_covered(&self) -> bool {
-        let left = self.credits_posted.checked_sub(self.debits_posted);
-        left.and_then(|left| left.checked_sub(self.debits_pending)).is_some_and(|left| left >= 0)
+        self.left().is_some_and(|left| left >= 0)
+    }
+
+    /// Credits posted, less debits posted and pending.
+    fn left(&self) -> Option<i128> {
+        self.credits_posted.checked_sub(self.debits_posted)?.checked_sub(self.debits_pending)
     }
 }
 

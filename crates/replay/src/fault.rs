@@ -65,6 +65,18 @@ pub enum Fault {
     /// An act waits for nobody.
     #[error("act `{0}` waits for nobody's approval")]
     WaitsForNobody(ActId),
+    /// An act waits whose kind never does.
+    #[error("act `{0}` waits for approvals, and only amendments and changes of the register do")]
+    NeverWaits(ActId),
+    /// A decision names another version of the memorandum than the one in force.
+    #[error("act `{0}` was decided under another version of the memorandum than the one in force")]
+    AnotherVersion(ActId),
+    /// An amendment is not the next version.
+    #[error("act `{0}` is an amendment whose version is not the one after the version in force")]
+    NotNext(ActId),
+    /// A tranche or grant is booked that was.
+    #[error("act `{0}` books `{1}`, which was drawn or has expired before")]
+    BookedBefore(ActId, String),
     /// The digest that approvals are signed over is not that of the act.
     #[error("act `{0}` waits under a digest that is not its own")]
     Digest(ActId),
@@ -98,6 +110,20 @@ pub enum Fault {
     /// A call that is allowed has no time of lapse, or something else has one.
     #[error("act `{0}`: a model call that is allowed lapses at some time, and nothing else does")]
     Lapses(ActId),
+    /// A reservation is held for another time than the warrant, or the warrant is over as it is given.
+    #[error("act `{0}`: what it reserves is held until its warrant lapses, and that lies after its decision")]
+    Until(ActId),
+    /// A call reserves something else than what is available to it.
+    #[error(
+        "act `{0}`: a call reserves what is available, to be spent, of a grant or of its key's budget, in one asset"
+    )]
+    Reserved(ActId),
+    /// A settlement moves what none of its kind and ending moves.
+    #[error("act `{0}`: leg {1} is nothing that a settlement of this kind and ending moves")]
+    Moves(ActId, u16),
+    /// A settlement leaves out what it must move.
+    #[error("act `{0}`: its settlement does not move all that it books")]
+    Short(ActId),
     /// Something is still reserved when the act is settled.
     #[error("act `{0}` is settled and still holds a reservation")]
     StillHeld(ActId),
@@ -150,6 +176,9 @@ pub enum Fault {
     /// The digest differs from the recorded one.
     #[error("the state's digest differs from the one recorded here")]
     Diverged,
+    /// No digest where one was due.
+    #[error("a state-digest was due before this entry")]
+    DigestDue,
     /// A lease lasts too long, or for no time, or caps nothing, or its assets are out of order.
     #[error("a lease lasts a day at most, and its caps are above zero, each asset once and in order")]
     Lease,

@@ -1,7 +1,7 @@
 //! The fold: what each entry changes, and what it must agree with. Not here: how it is spelled (`entry`), or sums (`books`).
 
 use crate::act_id::ActId;
-use crate::acts::{Amending, AtOnce, Kind, Open, OpenActs, Waiting};
+use crate::acts::{Amending, AtOnce, Effect, Kind, Open, OpenActs, Waiting};
 use crate::books::Books;
 use crate::entry::{
     Caps, Clock, Decided, Deed, Ended, EntryKind, Envelope, Genesis, Op, Settled, StateDigest, Tally,
@@ -12,11 +12,12 @@ use crate::founding::{Keys, approval, attestation};
 use crate::moment::Moment;
 use crate::repeats::Repeats;
 use crate::seen::Seen;
+use crate::settling::{Settling, may_reserve};
 use crate::text::plain;
-use crate::totals::{Counts, Lease, Version};
+use crate::totals::{Asked, Counts, Drawn, Lease, Proposed, Version};
 use record::Hash;
 use record::hash::{base64, sha256, sha256_of};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// What all entries so far add up to, worked out from their transfers alone.
@@ -36,6 +37,17 @@ pub struct Replay {
     repeats: Repeats,
     at_once: Option<AtOnce>,
     pub(crate) versions: Vec<Version>,
+    pub(crate) proposed: Vec<Proposed>,
+    /// Whose approvals were asked, with the first entry that did.
+    pub(crate) asked: BTreeMap<Asked, u64>,
+    pub(crate) drawn: Vec<Drawn>,
+    /// Who has attested each milestone by each evidence, under the version in force.
+    attested: BTreeMap<(Box<[u8]>, Hash), Vec<Box<[u8]>>>,
+    /// The clauses whose tranche was drawn, or that have expired.
+    booked: BTreeSet<Box<[u8]>>,
+    /// Where the last digest stands, and after it the last entry with which a command began.
+    digested: u64,
+    begun: Option<u64>,
     /// Every memorandum that an entry names, with the first such entry.
     pub(crate) named: BTreeMap<Hash, u64>,
     pub(crate) lease: Option<Lease>,
@@ -65,6 +77,13 @@ impl Replay {
             repeats: Repeats::default(),
             at_once: None,
             versions: Vec::new(),
+            proposed: Vec::new(),
+            asked: BTreeMap::new(),
+            drawn: Vec::new(),
+            attested: BTreeMap::new(),
+            booked: BTreeSet::new(),
+            digested: 0,
+            begun: None,
             named: BTreeMap::new(),
             lease: None,
             counts: Counts::default(),
@@ -114,6 +133,7 @@ impl Replay {
             EntryKind::Clock => {
                 let clock = Clock::read(parties).map_err(misspelt)?;
                 self.passes(clock.at, hour)?;
+                self.begins()?;
                 if clock.now.millis() >= clock.was.millis() {
                     return Err(Fault::Clock);
                 }
@@ -121,6 +141,7 @@ impl Replay {
             EntryKind::Tally => {
                 let tally = Tally::read(parties).map_err(misspelt)?;
                 self.passes(tally.at, hour)?;
+                self.begins()?;
                 if !tally.is_sound {
                     return Err(Fault::Tally);
                 }
@@ -131,6 +152,7 @@ impl Replay {
                 if state.digest != self.digest() {
                     return Err(Fault::Diverged);
                 }
+                (self.digested, self.begun) = (self.entries, None);
             }
             _ => {
                 let caps = Caps::read(parties).map_err(misspelt)?;
@@ -154,12 +176,22 @@ impl Replay {
         Ok(())
     }
 
+    /// An entry with which the writer begins something new. A digest that was due when the last such thing was over stands before it.
+    fn begins(&mut self) -> Result<(), Fault> {
+        let since = |begun: u64| begun.saturating_add(1).saturating_sub(self.digested);
+        if self.begun.is_some_and(|begun| since(begun) >= DIGEST_EVERY) {
+            return Err(Fault::DigestDue);
+        }
+        self.begun = Some(self.entries);
+        Ok(())
+    }
+
     fn founded(&mut self, genesis: &Genesis<'_>, mut transfers: Transfers<'_>) -> Result<(), Fault> {
         self.origin = plain(genesis.origin);
         self.keys = Keys::found(genesis)?;
         self.named.insert(genesis.memorandum, 0);
         let signed_by = genesis.signatures.iter().map(|(party, _)| plain(party)).collect();
-        self.versions.push(Version { digest: genesis.memorandum, index: 0, signed_by });
+        self.versions.push(Version { digest: genesis.memorandum, index: 0, number: None, signed_by });
         while let Some(transfer) = next(EntryKind::Genesis, &mut transfers)? {
             if transfer.op != Op::Move {
                 return Err(Fault::Opening);
@@ -177,9 +209,15 @@ impl Replay {
             None if !self.seen.insert(id.0) => return Err(Fault::DecidedBefore(id)),
             None => {}
         }
+        if waited.is_none() && decided.who != b"{" {
+            self.begins()?;
+        }
         let is_call = decided.head.kind == Kind::Infer && matches!(decided.verdict, Verdict::Allow);
         if is_call != decided.lapses.is_some() {
             return Err(Fault::Lapses(id));
+        }
+        if decided.lapses.is_some_and(|lapses| lapses.millis() <= decided.head.at.millis()) {
+            return Err(Fault::Until(id));
         }
         match decided.verdict {
             Verdict::Allow => self.allowed(decided, waited, transfers),
@@ -192,7 +230,26 @@ impl Replay {
                 self.waits(decided, digest, by.all())?;
                 moves_nothing(id, transfers)
             }
-        }
+        }?;
+        self.under(decided)
+    }
+
+    /// Whether the version in force decides. The first one's number is what its first decision says.
+    fn under(&mut self, decided: &Decided<'_>) -> Result<(), Fault> {
+        let version = self.versions.last_mut();
+        let number = version.map(|version| *version.number.get_or_insert(decided.memorandum));
+        if number == Some(decided.memorandum) { Ok(()) } else { Err(Fault::AnotherVersion(decided.head.id)) }
+    }
+
+    /// The place of the version in force.
+    fn in_force(&self) -> usize {
+        self.versions.len().saturating_sub(1)
+    }
+
+    /// Keeps whose approvals were asked.
+    fn asks(&mut self, kind: Kind, went_on: bool, by: &[Box<[u8]>]) {
+        let by = by.iter().map(|party| plain(party)).collect();
+        self.asked.entry(Asked { under: self.in_force(), kind, went_on, by }).or_insert(self.entries);
     }
 
     fn allowed(
@@ -203,37 +260,17 @@ impl Replay {
     ) -> Result<(), Fault> {
         let head = decided.head;
         self.counts.allowed = self.counts.allowed.saturating_add(1);
+        if head.kind.is_change() || head.kind == Kind::Amend {
+            let by = waited.as_ref().map_or(&[][..], |waited| &waited.by);
+            self.asks(head.kind, waited.is_some(), by);
+        }
         let mut taken = None;
-        let approves = match decided.deed {
-            Deed::Other => None,
-            Deed::Infer { key } => {
-                taken = key;
-                let owner = key.and_then(|key| self.repeats.take(key, head.id, head.at).err());
-                owner.map_or(Ok(None), |owner| Err(Fault::Repeated(head.id, owner)))?
-            }
-            Deed::Amend { digest } => {
-                let approved_by = waited.ok_or(Fault::Unasked(head.id))?.given;
-                self.amending.insert(head.id, Amending { digest, approved_by });
-                None
-            }
-            Deed::Approve { act, digest, party, signature } => {
-                let found = ActId::of(act).and_then(|act| Some((act, self.waiting.get(&act)?)));
-                let (act, waiting) = found.ok_or(Fault::Misplaced(head.id))?;
-                let asked = waiting.by.iter().any(|by| **by == *party);
-                if waiting.digest != digest || !asked || waiting.given.iter().any(|given| **given == *party) {
-                    return Err(Fault::Misplaced(head.id));
-                }
-                self.signed(head.id, party, &approval(waiting.kind == Kind::Amend, &digest), signature)?;
-                Some((act, party.into()))
-            }
-            Deed::Attest { clause, evidence, party, signature } => {
-                let memorandum = self.versions.last().map(|version| version.digest).unwrap_or_default();
-                let message = attestation(&self.origin, &memorandum, &plain(clause), &evidence);
-                self.signed(head.id, party, &message, signature)?;
-                None
-            }
-        };
-        self.at_once = head.kind.is_at_once().then_some(AtOnce { id: head.id, approves });
+        if let Deed::Infer { key: Some(key) } = decided.deed {
+            taken = Some(key);
+            self.repeats.take(key, head.id, head.at).map_err(|owner| Fault::Repeated(head.id, owner))?;
+        }
+        let effect = self.effect(decided, waited)?;
+        self.at_once = head.kind.is_at_once().then_some(AtOnce { id: head.id, effect });
         let open = Open {
             kind: head.kind,
             index: self.entries,
@@ -243,14 +280,74 @@ impl Replay {
             held: Vec::new(),
         };
         let held = self.open.open(head.id, open);
+        let mut asset = None;
         while let Some(transfer) = next(EntryKind::Decided, &mut transfers)? {
             if head.kind != Kind::Infer || transfer.op != Op::Reserve {
                 return Err(Fault::Reserves(head.id));
             }
             self.books.apply(&transfer, held)?;
+            let is_one = *asset.get_or_insert(transfer.asset) == transfer.asset;
+            if !is_one || !may_reserve(&transfer, decided.key) {
+                return Err(Fault::Reserved(head.id));
+            }
+            if transfer.until != decided.lapses {
+                return Err(Fault::Until(head.id));
+            }
             self.counts.reserved = self.counts.reserved.saturating_add(1);
         }
         Ok(())
+    }
+
+    /// What an act that is allowed comes to, if it may.
+    fn effect(&mut self, decided: &Decided<'_>, waited: Option<Waiting>) -> Result<Effect, Fault> {
+        let head = decided.head;
+        Ok(match decided.deed {
+            Deed::Other | Deed::Infer { .. } => Effect::Other,
+            Deed::Amend { version, digest } => {
+                let approved_by = waited.ok_or(Fault::Unasked(head.id))?.given;
+                if decided.memorandum.checked_add(1) != Some(version) {
+                    return Err(Fault::NotNext(head.id));
+                }
+                self.amending.insert(head.id, Amending { version, digest, approved_by });
+                Effect::Other
+            }
+            Deed::Approve { act, digest, party, signature } => {
+                let found = ActId::of(act).and_then(|act| Some((act, self.waiting.get(&act)?)));
+                let (act, waiting) = found.ok_or(Fault::Misplaced(head.id))?;
+                let asked = waiting.by.iter().any(|by| **by == *party);
+                if waiting.digest != digest || !asked || waiting.given.iter().any(|given| **given == *party) {
+                    return Err(Fault::Misplaced(head.id));
+                }
+                self.signed(head.id, party, &approval(waiting.kind == Kind::Amend, &digest), signature)?;
+                Effect::Approve(act, party.into())
+            }
+            Deed::Attest { clause, evidence, party, signature } => {
+                let memorandum = self.versions.last().map(|version| version.digest).unwrap_or_default();
+                let message = attestation(&self.origin, &memorandum, &plain(clause), &evidence);
+                self.signed(head.id, party, &message, signature)?;
+                Effect::Attest { clause: clause.into(), evidence, party: party.into() }
+            }
+            Deed::Draw { clause } => {
+                self.books_once(head.id, clause)?;
+                let of_it = self.attested.iter().filter(|((of, _), _)| **of == *clause);
+                let attested = of_it.map(|(_, by)| by.iter().map(|party| plain(party)).collect()).collect();
+                let (index, under, clause_name) = (self.entries, self.in_force(), plain(clause));
+                self.drawn.push(Drawn { index, at: head.at, under, clause: clause_name, attested });
+                Effect::Draw(clause.into())
+            }
+            Deed::Expire { clause } => {
+                self.books_once(head.id, clause)?;
+                Effect::Expire(clause.into())
+            }
+            Deed::Key { id, budget } => {
+                Effect::Key(id.into(), budget.map(|(asset, amount)| (asset.into(), amount)))
+            }
+        })
+    }
+
+    /// A tranche is drawn or a clause expires once, and whoever tries it twice is told.
+    fn books_once(&mut self, id: ActId, clause: &[u8]) -> Result<(), Fault> {
+        if self.booked.insert(clause.into()) { Ok(()) } else { Err(Fault::BookedBefore(id, plain(clause))) }
     }
 
     fn waits(&mut self, decided: &Decided<'_>, digest: Hash, by: Vec<Box<[u8]>>) -> Result<(), Fault> {
@@ -258,9 +355,18 @@ impl Replay {
         if by.is_empty() {
             return Err(Fault::WaitsForNobody(head.id));
         }
+        if !head.kind.is_change() && head.kind != Kind::Amend {
+            return Err(Fault::NeverWaits(head.id));
+        }
+        self.asks(head.kind, false, &by);
         let own = match decided.deed {
-            Deed::Amend { digest } => {
+            Deed::Amend { version, digest } => {
+                if decided.memorandum.checked_add(1) != Some(version) {
+                    return Err(Fault::NotNext(head.id));
+                }
                 self.named.entry(digest).or_insert(self.entries);
+                let (index, under) = (self.entries, self.in_force());
+                self.proposed.push(Proposed { index, under, number: version, digest });
                 digest
             }
             _ => {
@@ -288,6 +394,9 @@ impl Replay {
             Some(at_once) if at_once.id != head.id => return Err(Fault::Interrupted(at_once.id)),
             _ => {}
         }
+        if head.kind == Kind::Infer && settled.ended != Ended::Lapsed {
+            self.begins()?;
+        }
         let open = self.open.close(head.id).ok_or(Fault::NotOpen(head.id))?;
         if open.index != settled.decided || open.kind != head.kind {
             return Err(Fault::AnotherDecision(head.id));
@@ -301,40 +410,58 @@ impl Replay {
         if let Some(key) = open.key.as_ref().filter(|_| came_to_nothing) {
             self.repeats.free(key, head.id);
         }
-        let mut granted = None;
+        let mut settling = Settling::of(settled, self.at_once.as_ref());
+        if !settling.may_charge() {
+            return Err(Fault::Charge(head.id));
+        }
         while let Some(transfer) = next(EntryKind::Settled, &mut transfers)? {
             self.books.apply(&transfer, &mut open.held)?;
             self.counts.transfer(transfer.op);
-            if matches!(transfer.op, Op::Post(_)) && transfer.debit.starts_with(b"credit:") {
-                let sum = granted.unwrap_or(0_i128).checked_add(transfer.amount);
-                granted = Some(sum.ok_or_else(|| Fault::Overflow(plain(transfer.asset)))?);
+            if settling.add(&transfer).is_none() {
+                return Err(match transfer.op {
+                    Op::Post(_) => Fault::Charge(head.id),
+                    _ => Fault::Moves(head.id, transfer.leg),
+                });
             }
         }
         if !open.held.is_empty() {
             return Err(Fault::StillHeld(head.id));
         }
-        if !is_charged(settled, granted) {
+        if !settling.is_charged() {
             return Err(Fault::Charge(head.id));
         }
+        let is_left = settling.emptied().is_some_and(|account| self.books.left(account) != 0);
+        if is_left || !settling.is_whole() {
+            return Err(Fault::Short(head.id));
+        }
         self.counts.ending(settled.ended);
-        self.take_effect(head.id, settled.ended);
-        Ok(())
+        self.take_effect(head.id, settled.ended)
     }
 
     /// What takes effect with a settlement: an approval counts, a version is in force.
-    fn take_effect(&mut self, id: ActId, ended: Ended) {
+    fn take_effect(&mut self, id: ActId, ended: Ended) -> Result<(), Fault> {
         let is_done = ended == Ended::Done;
-        if let Some((act, party)) = self.at_once.take().and_then(|at_once| at_once.approves)
-            && let Some(waiting) = self.waiting.get_mut(&act).filter(|_| is_done)
-        {
-            waiting.given.push(party);
+        match self.at_once.take().filter(|_| is_done).map(|at_once| at_once.effect) {
+            Some(Effect::Approve(act, party)) => {
+                self.waiting.entry(act).and_modify(|waiting| waiting.given.push(party));
+            }
+            Some(Effect::Attest { clause, evidence, party }) => {
+                self.attested.entry((clause, evidence)).or_default().push(party);
+            }
+            _ => {}
         }
         let amending = if self.amending.is_empty() { None } else { self.amending.remove(&id) };
-        if let Some(Amending { digest, approved_by }) = amending.filter(|_| is_done) {
+        if let Some(Amending { version, digest, approved_by }) = amending.filter(|_| is_done) {
+            let before = self.versions.last().and_then(|before| before.number);
+            if before.and_then(|before| before.checked_add(1)) != Some(version) {
+                return Err(Fault::NotNext(id));
+            }
             let mut signed_by: Vec<_> = approved_by.iter().map(|party| plain(party)).collect();
             signed_by.sort_unstable();
-            self.versions.push(Version { digest, index: self.entries, signed_by });
+            self.versions.push(Version { digest, index: self.entries, number: Some(version), signed_by });
+            self.attested.clear();
         }
+        Ok(())
     }
 
     fn leased(&mut self, caps: &Caps<'_>) -> Result<(), Fault> {
@@ -392,16 +519,6 @@ fn next<'a>(kind: EntryKind, transfers: &mut Transfers<'a>) -> Result<Option<Tra
     transfers.next().map_err(|misspelt: Misspelt| Fault::Spelling { kind: kind.name(), misspelt })
 }
 
-/// Whether what was charged is what the grants paid, if they paid at all, and nothing where that costs nothing.
-fn is_charged(settled: &Settled<'_>, granted: Option<i128>) -> bool {
-    match (settled.ended, settled.charged, granted) {
-        (Ended::Done | Ended::Cancelled, Some((_, charged)), Some(granted)) => charged == granted,
-        (Ended::Done | Ended::Cancelled, Some((_, charged)), None) => charged >= 0,
-        (_, None, None) => true,
-        _ => false,
-    }
-}
-
 impl Counts {
     fn transfer(&mut self, op: Op) {
         let count = match op {
@@ -428,3 +545,6 @@ impl Counts {
 
 /// The longest that a lease lasts. Units: milliseconds.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// A digest is due so many entries after the last.
+const DIGEST_EVERY: u64 = 1024;

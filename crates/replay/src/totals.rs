@@ -39,8 +39,51 @@ pub struct Version {
     pub digest: Hash,
     /// The entry that put it in force.
     pub index: u64,
+    /// Its number, as the amendment says or the first decision under it; none before that.
+    pub number: Option<u64>,
     /// The parties that signed it or approved it.
     pub signed_by: Vec<String>,
+}
+
+/// An amendment that was proposed, and waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proposed {
+    /// The entry that made it wait.
+    pub index: u64,
+    /// The place of the version then in force.
+    pub under: usize,
+    /// The number that it would have.
+    pub number: u64,
+    /// SHA-256 of its bytes.
+    pub digest: Hash,
+}
+
+/// Whose approval was asked for an act of a kind that may need some.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asked {
+    /// The place of the version then in force.
+    pub under: usize,
+    /// The act's kind.
+    pub kind: Kind,
+    /// Whether the act went on with these approvals, and was not just proposed.
+    pub went_on: bool,
+    /// The parties; none where it was allowed outright.
+    pub by: Vec<String>,
+}
+
+/// A tranche that was drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drawn {
+    /// The entry that decided it.
+    pub index: u64,
+    /// When.
+    pub at: Moment,
+    /// The place of the version then in force.
+    pub under: usize,
+    /// The tranche's clause.
+    pub clause: String,
+    /// Who had attested its milestone under that version: the parties of each evidence.
+    pub attested: Vec<Vec<String>>,
 }
 
 /// The last lease.
@@ -136,6 +179,23 @@ impl Replay {
     #[must_use]
     pub fn versions(&self) -> &[Version] {
         &self.versions
+    }
+
+    /// The amendments that were made to wait, in the order of their entries.
+    #[must_use]
+    pub fn proposed(&self) -> &[Proposed] {
+        &self.proposed
+    }
+
+    /// Whose approvals were asked, each case once, with the first entry of its kind.
+    pub fn asked(&self) -> impl Iterator<Item = (&Asked, u64)> {
+        self.asked.iter().map(|(asked, index)| (asked, *index))
+    }
+
+    /// The tranches that were drawn, in the order of their entries.
+    #[must_use]
+    pub fn drawn(&self) -> &[Drawn] {
+        &self.drawn
     }
 
     /// The digest of each memorandum that an entry names, with the first such entry. Each must lie under its digest.

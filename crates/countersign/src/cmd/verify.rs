@@ -4,6 +4,7 @@
 //! each decision is judged again, policies and prices included, each settlement is computed again, and the two must agree.
 //! Nothing is written.
 
+mod agreed;
 mod judged;
 mod served;
 mod shown;
@@ -70,7 +71,7 @@ pub(crate) fn run(asked: &Verify) -> anyhow::Result<Said> {
 /// How far an entry is looked into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
-    /// What the entries alone tell, and the first one under its memorandum.
+    /// What the entries tell, and who had to agree by the memoranda.
     Entries,
     /// The clauses that were in force too.
     Clauses,
@@ -224,6 +225,7 @@ impl<'a, S: Store> Pass<'a, S> {
                 .map_err(|error| fault(&format!("entry {index}"), &format!("{error:#}")))?;
             versions.insert(*digest, terms);
         }
+        agreed::agreed(&replay, &versions)?;
         if depth == Depth::Clauses {
             judged.agrees_with(&replay)?;
         }

@@ -195,7 +195,12 @@ pub fn settle(
         };
     };
     let mut overran = false;
-    let mut borne = Amount::ZERO;
+    let is_granted = reservations
+        .iter()
+        .any(|reservation| AsRef::<str>::as_ref(&reservation.debit).starts_with("credit:"));
+    // A binding price is charged to grants. Where the bound was zero, none was asked, and nothing can be charged.
+    let is_free = tariff.force.is_binding() && !is_granted;
+    let mut borne = if is_free { charge.amount } else { Amount::ZERO };
     for purse in purses(reservations) {
         let excess = post(&mut legs, &purse, charge.amount);
         let Some(first) = purse.first().filter(|_| !excess.is_zero()) else { continue };

@@ -14,9 +14,13 @@ pub(crate) struct Decided<'a> {
     pub(crate) head: Head,
     /// Who acts, as it is spelled, without what policies know of an application.
     pub(crate) who: &'a [u8],
+    /// The key that an application calls with.
+    pub(crate) key: Option<&'a [u8]>,
     /// The act's own fields, as they are spelled.
     pub(crate) what: &'a [u8],
     pub(crate) deed: Deed<'a>,
+    /// The version of the memorandum that decides.
+    pub(crate) memorandum: u64,
     pub(crate) verdict: Verdict<'a>,
     pub(crate) lapses: Option<Moment>,
 }
@@ -29,6 +33,7 @@ pub(crate) enum Deed<'a> {
         key: Option<Hash>,
     },
     Amend {
+        version: u64,
         digest: Hash,
     },
     Approve {
@@ -42,6 +47,17 @@ pub(crate) enum Deed<'a> {
         evidence: Hash,
         party: &'a [u8],
         signature: &'a [u8],
+    },
+    Draw {
+        clause: &'a [u8],
+    },
+    Expire {
+        clause: &'a [u8],
+    },
+    /// A new key, with the asset and amount of its budget where it has one.
+    Key {
+        id: &'a [u8],
+        budget: Option<(&'a [u8], i128)>,
     },
     Other,
 }
@@ -64,13 +80,13 @@ impl<'a> Decided<'a> {
         salts(text, 5)?;
         let head = Head::read(text)?;
         text.literal(r#""who":"#)?;
-        let who = who(text)?;
+        let (who, key) = who(text)?;
         text.literal(",\n\"what\":")?;
         let before = *text;
         let deed = deed(text, head.kind)?;
         let what = text.since(before);
         text.literal(",\n\"why\":")?;
-        let verdict = why(text)?;
+        let (memorandum, verdict) = why(text)?;
         text.literal(",\n\"money\":{")?;
         let lapses = if text.has(r#""lapses":""#) {
             let lapses = text.moment()?;
@@ -80,15 +96,15 @@ impl<'a> Decided<'a> {
             None
         };
         let transfers = Transfers::of_money(text)?;
-        Ok((Self { head, who, what, deed, verdict, lapses }, transfers))
+        Ok((Self { head, who, key, what, deed, memorandum, verdict, lapses }, transfers))
     }
 }
 
-/// Reads who acts: an application, a person, or the clerk.
-fn who<'a>(text: &mut Text<'a>) -> Read<&'a [u8]> {
+/// Reads who acts: an application with its key, a person, or the clerk.
+fn who<'a>(text: &mut Text<'a>) -> Read<(&'a [u8], Option<&'a [u8]>)> {
     let before = *text;
     text.literal("{")?;
-    let mut is_first = true;
+    let (mut is_first, mut key) = (true, None);
     if text.has(r#""party":""#) {
         text.string()?;
         if text.has(r#","person":""#) {
@@ -97,7 +113,7 @@ fn who<'a>(text: &mut Text<'a>) -> Read<&'a [u8]> {
             text.literal(r#","application":""#)?;
             text.string()?;
             text.literal(r#","key":""#)?;
-            text.string()?;
+            key = Some(text.string()?);
         }
         is_first = false;
     }
@@ -108,7 +124,7 @@ fn who<'a>(text: &mut Text<'a>) -> Read<&'a [u8]> {
         text.literal("}")?;
     }
     text.literal("}")?;
-    Ok(who)
+    Ok((who, key))
 }
 
 fn deed<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
@@ -117,9 +133,9 @@ fn deed<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
         Kind::Infer => infer(text)?,
         Kind::Amend => {
             text.literal(r#""version":""#)?;
-            text.count()?;
+            let version = text.count()?;
             text.literal(r#","digest":""#)?;
-            Deed::Amend { digest: text.hash()? }
+            Deed::Amend { version, digest: text.hash()? }
         }
         Kind::Approve => {
             text.literal(r#""act":""#)?;
@@ -138,8 +154,9 @@ fn deed<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
             Deed::Attest { clause, evidence, party, signature }
         }
         Kind::Draw | Kind::Expire => {
-            strings(text, &[r#""clause":""#])?;
-            Deed::Other
+            text.literal(r#""clause":""#)?;
+            let clause = text.string()?;
+            if kind == Kind::Draw { Deed::Draw { clause } } else { Deed::Expire { clause } }
         }
         _ => change(text, kind)?,
     };
@@ -190,13 +207,15 @@ fn change<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
         Kind::ApplicationRemove => strings(text, &[r#","name":""#])?,
         Kind::KeyRevoke => strings(text, &[r#","id":""#])?,
         Kind::ModelResume => strings(text, &[r#","model":""#])?,
-        _ => key(text)?,
+        _ => return key(text),
     }
     Ok(Deed::Other)
 }
 
-fn key(text: &mut Text<'_>) -> Read<()> {
-    strings(text, &[r#","id":""#, r#","application":""#])?;
+fn key<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {
+    text.literal(r#","id":""#)?;
+    let id = text.string()?;
+    strings(text, &[r#","application":""#])?;
     text.literal(r#","secret":""#)?;
     text.digest()?;
     text.literal(r#","requests_per_minute":"#)?;
@@ -205,20 +224,19 @@ fn key(text: &mut Text<'_>) -> Read<()> {
         text.count()?;
     }
     text.literal(r#","budget":"#)?;
-    if !text.has("null") {
-        amount_of_asset(text)?;
-    }
+    let budget = if text.has("null") { None } else { Some(amount_of_asset(text)?) };
     text.literal(r#","expires":"#)?;
     if !text.has("null") {
         text.literal("\"")?;
         text.moment()?;
     }
-    Ok(())
+    Ok(Deed::Key { id, budget })
 }
 
-fn why<'a>(text: &mut Text<'a>) -> Read<Verdict<'a>> {
+/// Reads which version decided, and what.
+fn why<'a>(text: &mut Text<'a>) -> Read<(u64, Verdict<'a>)> {
     text.literal(r#"{"memorandum":""#)?;
-    text.count()?;
+    let memorandum = text.count()?;
     text.literal(r#","decision":""#)?;
     let before = *text;
     let verdict = match text.string()? {
@@ -248,7 +266,7 @@ fn why<'a>(text: &mut Text<'a>) -> Read<Verdict<'a>> {
         text.literal("}")
     })?;
     text.literal("}")?;
-    Ok(verdict)
+    Ok((memorandum, verdict))
 }
 
 /// Reads the kind of reason for a refusal.

@@ -1,5 +1,6 @@
 //! Transfers, handed out one by one while they are read. Not here: what they move.
 
+use crate::moment::Moment;
 use crate::text::{Read, Text};
 
 /// One transfer, its names as they are spelled.
@@ -11,6 +12,8 @@ pub(crate) struct Transfer<'a> {
     pub(crate) credit: &'a [u8],
     pub(crate) asset: &'a [u8],
     pub(crate) amount: i128,
+    /// When a reservation may lapse; nothing else has such a time.
+    pub(crate) until: Option<Moment>,
 }
 
 /// What a transfer does; what ends a reservation names its leg.
@@ -73,12 +76,14 @@ impl<'a> Transfers<'a> {
         let asset = text.string()?;
         text.literal(r#","amount":""#)?;
         let amount = text.amount()?;
-        if op == Op::Reserve {
+        let until = if op == Op::Reserve {
             text.literal(r#","until":""#)?;
-            text.moment()?;
-        }
+            Some(text.moment()?)
+        } else {
+            None
+        };
         text.literal("}")?;
-        Ok(Transfer { leg, op, debit, credit, asset, amount })
+        Ok(Transfer { leg, op, debit, credit, asset, amount, until })
     }
 }
 

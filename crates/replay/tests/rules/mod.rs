@@ -300,6 +300,190 @@ fn a_settlement_closes_an_open_act_under_its_decision() {
 }
 
 #[test]
+fn a_call_reserves_what_is_available_to_it_until_its_warrant_lapses() {
+    let held = transfer(1, "reserve", "budget:k:available", "budget:k:spent", "50 CREDIT");
+    let reserved = |from: &str, to: &str| transfer(1, "reserve", from, to, "50 CREDIT");
+    let other_asset = transfer(1, "reserve", "memo:credit:h:available", "memo:credit:h:spent", "50 USD");
+    let expected = "a call reserves what is available";
+    check_parties(&[
+        (10, &held, &reserved("credit:h:issued", "credit:h:spent"), expected),
+        (10, &held, &reserved("credit:g:available", "credit:g:pocket"), expected),
+        (10, &held, &reserved("credit:g:available", "credit:h:spent"), expected),
+        (10, &held, &reserved("memo:budget:k:available", "memo:budget:k:spent"), expected),
+        (10, r#""key":"k""#, r#""key":"j""#, expected),
+        (10, &held, &other_asset, expected),
+        (
+            10,
+            r#","until":"2026-11-23T03:15:00.000Z""#,
+            r#","until":"2026-11-23T03:15:00.001Z""#,
+            "until its warrant lapses",
+        ),
+        (
+            10,
+            &format!(r#""lapses":"{}""#, at(900)),
+            &format!(r#""lapses":"{}""#, at(5)),
+            "until its warrant lapses",
+        ),
+    ]);
+}
+
+#[test]
+fn a_settlement_moves_only_what_an_act_of_its_kind_and_ending_moves() {
+    let rest = transfer(4, "move", "rounding:payer:CREDIT/10", "rounding:operator:CREDIT/10", "3 CREDIT/10");
+    let moved = |from: &str, to: &str, amount: &str| transfer(4, "move", from, to, amount);
+    let (nothing, expected) = (r#"{"transfers":[]}"#, "is nothing that a settlement of this kind");
+    let alone = |transfer: &str| format!(r#"{{"transfers":[{transfer}]}}"#);
+    let theft = alone(&moved("credit:g:available", "credit:g:spent", "1 CREDIT"));
+    for other in [
+        moved("credit:g:available", "credit:g:spent", "3 CREDIT"),
+        moved("credit:g:spent", "credit:g:available", "3 CREDIT"),
+        moved("credit:g:issued", "credit:g:available", "3 CREDIT"),
+        moved("budget:k:available", "budget:k:spent", "3 CREDIT"),
+        moved("memo:credit:h:available", "memo:credit:h:spent", "3 CREDIT"),
+        moved("north:overrun:CREDIT", "credit:g:available", "3 CREDIT"),
+        moved(":overrun:CREDIT", "credit:g:spent", "3 CREDIT"),
+        moved("north:overrun:USD", "credit:h:spent", "3 USD"),
+        moved("rounding:payer:CREDIT/10", "rounding:payer:CREDIT/10x", "3 CREDIT/10"),
+        moved("rounding:x", "rounding:y", "3 CREDIT/10"),
+        moved("rounding:payer:USD/10", "rounding:operator:USD/10", "3 USD/10"),
+        format!("{rest},{}", rest.replacen("\"4\"", "\"5\"", 1)),
+    ] {
+        check_parties(&[(13, &rest, &other, expected)]);
+    }
+    check_parties(&[
+        (
+            13,
+            &rest,
+            &moved("north:overrun:CREDIT", "credit:g:spent", "3 CREDIT"),
+            "the state's digest differs",
+        ),
+        (3, nothing, &theft, expected),
+        (5, nothing, &theft, expected),
+        (7, nothing, &theft, expected),
+        (19, nothing, &theft, expected),
+        (31, nothing, &theft, expected),
+    ]);
+    let raised = alone(&moved("credit:g:issued", "credit:g:available", "1 CREDIT"));
+    let mut entries = whole();
+    entries[31].parties = entries[31].parties.replace(nothing, &raised);
+    assert_eq!(said(&entries), "nothing", "an amendment raises a grant");
+    entries[31].parties = entries[31].parties.replace(r#""ended":"done""#, r#""ended":"failed""#);
+    assert!(said(&entries).contains(expected), "one that failed does not: {}", said(&entries));
+    check_parties(&[
+        (9, "budget:k:issued", "budget:j:issued", expected),
+        (9, r#""amount":"100""#, r#""amount":"101""#, expected),
+        (9, r#""ended":"done""#, r#""ended":"failed""#, expected),
+        (21, "commitment:t:undrawn", "commitment:u:undrawn", "overdrawn"),
+        (21, "commitment:t:drawn", "commitment:t:pledged", expected),
+        (21, r#""amount":"500""#, r#""amount":"499""#, "does not move all that it books"),
+        (14, r#""op":"lapse""#, r#""op":"void""#, expected),
+        (30, r#""op":"void""#, r#""op":"lapse""#, expected),
+    ]);
+    let budget = transfer(0, "move", "budget:k:issued", "budget:k:available", "100 CREDIT");
+    check_parties(&[(9, &budget, "", "does not move all that it books")]);
+}
+
+#[test]
+fn what_is_charged_is_what_was_posted_in_its_asset() {
+    let charged = r#""charged":{"asset":"CREDIT","amount":"30"}"#;
+    let in_dollars = r#""charged":{"asset":"USD","amount":"30"}"#;
+    let of_ten = r#"{"charged":{"asset":"CREDIT","amount":"10"},"transfers":"#;
+    check_parties(&[
+        (13, charged, in_dollars, "what it is charged"),
+        (
+            13,
+            r#""pending":"1","debit":"budget:k:available","credit":"budget:k:spent","asset":"CREDIT","amount":"30""#,
+            r#""pending":"1","debit":"budget:k:available","credit":"budget:k:spent","asset":"CREDIT","amount":"29""#,
+            "what it is charged",
+        ),
+        (21, r#"{"transfers":"#, of_ten, "what it is charged"),
+    ]);
+    // Priced by an intention: what its memo counts is what is charged, also beyond what it reserved.
+    let memo =
+        |leg, op, amount: &str| transfer(leg, op, "memo:credit:h:available", "memo:credit:h:spent", amount);
+    let priced = |charged: &str, transfers: &[String]| {
+        let mut entries = whole();
+        entries.truncate(12);
+        let grant = transfer(0, "reserve", "credit:g:available", "credit:g:spent", "20 CREDIT");
+        entries[11].parties = entries[11].parties.replace(&grant, &memo(0, "reserve", "20 CREDIT"));
+        let mut end = whole()[14].clone();
+        let lapse = transfer(1, "lapse 0", "credit:g:available", "credit:g:spent", "20 CREDIT");
+        end.parties = end
+            .parties
+            .replace(r#""ended":"lapsed""#, r#""ended":"done""#)
+            .replace(&lapse, &transfers.join(","));
+        end.parties = end.parties.replace(r#""money":{"#, &format!(r#""money":{{{charged}"#));
+        entries.push(end);
+        said(&entries)
+    };
+    let (ten, thirty) =
+        (r#""charged":{"asset":"CREDIT","amount":"10"},"#, r#""charged":{"asset":"CREDIT","amount":"30"},"#);
+    assert_eq!(priced(ten, &[memo(1, "post 0", "10 CREDIT")]), "nothing");
+    assert_eq!(priced(thirty, &[memo(1, "post 0", "20 CREDIT"), memo(2, "move", "10 CREDIT")]), "nothing");
+    assert_eq!(priced("", &[memo(1, "void 0", "20 CREDIT")]), "nothing");
+    for (charged, transfers) in [
+        (thirty, vec![memo(1, "post 0", "20 CREDIT")]),
+        (ten, vec![memo(1, "post 0", "9 CREDIT")]),
+        ("", vec![memo(1, "post 0", "10 CREDIT")]),
+    ] {
+        assert!(
+            priced(charged, &transfers).contains("what it is charged"),
+            "{}",
+            priced(charged, &transfers)
+        );
+    }
+    assert!(priced(ten, &[memo(1, "void 0", "20 CREDIT")]).contains("is nothing that a settlement"));
+}
+
+#[test]
+fn the_version_in_force_decides_and_an_amendment_is_the_next() {
+    let entries = whole();
+    let mut again = [&entries[..22], &entries[20..21]].concat();
+    again[22].parties = again[22].parties.replace(&id(9), &id(99));
+    assert!(said(&again).contains("books `t`, which was drawn"), "{}", said(&again));
+    check_parties(&[
+        (10, r#""memorandum":"1""#, r#""memorandum":"2""#, "another version of the memorandum"),
+        (32, r#""memorandum":"2""#, r#""memorandum":"1""#, "another version of the memorandum"),
+        (22, r#""version":"2""#, r#""version":"3""#, "not the one after"),
+    ]);
+    let replay = folded(&entries).unwrap();
+    let asked: Vec<_> = replay
+        .asked()
+        .map(|(asked, index)| (asked.kind.name(), asked.went_on, asked.by.len(), index))
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            ("amend", false, 2, 22),
+            ("amend", true, 2, 27),
+            ("application-add", false, 2, 1),
+            ("application-add", true, 2, 6),
+            ("key-new", false, 0, 8),
+        ]
+    );
+    let drawn = &replay.drawn()[0];
+    assert_eq!(
+        (drawn.index, drawn.clause.as_str(), &drawn.attested[..]),
+        (20, "t", &[vec!["north".to_owned()]][..])
+    );
+    let proposed = replay.proposed()[0];
+    assert_eq!((proposed.index, proposed.under, proposed.number, proposed.digest), (22, 0, 2, [2; 32]));
+}
+
+#[test]
+fn a_state_digest_stands_where_one_was_due() {
+    let whole = whole();
+    let refused = |number: u32| Text {
+        envelope: whole[12].envelope.clone(),
+        parties: whole[12].parties.replace(&id(7), &id(1000 + number)),
+    };
+    let entries: Vec<_> = whole[..1].iter().cloned().chain((0..1024).map(refused)).collect();
+    let (index, fault) = folded(&entries).unwrap_err();
+    assert_eq!((index, fault.to_string().as_str()), (1024, "a state-digest was due before this entry"));
+    assert!(folded(&entries[..1024]).is_ok());
+}
+
+#[test]
 fn transfers_follow_the_rules_of_accounts() {
     check_parties(&[
         (0, r#""amount":"500""#, r#""amount":"0""#, "leg 1 is a move of nothing"),
@@ -328,7 +512,7 @@ fn transfers_follow_the_rules_of_accounts() {
         (13, &post, &changed("post 0", "51 CREDIT"), "another amount than it may"),
         (13, &post, &changed("void 0", "49 CREDIT"), "another amount than it may"),
         (13, &format!("{post},"), "", "still holds a reservation"),
-        (13, &post, &changed("reserve", "30 CREDIT"), "still holds a reservation"),
+        (13, &post, &changed("reserve", "30 CREDIT"), "leg 2 is nothing that a settlement"),
         (21, r#""amount":"500""#, r#""amount":"501""#, "account `commitment:t:undrawn` is overdrawn"),
         (21, "commitment:t:drawn", "credit:g:spent", "holds `CREDIT`, not `USD`"),
     ]);

@@ -64,12 +64,16 @@ fn head(act: u32, seconds: u32, kind: &str) -> String {
 const ANA: &str = r#"{"party":"north","person":"ana"}"#;
 const CALLER: &str = r#"{"party":"south","application":"app","key":"k","standing":{"audience":"business","purpose":"p","market":"eu"}}"#;
 
-/// What was decided, in the words of `why`.
-fn why(decision: &str) -> String {
+/// What was decided, in the words of `why`. The last act is the only one under the second version.
+fn why(act: u32, decision: &str) -> String {
+    let version = if act == LAST { 2 } else { 1 };
     format!(
-        r#"{{"memorandum":"1","decision":{decision},"clauses":["a","b"],"deviations":[{{"clause":"c","code":"unpriced","why":"w"}}]}}"#
+        r#"{{"memorandum":"{version}","decision":{decision},"clauses":["a","b"],"deviations":[{{"clause":"c","code":"unpriced","why":"w"}}]}}"#
     )
 }
+
+/// The last act of the record.
+const LAST: u32 = 14;
 
 struct Decision<'a> {
     act: u32,
@@ -90,7 +94,7 @@ impl Decision<'_> {
                 ("act", head(self.act, self.at, self.kind)),
                 ("who", self.who.to_owned()),
                 ("what", self.what.to_owned()),
-                ("why", why(self.why)),
+                ("why", why(self.act, self.why)),
                 ("money", self.money.to_owned()),
             ],
         )
@@ -172,8 +176,9 @@ impl Pen {
     }
 
     fn call(&mut self, act: u32, at: u32, transfers: &[String]) {
-        let (what, lapses) = (call(), self::at(900));
-        let money = format!(r#"{{"lapses":"{lapses}","transfers":[{}]}}"#, transfers.join(","));
+        let (what, lapses) = (call(), self::at(if at < 900 { 900 } else { 2100 }));
+        let transfers = transfers.join(",").replace(&self::at(900), &lapses);
+        let money = format!(r#"{{"lapses":"{lapses}","transfers":[{transfers}]}}"#);
         self.decided(&Decision {
             act,
             at,
@@ -271,7 +276,7 @@ pub(super) fn whole() -> Vec<Text> {
     let void = format!(r#"{{"transfers":[{}]}}"#, grant(1, "void 0", "10 CREDIT"));
     pen.ended(13, 1208, (28, "failed"), &void);
     pen.0.push(settled(10, 1209, "amend", &done(27), NOTHING));
-    pen.attestation(14, 1210, "south", &AMENDMENT);
+    pen.attestation(LAST, 1210, "south", &AMENDMENT);
     pen.0
 }
 

@@ -13,7 +13,7 @@ impl Verified {
     /// The report for a person. Shape: lines, without the last newline.
     pub(crate) fn text(&self) -> String {
         let mut lines = vec![
-            format!("{} holds: every byte is accounted for", self.origin),
+            format!("{} holds{}: every byte is accounted for", self.origin, self.as_far_as()),
             row("entries", &self.entries()),
             row("root", &base64(&self.audited.root)),
             row("acts", &self.acts()),
@@ -134,11 +134,21 @@ impl Verified {
         }
     }
 
+    /// How far what holds was looked into.
+    fn as_far_as(&self) -> &'static str {
+        match self.depth {
+            Depth::Clauses => "",
+            Depth::Entries => ", as far as the entries tell",
+        }
+    }
+
     /// Whether the clauses were asked again.
     fn clauses(&self) -> &'static str {
         match self.depth {
             Depth::Clauses => "every decision and settlement judged again, policies and prices included",
-            Depth::Entries => "not judged again, policies and prices left out; give `--policies`",
+            Depth::Entries => {
+                "versions, approvals and draws compared; whether each act should have been allowed, refused or made to wait not judged (policies, bounds of funds, prices, registrations); give `--policies`"
+            }
         }
     }
 

@@ -205,6 +205,55 @@ impl Scene {
         self.partnership.log().append(Entry::new(&seed, self.at, body).encode()).unwrap();
     }
 
+    /// Puts the document of the second version beside the record; gives its version and digest.
+    fn keep_amendment(&self) -> (u64, Digest) {
+        let amendment = Terms::read(AMENDMENT).unwrap();
+        let store = Directory::new(self.folder.path().join("record"));
+        store.create(&format!("memorandum/{}", amendment.digest().hex()), AMENDMENT.as_bytes()).unwrap();
+        (amendment.version(), amendment.digest())
+    }
+
+    /// An act that is done at once, with moves of one minor unit each.
+    fn forge_done(&mut self, deed: Deed, moves: &[Moved]) {
+        if matches!(deed, Deed::Administer(_)) {
+            let ticket = self.waits(add());
+            self.approve(&ticket, 0);
+            self.approve(&ticket, 1);
+        }
+        let act = self.act(ana(), deed);
+        self.forge_done_as(act, moves);
+    }
+
+    fn forge_done_as(&mut self, act: Act, moves: &[Moved]) {
+        let clauses =
+            if matches!(act.deed, Deed::Administer(_)) { vec![] } else { vec!["release-tranche".into()] };
+        self.forge_decided(act.clone(), |decided| decided.clauses = clauses);
+        let index = self.partnership.log().size() - 1;
+        let transfers = (0..).zip(moves).map(|(leg, one)| moved(act.id.as_u128(), leg, *one)).collect();
+        self.write(Body::Settled(Box::new(Settled { transfers, ..done(&act, index) })));
+    }
+
+    /// A call that is allowed, settled with what `transfers` makes of its one reservation, which is charged in `asset`.
+    fn forge_ended(
+        &mut self,
+        how: Ended,
+        asset: Option<&str>,
+        transfers: impl FnOnce(&Transfer) -> Vec<Transfer>,
+    ) {
+        self.admit();
+        let Decision::Allow(warrant) = self.propose(caller(), call()) else { panic!("it is allowed") };
+        let held = self.partnership.state().open().next().unwrap().1.reservations[0].clone();
+        let settled = Settled {
+            kind: "infer".to_owned(),
+            ended: how,
+            usage: Some(Usage { input_tokens: 20, output_tokens: 30 }),
+            charged: asset.map(|asset| (held.amount, asset.into())),
+            transfers: transfers(&held),
+            ..done(warrant.act(), warrant.index())
+        };
+        self.write(Body::Settled(Box::new(settled)));
+    }
+
     /// A call that is allowed, settled on the record in another way than its books give.
     fn forge_settled(&mut self, ended: Ended, change: impl FnOnce(&mut Settled)) {
         self.admit();
@@ -318,12 +367,15 @@ fn a_sound_record_is_verified_with_every_balance() {
     let mut verified = scene.verify(None).unwrap();
     assert_eq!(Digest(verified.replay.digest()), live);
     let (text, json) = (verified.text(), verified.json());
+    assert!(text.starts_with("verify.example/record holds: every byte"), "{text}");
     assert!(text.contains("judged again, policies and prices included"), "{text}");
     assert_eq!(json["clauses_judged"], true);
     let lean = super::verify(scene.folder.path(), None, Depth::Entries).unwrap();
     let (lean_text, mut lean_json) = (lean.text(), lean.json());
     assert!(
-        lean_text.contains("not judged again, policies and prices left out; give `--policies`"),
+        lean_text.contains("holds, as far as the entries tell:")
+            && lean_text
+                .contains("not judged (policies, bounds of funds, prices, registrations); give `--policies`"),
         "{lean_text}"
     );
     lean_json["clauses_judged"] = true.into();
@@ -357,8 +409,12 @@ fn balances_are_those_of_the_entry_or_moment_asked_for() {
 type Forgery = (&'static str, Option<&'static str>, fn(&mut Scene));
 
 /// Decisions that no honest clerk makes.
-const DECISIONS: [Forgery; 16] = [
-    ("decision should be Escalate", None, |scene| scene.forge(ana(), add())),
+const DECISIONS: [Forgery; 22] = [
+    (
+        "decision should be Escalate",
+        Some("`application-add` asks nobody to approve, and the memorandum asks northwind and halcyon"),
+        |scene| scene.forge(ana(), add()),
+    ),
     ("without the approval of halcyon", Some("without the approval of halcyon"), |scene| {
         let ticket = scene.waits(add());
         scene.approve(&ticket, 0);
@@ -396,10 +452,10 @@ const DECISIONS: [Forgery; 16] = [
         Some("the signature does not verify with the key of party `halcyon`"),
         |scene| scene.forge(ana(), attest(1, base64(&[7; 64]))),
     ),
-    ("was not due", None, |scene| {
+    ("was not due", Some("drawn without the attestations it asks for"), |scene| {
         scene.forge(Principal::Clerk, Deed::Draw(Draw { clause: ClauseId::from("release-tranche") }));
     }),
-    ("decision should be Deny(Invalid)", None, |scene| {
+    ("decision should be Deny(Invalid)", Some("drawn without the attestations it asks for"), |scene| {
         let act = scene.act(ana(), Deed::Draw(Draw { clause: ClauseId::from("release-tranche") }));
         scene.forge_decided(act, |decided| decided.clauses = vec![ClauseId::from("release-tranche")]);
     }),
@@ -448,6 +504,51 @@ const DECISIONS: [Forgery; 16] = [
         scene.run(Command::Settle(warrant, outcome));
         scene.forge_as(act);
     }),
+    ("its decision should be Escalate", Some("`amend` asks northwind to approve"), |scene| {
+        let (version, digest) = scene.keep_amendment();
+        let act = scene.act(ana(), Deed::Amend(Amend { version, digest }));
+        scene.forge_decided(act, |decided| {
+            decided.clauses = vec!["changes".into()];
+            decided.verdict = Verdict::Escalate { digest, by: vec![PARTIES[0].into()] };
+        });
+    }),
+    ("its decision should be", Some("not the version after the one in force"), |scene| {
+        let digest = scene.partnership.state().terms().unwrap().digest();
+        let act = scene.act(ana(), Deed::Amend(Amend { version: 2, digest }));
+        scene.forge_decided(act, |decided| {
+            decided.clauses = vec!["changes".into()];
+            decided.verdict = Verdict::Escalate { digest, by: PARTIES.map(PartyId::from).to_vec() };
+        });
+    }),
+    ("its decision should be", Some("the version after the version in force"), |scene| {
+        let (_, digest) = scene.keep_amendment();
+        let act = scene.act(ana(), Deed::Amend(Amend { version: 7, digest }));
+        scene.forge_decided(act, |decided| {
+            decided.clauses = vec!["changes".into()];
+            decided.verdict = Verdict::Escalate { digest, by: PARTIES.map(PartyId::from).to_vec() };
+        });
+    }),
+    ("version should be", Some("the version's number is not the one that its memorandum states"), |scene| {
+        let act = scene.act(ana(), scene.signed_attest(0));
+        scene.forge_decided(act, |decided| {
+            decided.clauses = vec!["release-tranche".into()];
+            decided.memorandum = 99;
+        });
+    }),
+    ("time of lapse should be", Some("that lies after its decision"), |scene| {
+        scene.admit();
+        let act = scene.act(caller(), call());
+        let expected = scene.expected(&act);
+        let at = scene.at;
+        scene.forge_decided(act, |decided| *decided = Decided { lapses: Some(at), ..expected });
+    }),
+    ("reservations should be", Some("a call reserves what is available, to be spent"), |scene| {
+        scene.admit();
+        let act = scene.act(caller(), call());
+        let mut expected = scene.expected(&act);
+        expected.transfers[0].credit = "credit:launch-credits:pocket".into();
+        scene.forge_decided(act, |decided| *decided = expected);
+    }),
     ("standing should be", None, |scene| {
         scene.admit();
         let act = scene.act(caller(), call());
@@ -457,7 +558,49 @@ const DECISIONS: [Forgery; 16] = [
 ];
 
 /// Settlements that no honest clerk makes.
-const SETTLEMENTS: [Forgery; 4] = [
+const SETTLEMENTS: [Forgery; 11] = [
+    ("its transfers should be", Some("leg 9 is nothing that a settlement of this kind"), |scene| {
+        scene.forge_ended(Ended::Failed, None, |held| {
+            vec![ended(held, 1, Operation::Void { pending: held.id }), moved(held.id.act, 9, TAKEN)]
+        });
+    }),
+    ("its charge should be", Some("what it is charged is not what was posted"), |scene| {
+        scene.forge_ended(Ended::Done, Some("USD"), |held| {
+            vec![ended(held, 1, Operation::Post { pending: held.id })]
+        });
+    }),
+    ("its charge should be", Some("leg 1 is nothing that a settlement of this kind"), |scene| {
+        scene.forge_ended(Ended::Done, Some("CREDIT"), |held| {
+            vec![ended(held, 1, Operation::Void { pending: held.id })]
+        });
+    }),
+    ("its charge should be", Some("leg 2 is nothing that a settlement of this kind"), |scene| {
+        scene.forge_ended(Ended::Done, Some("CREDIT"), |held| {
+            let again = held.operation;
+            vec![ended(held, 1, Operation::Post { pending: held.id }), ended(held, 2, again)]
+        });
+    }),
+    ("its transfers should be", Some("leg 0 is nothing that a settlement of this kind"), |scene| {
+        scene.forge_done(key(), &[("budget:k1:issued", "budget:k1:available", "CREDIT")]);
+    }),
+    ("its transfers should be", Some("leg 0 is nothing that a settlement of this kind"), |scene| {
+        let attest = scene.signed_attest(0);
+        scene.forge_done(attest, &[TAKEN]);
+    }),
+    ("its transfers should be", Some("does not move all that it books"), |scene| {
+        for party in 0..2 {
+            let attest = scene.signed_attest(party);
+            let act = scene.act(ana(), attest);
+            scene.forge_decided(act.clone(), |decided| decided.clauses = vec!["release-tranche".into()]);
+            let index = scene.partnership.log().size() - 1;
+            scene.write(Body::Settled(Box::new(done(&act, index))));
+        }
+        let act = scene.act(Principal::Clerk, Deed::Draw(Draw { clause: "release-tranche".into() }));
+        scene.forge_done_as(
+            act,
+            &[("commitment:release-tranche:undrawn", "commitment:release-tranche:drawn", "USD")],
+        );
+    }),
     ("its charge should be", Some("still holds a reservation"), |scene| {
         scene.forge_settled(Ended::Done, |_| {})
     }),
@@ -545,6 +688,28 @@ fn a_record_that_opens_other_amounts_than_its_memorandum_is_found() {
         why(verify(ground.folder.path(), None)),
         "entry 0: the first entry opens other amounts than the memorandum states"
     );
+}
+
+/// From where, to where, in which asset.
+type Moved = (&'static str, &'static str, &'static str);
+
+const TAKEN: Moved = ("credit:launch-credits:available", "credit:launch-credits:spent", "CREDIT");
+
+/// A move of one minor unit.
+fn moved(act: u128, leg: u16, (from, to, asset): Moved) -> Transfer {
+    Transfer {
+        id: TransferId { act, leg },
+        operation: Operation::Move,
+        debit: from.into(),
+        credit: to.into(),
+        asset: asset.into(),
+        amount: Amount::new(1),
+    }
+}
+
+/// What becomes of a reservation, whole.
+fn ended(held: &Transfer, leg: u16, operation: Operation) -> Transfer {
+    Transfer { id: TransferId { act: held.id.act, leg }, operation, ..held.clone() }
 }
 
 /// A transfer that puts the grant into somebody's pocket.

@@ -1,0 +1,101 @@
+//! What the memoranda say of who had to agree: the succession of versions, the approvals that acts waited for, the attestations of
+//! what was drawn. Not here: whether each act should have been allowed, refused or made to wait otherwise (`judged`).
+
+use super::fault;
+use anyhow::bail;
+use partnership::Terms;
+use partnership::ids::PartyId;
+use partnership::memorandum::Condition;
+use record::Hash;
+use replay::{Asked, Drawn, Kind, Proposed, Replay};
+use std::collections::BTreeMap;
+
+/// Whether all versions follow on each other and all had agreed whom the version in force asked. `library` has every memorandum
+/// that the replay names.
+///
+/// Errors: the first that does not, with its place.
+pub(super) fn agreed(replay: &Replay, library: &BTreeMap<Hash, Terms>) -> anyhow::Result<()> {
+    let versions = replay.versions();
+    let in_force = |place: usize| versions.get(place).and_then(|version| library.get(&version.digest));
+    for version in versions {
+        let number = library.get(&version.digest).map(Terms::version);
+        if version.number.is_some_and(|said| Some(said) != number) {
+            bail!(at(version.index, "the version's number is not the one that its memorandum states"));
+        }
+    }
+    for proposed in replay.proposed() {
+        let (before, next) = (in_force(proposed.under), library.get(&proposed.digest));
+        if let Some(why) = before.zip(next).and_then(|(before, next)| breaks_off(before, next, proposed)) {
+            bail!(at(proposed.index, why));
+        }
+    }
+    // The first that was refused, not the first in order of kind.
+    let missing = replay.asked().filter_map(|(asked, index)| {
+        in_force(asked.under).and_then(|terms| unasked(terms, asked)).map(|why| (index, why))
+    });
+    if let Some((index, why)) = missing.min() {
+        bail!(at(index, &why));
+    }
+    for drawn in replay.drawn() {
+        if let Some(why) = in_force(drawn.under).and_then(|terms| undue(terms, drawn)) {
+            bail!(at(drawn.index, &why));
+        }
+    }
+    Ok(())
+}
+
+/// Why a proposed version cannot follow.
+fn breaks_off(before: &Terms, next: &Terms, proposed: &Proposed) -> Option<&'static str> {
+    let (old, new) = (&before.memorandum().header, &next.memorandum().header);
+    if new.version != proposed.number || before.version().checked_add(1) != Some(new.version) {
+        return Some("the amendment is not the version after the one in force");
+    }
+    if new.previous != Some(before.digest().0) {
+        return Some("the amendment does not name the version in force as the one before it");
+    }
+    let keeps = new.parties == old.parties && new.vkeys == old.vkeys && new.recovery == old.recovery;
+    (!keeps).then_some("the amendment has other parties or keys than the version in force")
+}
+
+/// What was not asked as the version in force demands.
+fn unasked(terms: &Terms, asked: &Asked) -> Option<String> {
+    let (_, required) = match asked.kind {
+        Kind::Amend => terms.amenders(),
+        kind => terms.approvers(kind.name()),
+    };
+    let required: Vec<&str> = required.iter().map(PartyId::as_str).collect();
+    let by: Vec<&str> = asked.by.iter().map(String::as_str).collect();
+    let holds = if asked.went_on { required.iter().all(|party| by.contains(party)) } else { required == by };
+    let shown =
+        |parties: &[&str]| if parties.is_empty() { "nobody".to_owned() } else { parties.join(" and ") };
+    let kind = asked.kind.name();
+    (!holds).then(|| {
+        format!("`{kind}` asks {} to approve, and the memorandum asks {}", shown(&by), shown(&required))
+    })
+}
+
+/// Why a tranche was not to be drawn.
+fn undue(terms: &Terms, drawn: &Drawn) -> Option<String> {
+    let clause = &drawn.clause;
+    let Some((_, tranche)) = terms.tranches().find(|(found, _)| found.id.as_str() == clause) else {
+        return Some(format!("no tranche of the memorandum in force is named `{clause}`"));
+    };
+    let moment = drawn.at.to_string();
+    let day = moment.get(..10).unwrap_or_default();
+    match &tranche.condition {
+        Condition::Date(date) => {
+            (*date.to_string() > *day).then(|| format!("tranche `{clause}` was drawn before {date}"))
+        }
+        Condition::Milestone { attested_by, .. } => {
+            let has_all = |given: &Vec<String>| {
+                attested_by.iter().all(|party| given.iter().any(|given| given == party.as_str()))
+            };
+            let is_met = drawn.attested.iter().any(has_all);
+            (!is_met).then(|| format!("tranche `{clause}` was drawn without the attestations it asks for"))
+        }
+    }
+}
+
+fn at(index: u64, why: &str) -> record::Fault {
+    fault(&format!("entry {index}"), why)
+}
