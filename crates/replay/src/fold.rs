@@ -20,6 +20,9 @@ use record::hash::{base64, sha256, sha256_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+/// A clause as it is spelled, and the digest of what was attested under it.
+type Evidence = (Box<[u8]>, Hash);
+
 /// What all entries so far add up to, worked out from their transfers alone.
 ///
 /// Memory: the accounts, the acts under way, and 16 bytes for each act there ever was.
@@ -42,7 +45,7 @@ pub struct Replay {
     pub(crate) asked: BTreeMap<Asked, u64>,
     pub(crate) drawn: Vec<Drawn>,
     /// Who has attested each milestone by each evidence, under the version in force.
-    attested: BTreeMap<(Box<[u8]>, Hash), Vec<Box<[u8]>>>,
+    attested: BTreeMap<Evidence, Vec<Box<[u8]>>>,
     /// The clauses whose tranche was drawn, or that have expired.
     booked: BTreeSet<Box<[u8]>>,
     /// Where the last digest stands, and after it the last entry with which a command began.
