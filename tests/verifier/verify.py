@@ -5,7 +5,7 @@ the checkpoint's signature, every file but the journal's, every commitment, ever
 adds up all balances by itself. It does not read the journal, so it sees what is published: all of it after a graceful stop.
 
 Usage: verify.py RECORD [--vkeys FILE]. Prints one JSON object; exit 1 and a sentence where something does not hold.
-Needs: Python 3.9 or newer, and `cryptography` for Ed25519.
+Needs: Python 3.11 or newer, and `cryptography` for Ed25519.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import json
 import pathlib
 import re
 import sys
+import tomllib
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidSignature
@@ -565,12 +566,36 @@ def same_act(part):
     return (part["act"]["kind"], who, part["what"])
 
 
-def header_of(text):
-    """The version of a memorandum, and the digest that it names as the one before; read from its first block alone."""
-    block = re.search(r"^```toml memorandum$(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    version = block and re.search(r"^version\s*=\s*([0-9]+)", block[1], re.MULTILINE)
-    previous = block and re.search(r"^previous\s*=\s*[\"']([0-9a-f]{64})[\"']", block[1], re.MULTILINE)
-    return (int(version[1]) if version else None, previous[1] if previous else None)
+class Memorandum:
+    """What the blocks of a memorandum say of who must agree: docs/MEMORANDUM.md. Whether it is sound is not looked at."""
+
+    def __init__(self, text, place):
+        fences = re.findall(r"^```toml (memorandum|clause (\S+))[ \t]*\r?$\n(.*?)^```[ \t]*\r?$", text, re.MULTILINE | re.DOTALL)
+        try:
+            blocks = [(name, tomllib.loads(block)) for _, name, block in fences]
+        except tomllib.TOMLDecodeError as error:
+            raise Broken(f"{place}: a block of the memorandum is no toml: {error}") from None
+        heads = [block for name, block in blocks if not name]
+        check(len(heads) == 1, place, "the memorandum has not one head")
+        self.head = heads[0]
+        self.clauses = {name: block for name, block in blocks if name}
+        self.version, self.previous = self.head["version"], self.head.get("previous")
+        self.parties = [party["id"] for party in self.head["parties"]]
+        self.threshold = self.head.get("threshold", len(self.parties))
+
+    def of_kind(self, kind):
+        return [clause for clause in self.clauses.values() if clause["kind"] == kind]
+
+    def approvers(self, kind):
+        """Who must approve an act of this kind, in the order of the document."""
+        by = []
+        if kind == "amend":
+            amendments = self.of_kind("amendment")
+            by += amendments[0]["approved_by"] if amendments else self.parties
+        for clause in self.of_kind("requirement"):
+            if clause.get("force", self.head.get("force")) == "binding" and kind in clause["acts"]:
+                by += clause["approved_by"]
+        return list(dict.fromkeys(by))
 
 
 def stem_of(move, source, target):
@@ -649,8 +674,9 @@ class Replay:
         self.memorandum = None
         self.amending = {}
         self.at_once = None
-        # The number of the version in force, and the clauses whose tranche was drawn or that have expired.
-        self.version = None
+        # What the version in force says, who attested what under it, and the clauses that were drawn or have expired.
+        self.terms = None
+        self.attested = {}
         self.booked = set()
         # Where the last state-digest stands, and the last entry after it with which the writer began something.
         self.digested, self.begun = 0, None
@@ -706,7 +732,7 @@ class Replay:
     def check_memorandum(self, sha, place):
         text = self.files.read(f"memorandum/{sha.hex()}")
         check(sha256(text) == sha, place, "the memorandum's bytes have another digest")
-        return header_of(text.decode("utf-8"))
+        return Memorandum(text.decode("utf-8"), place)
 
     def check_signature(self, party, signature, message, place):
         key = self.vkeys.get(party)
@@ -724,7 +750,9 @@ class Replay:
         self.vkeys = {line["party"]: Key.parse(line["value"], place) for line in genesis["vkeys"]}
         memorandum = digest(genesis["memorandum"], place)
         self.memorandum = memorandum
-        self.version = self.check_memorandum(memorandum, place)[0]
+        self.terms = self.check_memorandum(memorandum, place)
+        signed = {line["party"] for line in genesis["signatures"]}
+        check(len(signed) >= self.terms.threshold, place, "fewer parties have signed than the memorandum asks for")
         check(genesis["signatures"], place, "nobody signed the memorandum")
         for line in genesis["signatures"]:
             self.check_signature(line["party"], line["value"], MEMORANDUM_DOMAIN + memorandum, place)
@@ -744,7 +772,7 @@ class Replay:
         if waited:
             check(set(waited["given"]) >= set(waited["by"]), place, "it goes on before all have approved")
             check(waited["same"] == same_act(part), place, "it is another act than the one that waited")
-        check(count(why["memorandum"], place) == self.version, place, "another version than that in force decides")
+        check(count(why["memorandum"], place) == self.terms.version, place, "another version than that in force decides")
         lapses = part["money"].get("lapses")
         self.check_reserved(part["who"].get("key"), lapses, transfers, place)
         self.move(act, transfers, place)
@@ -754,13 +782,16 @@ class Replay:
             check(not waited, place, "it escalates twice")
             self.check_digest(act, kind, part["what"], why["digest"], place)
             check(why["by"], place, "it waits for nobody")
-            check(len(why["by"]) == len(set(why["by"])), place, "it asks a party twice")
+            check(why["by"] == self.terms.approvers(kind), place, "it asks others to approve than the memorandum asks")
             check(kind == "amend" or kind in CHANGES, place, "nothing of its kind waits")
             if kind == "amend":
                 self.check_next(part["what"], place)
             same = same_act(part)
             self.waiting[act] = {"by": why["by"], "digest": why["digest"], "kind": kind, "given": [], "same": same}
         if decision == "allow":
+            by = waited["by"] if waited else []
+            asked = self.terms.approvers(kind) if kind == "amend" or kind in CHANGES else []
+            check(set(asked) <= set(by), place, "it goes on before all have approved whom the memorandum asks")
             self.take_key(act, part["what"].get("idempotency"), place)
             self.open.add(act)
             self.at_once = act if kind not in ("infer", "amend") else None
@@ -780,10 +811,14 @@ class Replay:
 
     def check_next(self, what, place):
         """A proposed version is the next one, and names the one in force as the one before it."""
-        number, previous = self.check_memorandum(digest(what["digest"], place), place)
-        is_next = number == self.version + 1 == count(what["version"], place)
+        terms = self.check_memorandum(digest(what["digest"], place), place)
+        is_next = terms.version == self.terms.version + 1 == count(what["version"], place)
         check(is_next, place, "it is not the version after the one in force")
-        check(previous == self.memorandum.hex(), place, "it does not name the version in force as the one before it")
+        is_named = terms.previous == self.memorandum.hex()
+        check(is_named, place, "it does not name the version in force as the one before it")
+        for name in ("parties", "vkeys", "recovery"):
+            check(terms.head.get(name) == self.terms.head.get(name), place, f"it has other {name} than the version in force")
+        return terms
 
     def take_key(self, act, key, place):
         """An idempotency key belongs to one act for 24 hours, unless that came to nothing."""
@@ -811,6 +846,8 @@ class Replay:
         if kind in ("draw", "expire"):
             check(what["clause"] not in self.booked, place, "it books what was drawn or has expired before")
             self.booked.add(what["clause"])
+        if kind == "draw":
+            self.check_due(what["clause"], place)
         if kind == "approve":
             self.check_approval(what, place)
         if kind == "attest":
@@ -818,6 +855,18 @@ class Replay:
             evidence = digest(what["evidence"], place)
             message = ATTESTATION_DOMAIN + version + what["clause"].encode() + b"\0" + evidence
             self.check_signature(what["party"], what["signature"], message, place)
+
+    def check_due(self, name, place):
+        """A tranche is drawn on its date, or when all have attested its milestone by one evidence."""
+        clause = self.terms.clauses.get(name, {})
+        is_tranche = clause.get("kind") == "cash-tranche" and not clause.get("already_paid")
+        check(is_tranche, place, f"the version in force has no tranche `{name}`")
+        if "due" in clause:
+            check(str(clause["due"]) <= self.at[:10], place, f"tranche `{name}` is drawn before its day")
+            return
+        given = [parties for (of, _), parties in self.attested.items() if of == name]
+        is_met = any(parties >= set(clause["attested_by"]) for parties in given)
+        check(is_met, place, f"tranche `{name}` is drawn without the attestations that it asks for")
 
     def check_approval(self, what, place):
         waiting = self.waiting.get(what["act"])
@@ -839,8 +888,11 @@ class Replay:
         if name in self.amending:
             proposed = self.amending.pop(name)
             if what["ended"] == "done":
-                self.check_next(act.what, place)
-                self.memorandum, self.version = proposed, self.version + 1
+                self.terms, self.memorandum = self.check_next(act.what, place), proposed
+                self.attested = {}
+        if act.kind == "attest" and what["ended"] == "done":
+            evidence = (act.what["clause"], act.what["evidence"])
+            self.attested.setdefault(evidence, set()).add(act.what["party"])
         if act.kind == "approve" and what["ended"] == "done":
             self.waiting[act.what["act"]]["given"].append(act.what["party"])
         if what["ended"] in ("failed", "lost", "lapsed") and self.keys.get(act.key, (None,))[0] == name:
