@@ -221,16 +221,16 @@ impl Scene {
             self.approve(&ticket, 1);
         }
         let act = self.act(ana(), deed);
-        self.forge_done_as(act, moves);
+        self.forge_done_as(&act, moves);
     }
 
-    fn forge_done_as(&mut self, act: Act, moves: &[Moved]) {
+    fn forge_done_as(&mut self, act: &Act, moves: &[Moved]) {
         let clauses =
             if matches!(act.deed, Deed::Administer(_)) { vec![] } else { vec!["release-tranche".into()] };
         self.forge_decided(act.clone(), |decided| decided.clauses = clauses);
         let index = self.partnership.log().size() - 1;
         let transfers = (0..).zip(moves).map(|(leg, one)| moved(act.id.as_u128(), leg, *one)).collect();
-        self.write(Body::Settled(Box::new(Settled { transfers, ..done(&act, index) })));
+        self.write(Body::Settled(Box::new(Settled { transfers, ..done(act, index) })));
     }
 
     /// A call that is allowed, settled with what `transfers` makes of its one reservation, which is charged in `asset`.
@@ -597,7 +597,7 @@ const SETTLEMENTS: [Forgery; 11] = [
         }
         let act = scene.act(Principal::Clerk, Deed::Draw(Draw { clause: "release-tranche".into() }));
         scene.forge_done_as(
-            act,
+            &act,
             &[("commitment:release-tranche:undrawn", "commitment:release-tranche:drawn", "USD")],
         );
     }),
