@@ -1,10 +1,12 @@
 //! The project's automation: `cargo xtask test` runs every check, `cargo xtask tidy` holds the layers in place,
-//! `cargo xtask soak` looks on, for longer than a test may, for what the tests may not have met, `cargo xtask bench` measures.
+//! `cargo xtask soak` and `cargo xtask fuzz` look on, for longer than a test may, for what the tests may not have met,
+//! `cargo xtask bench` measures.
 //!
 //! Not here: anything that a user of the product needs.
 
 mod bench;
 mod environment;
+mod fuzz;
 mod sizes;
 mod soak;
 mod test;
@@ -19,10 +21,13 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["tidy"] => tidy::run(),
         ["soak", words @ ..] => soak::run(words),
+        ["fuzz", words @ ..] => fuzz::run(words),
         ["bench", words @ ..] => bench::run(words),
+        [rustc, words @ ..] if rustc.ends_with("rustc") => fuzz::compile(rustc, words),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask test | tidy | bench gateway|ledger|record|policy|start|build, or {}",
-            soak::USAGE
+            "usage: cargo xtask test | tidy | bench gateway|ledger|record|policy|start|build, or {}, or {}",
+            soak::USAGE,
+            fuzz::USAGE
         )),
     };
     match done {

@@ -1,7 +1,7 @@
 //! The one test command: every step by name and time, and at the end how much held.
 
 use crate::environment::{self, Environment, succeeds};
-use crate::{report, tidy};
+use crate::{fuzz, report, tidy};
 use anyhow::{Context as _, bail};
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -29,6 +29,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let lints = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
     tally.step("lints", || succeeds(&mut cargo(&lints)));
     tally.tests("tests", &mut cargo(&["test", "--release", "--workspace", "--no-fail-fast"]));
+    tally.step("fuzz", fuzz::for_a_minute);
     tally.close()
 }
 

@@ -15,6 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("countersign", &["cloud", "ledger", "model", "partnership", "record", "replay"]),
     ("xtask", &[]),
     ("bench", &["ledger", "partnership", "record"]),
+    ("fuzz", &["cloud", "ledger", "partnership", "record", "replay"]),
 ];
 
 /// The pure crates with all that they may depend on; each name is a promise, so a new one is a decision.
