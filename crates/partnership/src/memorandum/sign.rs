@@ -112,9 +112,11 @@ impl Signatures {
         for one in &self.signatures {
             let Signature { party, key, digest, signature, at } = one;
             let (digest, signature) = (hex(digest), hash::base64(signature));
+            // A file by hand may name a party or a key with signs that a quoted text must escape.
+            let (party, key) = (toml::Value::from(party.to_string()), toml::Value::from(key.as_str()));
             let written = write!(
                 text,
-                "\n[[signature]]\nparty = \"{party}\"\nkey = \"{key}\"\ndigest = \"{digest}\"\nsignature = \"{signature}\"\nat = \"{at}\"\n"
+                "\n[[signature]]\nparty = {party}\nkey = {key}\ndigest = \"{digest}\"\nsignature = \"{signature}\"\nat = \"{at}\"\n"
             );
             assert!(written.is_ok(), "writing to a string cannot fail");
         }
