@@ -17,16 +17,16 @@ use std::collections::BTreeMap;
 pub(super) fn agreed(replay: &Replay, library: &BTreeMap<Hash, Terms>) -> anyhow::Result<()> {
     let versions = replay.versions();
     let in_force = |place: usize| versions.get(place).and_then(|version| library.get(&version.digest));
-    for version in versions {
-        let number = library.get(&version.digest).map(Terms::version);
-        if version.number.is_some_and(|said| Some(said) != number) {
-            bail!(at(version.index, "the version's number is not the one that its memorandum states"));
-        }
-    }
     for proposed in replay.proposed() {
         let (before, next) = (in_force(proposed.under), library.get(&proposed.digest));
         if let Some(why) = before.zip(next).and_then(|(before, next)| breaks_off(before, next, proposed)) {
             bail!(at(proposed.index, why));
+        }
+    }
+    for version in versions {
+        let number = library.get(&version.digest).map(Terms::version);
+        if version.number.is_some_and(|said| Some(said) != number) {
+            bail!(at(version.index, "the version's number is not the one that its memorandum states"));
         }
     }
     // The first that was refused, not the first in order of kind.
