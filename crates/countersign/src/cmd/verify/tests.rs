@@ -520,7 +520,7 @@ const DECISIONS: [Forgery; 22] = [
             decided.verdict = Verdict::Escalate { digest, by: PARTIES.map(PartyId::from).to_vec() };
         });
     }),
-    ("its decision should be", Some("the version after the version in force"), |scene| {
+    ("its decision should be", Some("whose version is not the one after the version in force"), |scene| {
         let (_, digest) = scene.keep_amendment();
         let act = scene.act(ana(), Deed::Amend(Amend { version: 7, digest }));
         scene.forge_decided(act, |decided| {
@@ -528,13 +528,17 @@ const DECISIONS: [Forgery; 22] = [
             decided.verdict = Verdict::Escalate { digest, by: PARTIES.map(PartyId::from).to_vec() };
         });
     }),
-    ("version should be", Some("the version's number is not the one that its memorandum states"), |scene| {
-        let act = scene.act(ana(), scene.signed_attest(0));
-        scene.forge_decided(act, |decided| {
-            decided.clauses = vec!["release-tranche".into()];
-            decided.memorandum = 99;
-        });
-    }),
+    (
+        "version of the memorandum should be",
+        Some("the version's number is not the one that its memorandum states"),
+        |scene| {
+            let act = scene.act(ana(), scene.signed_attest(0));
+            scene.forge_decided(act, |decided| {
+                decided.clauses = vec!["release-tranche".into()];
+                decided.memorandum = 99;
+            });
+        },
+    ),
     ("time of lapse should be", Some("that lies after its decision"), |scene| {
         scene.admit();
         let act = scene.act(caller(), call());
@@ -569,12 +573,12 @@ const SETTLEMENTS: [Forgery; 11] = [
             vec![ended(held, 1, Operation::Post { pending: held.id })]
         });
     }),
-    ("its charge should be", Some("leg 1 is nothing that a settlement of this kind"), |scene| {
+    ("its transfers should be", Some("leg 1 is nothing that a settlement of this kind"), |scene| {
         scene.forge_ended(Ended::Done, Some("CREDIT"), |held| {
             vec![ended(held, 1, Operation::Void { pending: held.id })]
         });
     }),
-    ("its charge should be", Some("leg 2 is nothing that a settlement of this kind"), |scene| {
+    ("its transfers should be", Some("leg 2 is nothing that a settlement of this kind"), |scene| {
         scene.forge_ended(Ended::Done, Some("CREDIT"), |held| {
             let again = held.operation;
             vec![ended(held, 1, Operation::Post { pending: held.id }), ended(held, 2, again)]
