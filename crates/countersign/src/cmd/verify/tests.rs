@@ -530,7 +530,7 @@ const DECISIONS: [Forgery; 22] = [
     }),
     (
         "version of the memorandum should be",
-        Some("the version's number is not the one that its memorandum states"),
+        Some("was decided under another version of the memorandum"),
         |scene| {
             let act = scene.act(ana(), scene.signed_attest(0));
             scene.forge_decided(act, |decided| {
