@@ -5,7 +5,7 @@ the checkpoint's signature, every file but the journal's, every commitment, ever
 adds up all balances by itself. It does not read the journal, so it sees what is published: all of it after a graceful stop.
 
 Usage: verify.py RECORD [--vkeys FILE]. Prints one JSON object; exit 1 and a sentence where something does not hold.
-Needs: Python 3.11 or newer, and `cryptography` for Ed25519.
+Needs: Python 3.9 or newer, `cryptography` for Ed25519, and before Python 3.11 `tomli`.
 """
 
 import argparse
@@ -16,8 +16,12 @@ import json
 import pathlib
 import re
 import sys
-import tomllib
 from dataclasses import dataclass, field
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # before Python 3.11
+    import tomli as tomllib
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

