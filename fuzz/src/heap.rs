@@ -14,6 +14,13 @@ static HEAP: Counted = Counted;
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(0);
 
+/// What is counted is the whole process's, so tests take turns.
+#[cfg(test)]
+pub(crate) fn turn() -> std::sync::MutexGuard<'static, ()> {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 /// Bytes that are allocated now.
 pub(crate) fn live() -> usize {
     LIVE.load(Relaxed)

@@ -129,6 +129,7 @@ mod tests {
     /// What once was found stays mended, and the kept files are what their targets are for.
     #[test]
     fn every_target_holds_for_every_file_that_is_kept() {
+        let _turn = heap::turn();
         let current = std::env::temp_dir().join(format!("fuzz-{}", std::process::id()));
         let asked = Asked::new(0, 0, &current).unwrap();
         std::fs::remove_file(&current).unwrap();

@@ -264,6 +264,7 @@ mod tests {
 
     #[test]
     fn one_seed_gives_one_row_of_descendants_and_none_is_too_long() {
+        let _turn = crate::heap::turn();
         let input = b"{\"size\":\"12\",\"root\":\"CQkJCQkJCQkJCQkJCQkJCQ==\"}\nline\n".repeat(60);
         let row = |seed| {
             let mut dice = Dice::of(seed);
@@ -276,6 +277,7 @@ mod tests {
 
     #[test]
     fn even_nothing_has_descendants() {
+        let _turn = crate::heap::turn();
         let mut dice = Dice::of(1);
         assert!((0..200).any(|_| !mutate(&mut dice, b"", b"", &[]).is_empty()));
     }
