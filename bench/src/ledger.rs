@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// How many batches may be under way.
 const UNDER_WAY: usize = 3;
+/// What the entries of a pair take in the journal, nearly. Units: bytes.
+const PAIR_BYTES: usize = 1800;
 /// How many clients ask PostgreSQL for batches: while one batch is synced the next is made.
 const BATCHING: usize = 3;
 
@@ -96,7 +98,7 @@ fn ours(place: &Path, batch: usize, time: Duration) -> anyhow::Result<Pace> {
     let mut scene = Scene::found(folder.path(), 1)?;
     scene.publish()?;
     let Scene { mut core, journal, publisher, log } = scene;
-    let pipeline = Pipeline::start(journal, publisher, log)?;
+    let pipeline = Pipeline::start(journal, publisher, log, batch.saturating_mul(PAIR_BYTES))?;
     let me = Tree(std::process::id());
     let (begun, cpu) = (now(), me.cpu()?);
     let mut under_way: VecDeque<(Vec<partnership::decision::Warrant>, usize)> = VecDeque::new();

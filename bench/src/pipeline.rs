@@ -10,9 +10,11 @@ use record::{Group, Journal, Publisher};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-/// The shortest time between two checkpoints.
+/// The time between two checkpoints, unless much comes in between.
 const EVERY: Duration = Duration::from_secs(1);
-/// How many groups may wait for the journal, and for the publisher.
+/// How much may wait in memory for a checkpoint, as in the server, and how much beside it for the publisher. Units: bytes.
+const PENDING_BYTES_MAX: u64 = 12 << 20;
+/// How many groups may wait for the journal.
 const WAITING: usize = 2;
 
 /// Where groups are handed in.
@@ -24,18 +26,20 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts the two threads.
+    /// Starts the two threads, for groups of about `bytes` each.
     ///
     /// Errors: where the system starts none.
     pub(crate) fn start(
         journal: Journal<Directory>,
         publisher: Publisher<Directory>,
         log: Signer,
+        bytes: usize,
     ) -> anyhow::Result<Self> {
         let (groups, group) = sync_channel(WAITING);
         let (writes, durable) = std::sync::mpsc::channel();
         let (bundles, bundle) = std::sync::mpsc::channel();
-        let (publishes, published) = sync_channel(WAITING);
+        let room = usize::try_from(PENDING_BYTES_MAX)?.checked_div(bytes).unwrap_or(WAITING);
+        let (publishes, published) = sync_channel(room.max(WAITING));
         let journal = std::thread::Builder::new().spawn(move || {
             let mut journal = journal;
             for group in group {
@@ -55,7 +59,7 @@ impl Pipeline {
             let (mut publisher, mut last) = (publisher, now());
             for group in published {
                 publisher.absorb(group);
-                if last.elapsed() >= EVERY {
+                if publisher.pending_bytes() > PENDING_BYTES_MAX || last.elapsed() >= EVERY {
                     publisher.publish(&log)?;
                     let _ = bundles.send(publisher.durable_bundles());
                     last = now();

@@ -65,16 +65,17 @@ fn append(options: &Options, place: &Path) -> anyhow::Result<Table> {
     let leaves = leaves(place)?;
     let bytes: usize = leaves.iter().map(size).sum();
     let mut table = Table::with_ratio("record", "disk");
+    let mut used = Used::default();
     for round in options.rounds.numbers() {
         for group in GROUPS {
             let figure = format!("groups of {group}");
             options.rounds.progress(round, &figure);
-            let folder = || tempfile::tempdir_in(place);
             let time = Duration::from_secs(u64::from(options.seconds));
-            let block = group_bytes(&leaves, group, &folder()?)?;
-            table.note(&figure, "disk", bare(folder()?.path(), block, time)? * group as f64);
-            table.note(&figure, "record", ours(folder()?.path(), &leaves, group, time)?);
-            table.note(&figure, "sqlite", sqlite(folder()?.path(), &leaves, group, time)?);
+            let block = used.within(place, |folder| group_bytes(&leaves, group, folder))?;
+            let disk = used.within(place, |folder| bare(folder, block, time))?;
+            table.note(&figure, "disk", disk * group as f64);
+            table.note(&figure, "record", used.within(place, |folder| ours(folder, &leaves, group, block, time))?);
+            table.note(&figure, "sqlite", used.within(place, |folder| sqlite(folder, &leaves, group, time))?);
         }
     }
     let each = bytes / leaves.len().max(1);
@@ -85,6 +86,35 @@ fn append(options: &Options, place: &Path) -> anyhow::Result<Table> {
         "`record` is log, journal and publisher on three threads: entries hashed into the tree, framed, written, synced once a group, bundled and published. They were made beforehand: neither judging an act nor writing its entry is in it. What is durable when the time is over counts.",
     );
     Ok(table)
+}
+
+/// Folders that were used, emptied but kept until all is measured: where files were deleted a moment ago, some file systems take their
+/// time to make new ones (ext4 without a journal gives no inode again for five minutes, and looks at each that it passes over).
+#[derive(Debug, Default)]
+struct Used(Vec<tempfile::TempDir>);
+
+impl Used {
+    /// Does `work` in a folder of its own.
+    fn within<T>(&mut self, place: &Path, work: impl FnOnce(&Path) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let folder = tempfile::tempdir_in(place)?;
+        let done = work(folder.path());
+        empty(folder.path())?;
+        self.0.push(folder);
+        done
+    }
+}
+
+/// Leaves every file below `folder` without a byte.
+fn empty(folder: &Path) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            empty(&entry.path())?;
+        } else {
+            File::options().write(true).open(entry.path())?.set_len(0)?;
+        }
+    }
+    Ok(())
 }
 
 /// The entries of some real calls.
@@ -102,8 +132,8 @@ fn leaves(place: &Path) -> anyhow::Result<Vec<Leaf>> {
 }
 
 /// What the journal writes for a group, nearly.
-fn group_bytes(leaves: &[Leaf], group: usize, folder: &tempfile::TempDir) -> anyhow::Result<usize> {
-    let (mut log, ..) = open(folder.path())?;
+fn group_bytes(leaves: &[Leaf], group: usize, folder: &Path) -> anyhow::Result<usize> {
+    let (mut log, ..) = open(folder)?;
     leaves.iter().cycle().take(group).try_for_each(|leaf| log.append(leaf.clone()).map(drop))?;
     Ok(usize::try_from(log.pending_bytes().saturating_add(TRAILER_BYTES))?)
 }
@@ -132,9 +162,9 @@ fn bare(folder: &Path, bytes: usize, time: Duration) -> anyhow::Result<f64> {
 }
 
 /// Entries a second through log, journal and publisher, one group a sync.
-fn ours(folder: &Path, leaves: &[Leaf], group: usize, time: Duration) -> anyhow::Result<f64> {
+fn ours(folder: &Path, leaves: &[Leaf], group: usize, block: usize, time: Duration) -> anyhow::Result<f64> {
     let (mut log, journal, publisher, signer) = open(folder)?;
-    let pipeline = Pipeline::start(journal, publisher, signer)?;
+    let pipeline = Pipeline::start(journal, publisher, signer, block)?;
     let mut ready = ready(leaves, group).into_iter();
     let (begun, mut durable) = (now(), 0_usize);
     while begun.elapsed() < time {

@@ -52,38 +52,69 @@ impl<F: Files> Directory<F> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes to a file under `tmp/`, syncs it and gives its path.
-    fn stage(&self, fill: impl FnOnce(&F::Handle) -> io::Result<()>) -> io::Result<PathBuf> {
+    /// Writes to a file under `tmp/`, which is then to be synced.
+    fn stage(&self, fill: impl FnOnce(&F::Handle) -> io::Result<()>) -> io::Result<(PathBuf, F::Handle)> {
         let directory = self.root.join(TMP);
         self.directory(&directory)?;
         let path = directory.join(format!("{}", self.next.fetch_add(1, Ordering::Relaxed)));
-        let staged = self.files.create(&path).and_then(|file| {
-            fill(&file)?;
-            file.sync_all()
-        });
-        match staged {
-            Ok(()) => Ok(path),
-            Err(error) => {
-                let _ = self.files.remove(&path);
-                Err(error)
-            }
-        }
+        let staged = self.files.create(&path).and_then(|file| fill(&file).map(|()| file));
+        self.or_removed(&path, staged).map(|file| (path, file))
     }
 
-    /// Moves a staged file to its name; the directory must then be synced. What cannot be moved is taken away again, since a full
-    /// disk that is asked each second would fill up with what it could not take.
+    /// Takes a staged file away again where something failed, since a full disk that is asked each second would fill up with what it
+    /// could not take.
+    fn or_removed<T>(&self, staged: &Path, done: io::Result<T>) -> io::Result<T> {
+        done.inspect_err(|_| drop(self.files.remove(staged)))
+    }
+
+    /// Moves a staged file, which was synced, to its name; the directory must then be synced.
     fn settle(&self, staged: &Path, target: &Path) -> io::Result<Arc<F::Handle>> {
         let directory = self.directory(target.parent().unwrap_or(&self.root));
-        let settled = directory.and_then(|directory| self.files.rename(staged, target).map(|()| directory));
-        settled.inspect_err(|_| drop(self.files.remove(staged)))
+        directory.and_then(|directory| self.files.rename(staged, target).map(|()| directory))
     }
 
     fn put(&self, path: &str, fill: impl FnOnce(&F::Handle) -> io::Result<()>) -> Result<(), StoreError> {
         let put = || {
-            let staged = self.stage(fill)?;
-            self.settle(&staged, &self.root.join(path))?.sync_all()
+            let (staged, file) = self.stage(fill)?;
+            let settled = file.sync_all().and_then(|()| self.settle(&staged, &self.root.join(path)));
+            self.or_removed(&staged, settled)?.sync_all()
         };
         put().map_err(|source| error(path, source))
+    }
+
+    /// Writes some files, then syncs them together, then moves them to their names. `touched` gets the directories that are to be synced,
+    /// each with the path of a file in it.
+    fn create_some<'a>(
+        &self,
+        files: &'a [(String, Vec<u8>)],
+        touched: &mut BTreeMap<PathBuf, (&'a str, Arc<F::Handle>)>,
+    ) -> Result<(), StoreError> {
+        let (mut staged, mut handles, mut settled) = (Vec::new(), Vec::new(), 0_usize);
+        let mut create = || {
+            for (path, bytes) in files {
+                check_path(path)?;
+                self.check_free(path, bytes)?;
+                let written = self.stage(|file| write_all(file, bytes, 0));
+                let (name, handle) = written.map_err(|source| error(path, source))?;
+                staged.push(name);
+                handles.push(handle);
+            }
+            for ((path, _), synced) in files.iter().zip(self.files.sync_each(&handles)) {
+                synced.map_err(|source| error(path, source))?;
+            }
+            for ((path, _), staged) in files.iter().zip(&staged) {
+                let target = self.root.join(path);
+                let directory = self.settle(staged, &target).map_err(|source| error(path, source))?;
+                touched.insert(target.parent().unwrap_or(&self.root).to_owned(), (path, directory));
+                settled = settled.saturating_add(1);
+            }
+            Ok(())
+        };
+        let created = create();
+        if created.is_err() {
+            staged.iter().skip(settled).for_each(|staged| drop(self.files.remove(staged)));
+        }
+        created
     }
 
     /// An open handle of `path`, made with its parents if it is not there. Its name and theirs are synced in any case when
@@ -183,15 +214,7 @@ impl<F: Files> Store for Directory<F> {
     /// Syncs each directory once, after all names in it are there.
     fn create_all(&self, files: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
         let mut touched = BTreeMap::new();
-        for (path, bytes) in files {
-            check_path(path)?;
-            self.check_free(path, bytes)?;
-            let target = self.root.join(path);
-            let settled =
-                self.stage(|file| write_all(file, bytes, 0)).and_then(|staged| self.settle(&staged, &target));
-            let directory = settled.map_err(|source| error(path, source))?;
-            touched.insert(target.parent().unwrap_or(&self.root).to_owned(), (path, directory));
-        }
+        files.chunks(STAGED_MAX).try_for_each(|files| self.create_some(files, &mut touched))?;
         touched
             .into_values()
             .try_for_each(|(path, directory)| directory.sync_all().map_err(|source| error(path, source)))
@@ -334,6 +357,9 @@ const JOURNAL: &str = "journal";
 
 /// Open directories are few (one a tile level and the newest bundles); this only bounds them.
 const HANDLES_MAX: usize = 64;
+
+/// How many files are written before they are synced together; each is open until then.
+const STAGED_MAX: usize = 64;
 
 /// How many zeroes a new segment is written with at once. Units: bytes.
 const ZEROES: usize = 1 << 20;

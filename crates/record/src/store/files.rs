@@ -8,7 +8,9 @@ use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 /// A file system. Errors are those of the operating system; after one the effect may be there, or a part of it.
 pub trait Files: Debug + Send + Sync {
@@ -26,6 +28,11 @@ pub trait Files: Debug + Send + Sync {
     /// # Errors
     /// Those of the file system.
     fn open(&self, path: &Path) -> io::Result<Self::Handle>;
+
+    /// Makes several files durable, in any order or at once: [`Handle::sync_all`] of each, in their order.
+    fn sync_each(&self, files: &[Self::Handle]) -> Vec<io::Result<()>> {
+        files.iter().map(Handle::sync_all).collect()
+    }
 
     /// Opens a directory, to sync the names in it.
     ///
@@ -111,11 +118,33 @@ pub struct Name {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Os;
 
+/// How many threads sync at once.
+const SYNCING: usize = 8;
+
+/// How many files are worth a thread.
+const SYNCED_MIN: usize = 8;
+
 impl Files for Os {
     type Handle = File;
 
     fn create(&self, path: &Path) -> io::Result<File> {
         File::create(path)
+    }
+
+    /// Many from several threads: a disk that is asked to flush while it flushes does both at once.
+    fn sync_each(&self, files: &[File]) -> Vec<io::Result<()>> {
+        let share = files.len().div_ceil(SYNCING).max(SYNCED_MIN);
+        thread::scope(|scope| {
+            let sync = |files: &[File]| files.iter().map(File::sync_all).collect::<Vec<_>>();
+            let mut shares = files.chunks(share);
+            let own = shares.next().unwrap_or_default();
+            let others: Vec<_> = shares.map(|files| scope.spawn(move || sync(files))).collect();
+            let mut synced = sync(own);
+            for other in others {
+                synced.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            }
+            synced
+        })
     }
 
     fn open(&self, path: &Path) -> io::Result<File> {
