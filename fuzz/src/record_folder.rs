@@ -66,7 +66,7 @@ fn signed() -> anyhow::Result<()> {
         keep(target, "with-a-witness", both.as_bytes())?;
     }
     for index in [0, 17, size - 1] {
-        let mut receipt = Receipt::of(&*store, index, &head, size)?.context("it is not covered")?;
+        let mut receipt = Receipt::of(&*store, index, &head, size, size)?.context("it is not covered")?;
         receipt.extra = (index == 17).then(|| b"{\"entry\":\"\"}".to_vec());
         let envelope = &LEAVES[usize::try_from(index)?].envelope;
         keep("receipt", &format!("real-{index}"), &[envelope, b"\n".as_slice(), &receipt.encode()].concat())?;

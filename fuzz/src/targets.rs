@@ -131,6 +131,8 @@ const ENTRIES: &[&str] = &[
     "key-new",
     "key-revoke",
     "model-resume",
+    "witness-key-add",
+    "witness-key-revoke",
     "allow",
     "deny",
     "escalate",

@@ -27,6 +27,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 WIDTH = 256
+COSIGNER = 4  # The type of a key that cosigns: C2SP tlog-cosignature.
 ENTRY_BYTES_MAX = 61440
 FIELDS = {
     "genesis": ["genesis", "money"],
@@ -186,7 +187,8 @@ def digest(text, place):
 # The members of each field: docs/RECORD.md.
 
 CODES = ("forbidden", "insufficient-quota", "unpriced", "out-of-term", "suspended", "unbounded", "invalid")
-CHANGES = ("application-add", "application-remove", "key-new", "key-revoke", "model-resume")
+WITNESS_KEYS = ("witness-key-add", "witness-key-revoke")
+CHANGES = ("application-add", "application-remove", "key-new", "key-revoke", "model-resume", *WITNESS_KEYS)
 KINDS = ("infer", "amend", "approve", "attest", "draw", "expire", *CHANGES)
 ENDINGS = ("done", "failed", "cancelled", "lost", "lapsed")
 MONEY = members(("asset", string), ("amount", amount))
@@ -234,6 +236,8 @@ WHAT = {
     ),
     "key-revoke": change("key-revoke", ("id", string)),
     "model-resume": change("model-resume", ("model", string)),
+    "witness-key-add": change("witness-key-add", ("vkey", string), *SIGNED),
+    "witness-key-revoke": change("witness-key-revoke", ("vkey", string), *SIGNED),
 }
 REASONS = (("clauses", each(string)), ("deviations", each(members(("clause", string), ("code", one_of(*CODES)), ("why", string)))))
 WHY = {
@@ -307,15 +311,18 @@ class Key:
     public: Ed25519PublicKey
 
     @classmethod
-    def parse(cls, vkey, place):
+    def parse(cls, vkey, place, kind=1):
         match = re.fullmatch(r"([^+\s]+)\+([0-9a-f]{8})\+(\S+)", vkey)
         check(match, place, f"`{vkey}` is no vkey")
         name, key_id, encoded = match.groups()
         raw = unbase64(encoded, place)
-        check(len(raw) == 33 and raw[0] == 1, place, f"the key of `{name}` is not Ed25519")
+        check(len(raw) == 33 and raw[0] == kind, place, f"the key of `{name}` is of another type")
         expected = sha256(name.encode(), b"\n", raw)[:4]
         check(expected.hex() == key_id, place, f"the key id of `{name}` is wrong")
         return cls(name, expected, Ed25519PublicKey.from_public_bytes(raw[1:]))
+
+    def is_same(self, other):
+        return self.public.public_bytes_raw() == other.public.public_bytes_raw()
 
     def signed(self, signature, message):
         try:
@@ -336,6 +343,24 @@ def open_note(raw, key, place):
     check(match and match[1] == key.name, place, f"it is not signed by `{key.name}`")
     blob = unbase64(match[2], place)
     check(blob[:4] == key.id and key.signed(blob[4:], text.encode()), place, "its signature does not verify")
+    return text
+
+
+def open_cosigned(raw, log, cosigners, place):
+    """The text of a checkpoint that the log signed and others cosigned (C2SP tlog-cosignature)."""
+    text, blank, lines = raw.decode("utf-8").rpartition("\n\n")
+    check(blank and lines.endswith("\n"), place, "it is no signed note")
+    signatures = lines.splitlines()
+    own = [line for line in signatures if line.startswith(f"— {log.name} ")]
+    text = open_note(f"{text}\n\n{chr(10).join(own)}\n".encode(), log, place)
+    for line in signatures:
+        match = re.fullmatch(r"— (\S+) (\S+)", line)
+        check(match, place, f"`{line}` is no signature")
+        blob = unbase64(match[2], place)
+        for key in cosigners:
+            if (match[1], blob[:4]) == (key.name, key.id):
+                message = f"cosignature/v1\ntime {int.from_bytes(blob[4:12], 'big')}\n{text}".encode()
+                check(key.signed(blob[12:], message), place, f"the cosignature of `{key.name}` does not verify")
     return text
 
 
@@ -412,7 +437,7 @@ class Files:
         for path in self.names():
             if path.startswith("memorandum/"):
                 check(path == f"memorandum/{sha256(self.read(path)).hex()}", path, "its content has another digest")
-            elif path not in ("checkpoint", "vkeys"):
+            elif path not in ("checkpoint", "cosigned", "vkeys"):
                 self.check_tile(path, rows)
 
     def check_tile(self, path, rows):
@@ -681,6 +706,8 @@ class Replay:
         # What the version in force says, who attested what under it, and the clauses that were drawn or have expired.
         self.terms = None
         self.attested = {}
+        # Whose each key is that cosigns, by its vkey.
+        self.witnesses = {}
         self.booked = set()
         # Where the last state-digest stands, and the last entry after it with which the writer began something.
         self.digested, self.begun = 0, None
@@ -859,6 +886,25 @@ class Replay:
             evidence = digest(what["evidence"], place)
             message = ATTESTATION_DOMAIN + version + what["clause"].encode() + b"\0" + evidence
             self.check_signature(what["party"], what["signature"], message, place)
+        if kind in WITNESS_KEYS:
+            self.check_witness_key(kind, what, place)
+
+    def check_witness_key(self, kind, what, place):
+        """A party itself says by which keys it cosigns, and by which no more."""
+        vkey, party = what["vkey"], what["party"]
+        message = "\0".join(("countersign/witness-key/v1", self.origin, kind, vkey)).encode()
+        self.check_signature(party, what["signature"], message, place)
+        if kind == "witness-key-revoke":
+            check(self.witnesses.get(vkey) == party, place, f"`{party}` does not cosign by `{vkey}`")
+            return
+        key = Key.parse(vkey, place, COSIGNER)
+        names = [f"{self.origin}/{party}/{word}" for word in ("w1", "w2")]
+        check(key.name in names, place, f"`{key.name}` is no name to cosign by")
+        taken = [*self.cosigners(place), *self.vkeys.values()]
+        check(not any(key.is_same(other) for other in taken), place, "the key is in use already")
+
+    def cosigners(self, place):
+        return [Key.parse(vkey, place, COSIGNER) for vkey in self.witnesses]
 
     def check_due(self, name, place):
         """A tranche is drawn on its date, or when all have attested its milestone by one evidence."""
@@ -897,6 +943,10 @@ class Replay:
         if act.kind == "attest" and what["ended"] == "done":
             evidence = (act.what["clause"], act.what["evidence"])
             self.attested.setdefault(evidence, set()).add(act.what["party"])
+        if act.kind == "witness-key-add" and what["ended"] == "done":
+            self.witnesses[act.what["vkey"]] = act.what["party"]
+        if act.kind == "witness-key-revoke" and what["ended"] == "done":
+            del self.witnesses[act.what["vkey"]]
         if act.kind == "approve" and what["ended"] == "done":
             self.waiting[act.what["act"]]["given"].append(act.what["party"])
         if what["ended"] in ("failed", "lost", "lapsed") and self.keys.get(act.key, (None,))[0] == name:
@@ -1001,6 +1051,12 @@ def replay(folder, vkeys=None):
             raise Broken(f"entry {index}: a field is missing or of another type: {error!r}") from error
     check(state.origin == log.name, "entry 0", "it begins another log")
     check(sorted(state.vkey_lines) == sorted(lines[1:]), "vkeys", "its keys are not those of the first entry")
+    if "cosigned" in files.names():
+        cosigned = open_cosigned(files.read("cosigned"), log, state.cosigners("cosigned"), "cosigned").splitlines()
+        check(len(cosigned) == 3 and cosigned[0] == log.name, "cosigned", "it is not of this log")
+        check(0 < integer(cosigned[1], "cosigned") <= size, "cosigned", "the record has not as many entries")
+        root = tree_root(leaves[: integer(cosigned[1], "cosigned")])
+        check(digest(cosigned[2], "cosigned") == root, "cosigned", "its root is not that of the entries")
     state.books.check_trial_balance()
     held = {act for act, _ in state.books.pending}
     check(held <= state.open, "books", "a reservation is held by an act that is not open")

@@ -3,6 +3,7 @@
 //! Not here: the record's own files (`record::store::directory`).
 
 use anyhow::{Context as _, bail};
+use record::cosignature::Cosigner;
 use record::note::{Signer, Verifier};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -142,6 +143,30 @@ impl Keys {
         self.write(name, "key", &signer.private_key(), 0o600)?;
         self.write(name, "vkey", &signer.verifier().vkey(), 0o644)?;
         Ok(signer)
+    }
+
+    /// The private key by which a party cosigns, `w1` or `w2`; made from 32 random bytes where there is none.
+    ///
+    /// Errors: where it cannot be read or written, or has another name than `key_name`.
+    pub(crate) fn cosigner(&self, name: &str, key_name: &str, seed: [u8; 32]) -> anyhow::Result<Cosigner> {
+        let path = self.path(name, "key")?;
+        let cosigner = match fs::read_to_string(&path) {
+            Ok(text) => Cosigner::parse(text.trim_end())
+                .with_context(|| format!("`{}` holds no private key that cosigns", path.display()))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let cosigner = Cosigner::generate(key_name, seed)?;
+                self.write(name, "key", &cosigner.private_key(), 0o600)?;
+                self.write(name, "vkey", &cosigner.key().vkey(), 0o644)?;
+                cosigner
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("`{}` cannot be read", path.display()));
+            }
+        };
+        if cosigner.name() != key_name {
+            bail!("the key in `{}` is `{}`, not `{key_name}`", path.display(), cosigner.name());
+        }
+        Ok(cosigner)
     }
 
     fn write(&self, name: &str, end: &str, text: &str, mode: u32) -> anyhow::Result<()> {

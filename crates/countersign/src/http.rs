@@ -6,10 +6,12 @@ pub(crate) mod api;
 mod limits;
 mod openai;
 mod page;
+mod party;
 mod record;
 pub(crate) mod report;
 
 pub(crate) use limits::Limits;
+pub(crate) use party::token;
 
 use crate::config::{Config, HttpConfig};
 use crate::office::Office;
@@ -58,6 +60,8 @@ pub(crate) enum Caller {
         /// The person's name.
         person: String,
     },
+    /// A party, by its own signature: may look at everything, and speak in its own name where it signs what it says.
+    Party(PartyId),
     /// Somebody on this machine, where the server listens to nobody else: may look at everything.
     Reader,
     /// Anybody.
@@ -66,13 +70,14 @@ pub(crate) enum Caller {
 
 impl Caller {
     /// Who sends a request with these headers over the port.
-    fn of(headers: &HeaderMap, config: &Config) -> Self {
+    fn of(headers: &HeaderMap, config: &Config, signed: impl FnOnce(&str) -> Option<PartyId>) -> Self {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let token = text(AUTHORIZATION).and_then(bearer);
         match (token, &config.token) {
             (Some(given), Some(token)) if is_same(given, token) => {
                 Self::Operator { party: None, person: "operator".to_owned() }
             }
+            (Some(given), _) if let Some(party) = signed(given) => Self::Party(party),
             // What came through a proxy may come from anywhere.
             _ if PROXIED.iter().any(|name| headers.contains_key(*name)) => Self::Stranger,
             // A page of another site may be made to name this machine, but not to send this machine's name as its own.
@@ -228,7 +233,10 @@ impl Door {
 
     async fn route(&self, request: Request<Incoming>, way: Way) -> Response<Body> {
         let caller = match way {
-            Way::Port => Caller::of(request.headers(), &self.office.config),
+            Way::Port => Caller::of(request.headers(), &self.office.config, |token| {
+                let desk = self.office.desk.load();
+                party::party_of(token, &desk.vkeys, self.office.log.name(), self.office.clock.now())
+            }),
             Way::Socket => Caller::Operator { party: None, person: "operator".to_owned() },
         };
         let mut request = request.map(Body::new);
@@ -256,7 +264,8 @@ async fn metrics(
     api::may_read(&caller)?;
     let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
     telemetry::set(&office.metrics.tasks, u64::try_from(tasks).unwrap_or(u64::MAX));
-    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], office.metrics.text()))
+    let text = office.metrics.text() + &crate::cosigned::metrics(&office.standing());
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text))
 }
 
 /// The token of `Bearer TOKEN`, in whatever case the scheme is written.
@@ -317,7 +326,7 @@ mod tests {
             let pairs = headers
                 .iter()
                 .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-            Caller::of(&pairs.collect(), &config)
+            Caller::of(&pairs.collect(), &config, |token| (token == "p").then(|| "halcyon".into()))
         };
         let (here, all) = ("127.0.0.1:1", "0.0.0.0:1");
         assert_eq!(caller(here, &[("host", "localhost:1")]), Caller::Reader);
@@ -328,6 +337,7 @@ mod tests {
             assert_eq!(caller(here, &[("host", "localhost:1"), (name, "x")]), Caller::Stranger, "{name}");
         }
         assert!(matches!(caller(all, &[("authorization", "Bearer t")]), Caller::Operator { .. }));
+        assert_eq!(caller(all, &[("authorization", "Bearer p")]), Caller::Party("halcyon".into()));
         assert_eq!(caller(all, &[("authorization", "Bearer u")]), Caller::Stranger);
     }
 

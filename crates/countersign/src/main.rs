@@ -8,6 +8,7 @@ mod clock;
 mod cmd;
 mod config;
 mod content;
+mod cosigned;
 mod fetch;
 mod files;
 mod http;

@@ -13,6 +13,7 @@ use crate::clerk::{self, Clerk, Parts, STEP_MS, Threads, Unavailable};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::content::Content;
+use crate::cosigned::{Cosigned, Standing};
 use crate::files::Keys;
 use crate::http::Limits;
 use crate::snapshots::{self, Snapshots};
@@ -22,13 +23,14 @@ use arc_swap::ArcSwap;
 use cloud::Gateway;
 use partnership::act::Outcome;
 use partnership::entry::Genesis;
-use partnership::ids::Timestamp;
+use partnership::ids::{PartyId, Timestamp};
 use partnership::registry::Registry;
 use partnership::state::Snapshot;
 use partnership::{Command, Entropy, Partnership, State, Terms};
 use record::note::{Signer, Verifier};
 use record::store::directory::Directory;
 use record::{Journal, Loaded, Publisher, Store};
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,6 +61,8 @@ pub(crate) struct Office {
     pub(crate) limits: Limits,
     /// Calls that more than one may wait for.
     pub(crate) awaited: Awaited,
+    /// What others have cosigned.
+    pub(crate) cosigned: Cosigned,
     /// Counters.
     pub(crate) metrics: Arc<Metrics>,
     /// Why the record cannot be written any more, once it cannot.
@@ -79,6 +83,8 @@ pub(crate) struct Desk {
     pub(crate) epoch: u64,
     /// When the partnership began.
     pub(crate) since: Timestamp,
+    /// The parties' public keys.
+    pub(crate) vkeys: BTreeMap<PartyId, Verifier>,
 }
 
 impl Desk {
@@ -89,6 +95,7 @@ impl Desk {
             registry: state.registry().clone(),
             epoch: state.epoch(),
             since: state.versions().first().map(|version| version.since).unwrap_or_default(),
+            vkeys: state.vkeys().map(|(party, key)| (party.clone(), key.clone())).collect(),
         })
     }
 }
@@ -141,6 +148,7 @@ impl Office {
         if let Some(lease) = &config.record.lease {
             partnership.lend(lease.caps(&desk.terms.memorandum().header)?);
         }
+        let cosigned = Cosigned::open(Arc::clone(&store), log.verifier(), &desk.registry.cosigners())?;
         let desk = Arc::new(ArcSwap::from_pointee(desk));
         let metrics = Arc::new(Metrics::default());
         let (fails, failed) = watch::channel(None);
@@ -171,6 +179,7 @@ impl Office {
             log,
             limits: Limits::new(clock),
             awaited: Awaited::default(),
+            cosigned,
             metrics,
             failed,
             threads: Mutex::new(Some(threads)),
@@ -204,6 +213,13 @@ impl Office {
             self.clerk.tally(refused).await?;
         }
         Ok(())
+    }
+
+    /// How each key stands by which a party cosigns.
+    pub(crate) fn standing(&self) -> Vec<Standing> {
+        let desk = self.desk.load();
+        let keys = desk.registry.witness_keys().map(|(vkey, party)| (vkey, party.as_str()));
+        self.cosigned.standing(keys, self.clerk.published(), self.clock.now())
     }
 
     /// Waits for the acts under way, and ends the threads: all is settled, written and published.

@@ -203,6 +203,21 @@ pub enum Administer {
         /// The model's public id.
         model: ModelId,
     },
+    /// Have a party's cosignatures by this key count from now on.
+    WitnessKeyAdd(WitnessKey),
+    /// Have cosignatures by this key count no more.
+    WitnessKeyRevoke(WitnessKey),
+}
+
+/// A key by which a party cosigns checkpoints, as the party itself says by its signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessKey {
+    /// The public key as a C2SP vkey of type `0x04`, named `<origin>/<party>/w1` or `/w2`.
+    pub vkey: String,
+    /// Whose it is.
+    pub party: PartyId,
+    /// Ed25519 signature over [`witness_key_bytes`]. Base64.
+    pub signature: String,
 }
 
 impl Administer {
@@ -215,6 +230,8 @@ impl Administer {
             Self::KeyNew(_) => "key-new",
             Self::KeyRevoke { .. } => "key-revoke",
             Self::ModelResume { .. } => "model-resume",
+            Self::WitnessKeyAdd(_) => "witness-key-add",
+            Self::WitnessKeyRevoke(_) => "witness-key-revoke",
         }
     }
 }
@@ -353,6 +370,12 @@ pub fn approval_bytes(digest: &Digest) -> Vec<u8> {
 pub fn attestation_bytes(origin: &str, memorandum: &Digest, clause: &ClauseId, evidence: &Digest) -> Vec<u8> {
     let domain = b"countersign/attestation/v1\0".as_slice();
     [domain, origin.as_bytes(), b"\0", &memorandum.0, clause.as_str().as_bytes(), b"\0", &evidence.0].concat()
+}
+
+/// What a party signs to have a key cosign in its name, or no more: `kind` is the act's. Good for one partnership.
+#[must_use]
+pub fn witness_key_bytes(origin: &str, kind: &str, vkey: &str) -> Vec<u8> {
+    format!("countersign/witness-key/v1\0{origin}\0{kind}\0{vkey}").into_bytes()
 }
 
 /// What stands in the record for a key by which a caller of `application` tells a repetition from a new call. Two applications

@@ -48,6 +48,19 @@ pub enum Body {
     Lease(Lease),
 }
 
+/// The memorandum that an entry names, which must lie under its digest: that of the first entry, and of each amendment that is not refused.
+#[must_use]
+pub fn document_of(body: &Body) -> Option<Digest> {
+    match body {
+        Body::Genesis(genesis) => Some(genesis.memorandum),
+        Body::Decided(decided) => match &decided.act.deed {
+            Deed::Amend(amend) if !matches!(decided.verdict, Verdict::Deny { .. }) => Some(amend.digest),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Who the parties are and what they signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Genesis {

@@ -1,9 +1,10 @@
-//! The register: applications and their keys, and models put out of service.
+//! The register: applications and their keys, models put out of service, and the keys by which parties cosign.
 //!
 //! Not here: secrets (only their digests), and where a model is served (the operator's configuration).
 
 use crate::act::{Administer, Application, Digest, Key};
-use crate::ids::{ApplicationId, KeyId, ModelId, Timestamp};
+use crate::ids::{ApplicationId, KeyId, ModelId, PartyId, Timestamp};
+use record::cosignature::CosignerKey;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Applications, keys and suspended models, each by its id.
@@ -12,6 +13,8 @@ pub struct Registry {
     applications: BTreeMap<ApplicationId, Application>,
     keys: BTreeMap<KeyId, Key>,
     suspended: BTreeSet<ModelId>,
+    /// Whose each key is, by its vkey.
+    witness_keys: BTreeMap<String, PartyId>,
 }
 
 /// Why a change of the register does not fit.
@@ -52,6 +55,15 @@ pub enum RegistryError {
     /// The model is not suspended.
     #[error("model `{0}` is in service")]
     NotSuspended(ModelId),
+    /// Not a key that cosigns.
+    #[error("`{0}` is no public key of a cosigner: {1}")]
+    Vkey(String, record::note::NoteError),
+    /// The key cosigns already, under this name or another.
+    #[error("this public key cosigns already, as `{0}`; make another")]
+    WitnessKeyExists(String),
+    /// No such key.
+    #[error("`{0}` does not cosign; `countersign witness list` shows the keys that do")]
+    NoWitnessKey(String),
 }
 
 impl Registry {
@@ -73,6 +85,11 @@ impl Registry {
             }
             Administer::ModelResume { model } if self.suspended.contains(model) => Ok(()),
             Administer::ModelResume { model } => Err(RegistryError::NotSuspended(model.clone())),
+            Administer::WitnessKeyAdd(key) => self.check_witness_key(&key.vkey),
+            Administer::WitnessKeyRevoke(key) if self.witness_keys.get(&key.vkey) == Some(&key.party) => {
+                Ok(())
+            }
+            Administer::WitnessKeyRevoke(key) => Err(RegistryError::NoWitnessKey(key.vkey.clone())),
         }
     }
 
@@ -95,14 +112,36 @@ impl Registry {
             Administer::ModelResume { model } => {
                 self.suspended.remove(model);
             }
+            Administer::WitnessKeyAdd(key) => {
+                self.witness_keys.insert(key.vkey.clone(), key.party.clone());
+            }
+            Administer::WitnessKeyRevoke(key) => {
+                self.witness_keys.remove(&key.vkey);
+            }
         }
     }
 
-    /// The register with these applications, keys and suspended models.
-    pub(crate) fn of(applications: Vec<Application>, keys: Vec<Key>, suspended: BTreeSet<ModelId>) -> Self {
+    /// The register with these applications, keys, suspended models and keys that cosign.
+    pub(crate) fn of(
+        applications: Vec<Application>,
+        keys: Vec<Key>,
+        suspended: BTreeSet<ModelId>,
+        witness_keys: BTreeMap<String, PartyId>,
+    ) -> Self {
         let applications = applications.into_iter().map(|one| (one.name.clone(), one)).collect();
         let keys = keys.into_iter().map(|key| (key.id.clone(), key)).collect();
-        Self { applications, keys, suspended }
+        Self { applications, keys, suspended, witness_keys }
+    }
+
+    /// The keys that cosign, each a vkey with the party whose it is, in order of vkey.
+    pub fn witness_keys(&self) -> impl Iterator<Item = (&str, &PartyId)> {
+        self.witness_keys.iter().map(|(vkey, party)| (vkey.as_str(), party))
+    }
+
+    /// The keys that cosign, parsed, in the same order.
+    #[must_use]
+    pub fn cosigners(&self) -> Vec<CosignerKey> {
+        self.witness_keys.keys().filter_map(|vkey| CosignerKey::parse(vkey).ok()).collect()
     }
 
     /// Puts a model out of service.
@@ -172,6 +211,15 @@ impl Registry {
             return Err(RegistryError::Expires);
         }
         Ok(())
+    }
+
+    fn check_witness_key(&self, vkey: &str) -> Result<(), RegistryError> {
+        let key = CosignerKey::parse(vkey).map_err(|error| RegistryError::Vkey(vkey.to_owned(), error))?;
+        // Signed bytes do not name the cosigner: under two names one key would say two things.
+        match self.cosigners().iter().find(|other| other.public_key() == key.public_key()) {
+            Some(other) => Err(RegistryError::WitnessKeyExists(other.name().to_owned())),
+            None => Ok(()),
+        }
     }
 
     fn check_application(&self, application: &Application) -> Result<(), RegistryError> {

@@ -24,6 +24,8 @@ use crate::tile::{Edge, Kind, TilePath, WIDTH, items, partials, tile_bytes};
 pub struct Audited {
     /// The published head; `None` if nothing was published yet.
     pub checkpoint: Option<Checkpoint>,
+    /// The newest checkpoint that everyone had cosigned, if there is one, with all its lines: of these, only the log's was verified.
+    pub cosigned: Option<Vec<u8>>,
     /// How many entries there are, those included that are in the journal only.
     pub entries: u64,
     /// The root over all of them.
@@ -93,6 +95,8 @@ struct Ground {
     parties: Vec<Verifier>,
     memoranda: Vec<Hash>,
     checkpoint: Option<Checkpoint>,
+    /// Cosigned by others: what was signed, and the note.
+    cosigned: Option<(Checkpoint, Vec<u8>)>,
 }
 
 impl Ground {
@@ -104,7 +108,8 @@ impl Ground {
         let parties = check_vkeys(store, log)?;
         let memoranda = check_memoranda(store, &names.memoranda)?;
         let checkpoint = read_checkpoint(store, log)?;
-        Ok(Self { names, parties, memoranda, checkpoint })
+        let cosigned = read_cosigned(store, log)?;
+        Ok(Self { names, parties, memoranda, checkpoint, cosigned })
     }
 
     fn published(&self) -> u64 {
@@ -122,12 +127,17 @@ impl Ground {
         S: Store + ?Sized,
         V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
     {
-        let Self { names, parties, memoranda, checkpoint } = self;
+        let Self { names, parties, memoranda, checkpoint, cosigned } = self;
+        let (under, cosigned) = cosigned.unzip();
         let (files, leftovers) = (names.files, names.leftovers);
         let mut pass = Pass::new(store, checkpoint.as_ref(), names.tiles, visit);
+        pass.cosigned = under;
         run(&mut pass)?;
+        if pass.cosigned.is_some() {
+            return Err(fault(COSIGNED, "the record has not as many entries"));
+        }
         let (entries, root) = (pass.edge.size(), pass.edge.root());
-        Ok(Audited { checkpoint, entries, root, parties, memoranda, files, leftovers })
+        Ok(Audited { checkpoint, cosigned, entries, root, parties, memoranda, files, leftovers })
     }
 }
 
@@ -168,7 +178,9 @@ impl Names {
                 names.memoranda.push(path);
             } else if path.starts_with("tmp/") {
                 names.leftovers.push(path);
-            } else if segment_number(&path).is_none() && path != CHECKPOINT && path != VKEYS {
+            } else if segment_number(&path).is_none()
+                && ![CHECKPOINT, COSIGNED, VKEYS].contains(&path.as_str())
+            {
                 return Err(fault(&path, "the format has no file of this name"));
             }
         }
@@ -219,6 +231,16 @@ fn read_checkpoint<S: Store + ?Sized>(store: &S, log: &Verifier) -> Result<Optio
     }
 }
 
+/// Reads the checkpoint that others have cosigned; the log's signature under it must be right.
+fn read_cosigned<S: Store + ?Sized>(
+    store: &S,
+    log: &Verifier,
+) -> Result<Option<(Checkpoint, Vec<u8>)>, Fault> {
+    let Some(signed) = store.read(COSIGNED)? else { return Ok(None) };
+    let head = Checkpoint::open(&signed, log).map_err(|error| fault(COSIGNED, error.to_string()))?;
+    if head.size == 0 { Err(fault(COSIGNED, "it is of no entry")) } else { Ok(Some((head, signed))) }
+}
+
 /// Checks that nothing follows on the journal's last whole group, and that it reaches from the last full bundle of
 /// a checkpoint of size `published` to its end or beyond.
 pub(crate) fn check_journal(survey: &Survey, published: u64) -> Result<(), Fault> {
@@ -244,6 +266,8 @@ pub(crate) fn check_journal(survey: &Survey, published: u64) -> Result<(), Fault
 struct Pass<'a, S: ?Sized, V> {
     store: &'a S,
     head: Option<&'a Checkpoint>,
+    /// What others have cosigned, until the tree has its size.
+    cosigned: Option<Checkpoint>,
     /// The files that are not accounted for yet.
     tiles: BTreeMap<(Kind, u64), BTreeSet<u16>>,
     visit: V,
@@ -262,7 +286,8 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
         visit: V,
     ) -> Self {
         let (edge, taken) = (Edge::new(), BTreeSet::new());
-        Self { store, head, tiles, visit, edge, taken, entries: Vec::new(), parties: Vec::new() }
+        let (cosigned, entries, parties) = (None, Vec::new(), Vec::new());
+        Self { store, head, cosigned, tiles, visit, edge, taken, entries, parties }
     }
 
     /// All entries: those before the journal from the bundles, the others from the journal.
@@ -349,6 +374,14 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
         for (tile, bytes) in full {
             self.check_tile(tile.kind, tile.number, &bytes)?;
         }
+        if let Some(cosigned) = self.cosigned.take_if(|cosigned| cosigned.size == self.edge.size())
+            && cosigned.root != self.edge.root()
+        {
+            return Err(fault(
+                COSIGNED,
+                format!("its root is not that of the first {} entries", cosigned.size),
+            ));
+        }
         self.check_head()
     }
 
@@ -430,3 +463,6 @@ fn fault(place: &str, what: impl Into<String>) -> Fault {
 }
 
 const VKEYS: &str = "vkeys";
+
+/// The path of the newest checkpoint that everyone has cosigned whose key to do so is on the record.
+pub const COSIGNED: &str = "cosigned";

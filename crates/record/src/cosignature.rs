@@ -195,7 +195,7 @@ impl CosignerKey {
     }
 
     /// The bare public key, which must not be another cosigner's too.
-    pub(crate) fn public_key(&self) -> &[u8; 32] {
+    pub fn public_key(&self) -> &[u8; 32] {
         let Public::Ed25519(key) = &self.public;
         key.as_bytes()
     }

@@ -7,7 +7,8 @@
 //! Where to start: [`log::load`] opens a record and hands out its three owners ([`log::Log`] for the thread
 //! that appends, [`log::Journal`] for the one that syncs, [`log::Publisher`] for the one that publishes);
 //! [`audit::audit`] checks one from nothing, and through [`store::frozen`] while it grows; [`proof::Receipt`] is
-//! what a client takes home; [`witness::Witness`] is the other side's: it cosigns checkpoints and never two histories.
+//! what a client takes home; [`mirror::Mirror`] and [`witness::Witness`] are the other
+//! side's: its copy, and its word that there is one history.
 
 #![deny(clippy::float_arithmetic, clippy::arithmetic_side_effects)]
 
@@ -21,6 +22,7 @@ pub mod hash;
 mod json;
 pub mod log;
 pub mod merkle;
+pub mod mirror;
 pub mod note;
 pub mod proof;
 pub mod quorum;
@@ -36,6 +38,7 @@ pub use hash::Hash;
 pub use log::{
     Entries, Group, Journal, Leaf, LoadError, Loaded, Log, LogError, Prefix, Publisher, Torn, load,
 };
+pub use mirror::{Mirror, MirrorError};
 pub use proof::Receipt;
 pub use quorum::Quorum;
 pub use store::{Store, StoreError};

@@ -122,6 +122,11 @@ impl Log {
         self.frontier.root()
     }
 
+    /// The growing end itself.
+    pub(crate) fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+
     /// What the leaves since the last seal will take in the journal, in bytes.
     pub fn pending_bytes(&self) -> u64 {
         self.pending_bytes

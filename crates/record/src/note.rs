@@ -154,7 +154,7 @@ impl Verifier {
     }
 
     /// The bare public key, which another name or another use may have too.
-    pub(crate) fn public_key(&self) -> &[u8; 32] {
+    pub fn public_key(&self) -> &[u8; 32] {
         self.key.as_bytes()
     }
 
@@ -203,6 +203,23 @@ pub fn open(note: &[u8], verifiers: &[&Verifier]) -> Result<Note, NoteError> {
         opened.signers.push(line.name.to_owned());
     }
     if opened.signers.is_empty() { Err(NoteError::Unsigned) } else { Ok(opened) }
+}
+
+/// The note with no lines but those that name one of `keys`. Nothing is verified.
+///
+/// # Errors
+/// [`NoteError::Malformed`].
+pub fn only_by(note: &[u8], keys: &[&Verifier]) -> Result<Vec<u8>, NoteError> {
+    let (text, signatures) = split(note)?;
+    let mut own = format!("{text}\n");
+    for line in lines(signatures) {
+        let line = line?;
+        if keys.iter().any(|key| key.is_named_by(&line)) {
+            own.push_str(line.raw);
+            own.push('\n');
+        }
+    }
+    Ok(own.into_bytes())
 }
 
 /// Splits a note into its text (with the final newline) and its signature lines, verifying nothing.

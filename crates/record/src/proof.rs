@@ -41,7 +41,8 @@ pub enum ProofError {
 }
 
 impl Receipt {
-    /// The receipt of the entry at `index` under `checkpoint` (its signed bytes, for a tree of `size` leaves).
+    /// The receipt of the entry at `index` under `checkpoint` (its signed bytes, for a tree of `size` leaves), from tiles that are there
+    /// for a tree of `published` leaves, as many or more: partial tiles of an older tree may be gone.
     ///
     /// Shape: `None` if the checkpoint does not cover the entry yet.
     ///
@@ -52,8 +53,9 @@ impl Receipt {
         index: u64,
         checkpoint: &[u8],
         size: u64,
+        published: u64,
     ) -> Result<Option<Self>, StoreError> {
-        let path = merkle::inclusion_proof(index, size, &mut TileReader::new(store, size))?;
+        let path = merkle::inclusion_proof(index, size, &mut TileReader::new(store, published))?;
         Ok(path.map(|path| Self { extra: None, index, path, checkpoint: checkpoint.to_vec() }))
     }
 

@@ -210,16 +210,8 @@ impl<L: Latest> Witness<L> {
             malformed => Refused::Checkpoint(malformed.into()),
         };
         note::open(signed, &logs).map_err(refused)?;
-        let (text, signatures) = note::split(signed).map_err(refused)?;
-        let mut own = format!("{text}\n");
-        for line in note::lines(signatures) {
-            let line = line.map_err(refused)?;
-            if logs.iter().any(|log| log.is_named_by(&line)) {
-                own.push_str(line.raw);
-                own.push('\n');
-            }
-        }
-        Ok((head, own.into_bytes()))
+        let own = note::only_by(signed, &logs).map_err(refused)?;
+        Ok((head, own))
     }
 
     fn known(&self, origin: &str) -> Result<String, Refused> {

@@ -31,6 +31,10 @@ pub enum Kind {
     KeyRevoke,
     /// Put a suspended model back in service.
     ModelResume,
+    /// Have a party's cosignatures by a key count.
+    WitnessKeyAdd,
+    /// Have cosignatures by a key count no more.
+    WitnessKeyRevoke,
 }
 
 impl Kind {
@@ -49,6 +53,8 @@ impl Kind {
             Self::KeyNew => "key-new",
             Self::KeyRevoke => "key-revoke",
             Self::ModelResume => "model-resume",
+            Self::WitnessKeyAdd => "witness-key-add",
+            Self::WitnessKeyRevoke => "witness-key-revoke",
         }
     }
 
@@ -65,6 +71,8 @@ impl Kind {
             b"key-new" => Self::KeyNew,
             b"key-revoke" => Self::KeyRevoke,
             b"model-resume" => Self::ModelResume,
+            b"witness-key-add" => Self::WitnessKeyAdd,
+            b"witness-key-revoke" => Self::WitnessKeyRevoke,
             _ => return None,
         })
     }
@@ -78,6 +86,8 @@ impl Kind {
                 | Self::KeyNew
                 | Self::KeyRevoke
                 | Self::ModelResume
+                | Self::WitnessKeyAdd
+                | Self::WitnessKeyRevoke
         )
     }
 
@@ -201,6 +211,8 @@ pub(crate) enum Effect {
     Expire(Box<[u8]>),
     /// This key gets a budget of this asset and amount, or none.
     Key(Box<[u8]>, Option<(Box<[u8]>, i128)>),
+    /// Cosignatures by this key, of this party, count; or count no more.
+    Witness { vkey: Box<[u8]>, party: Box<[u8]>, counts: bool },
     /// Nothing that a replay follows.
     Other,
 }

@@ -167,6 +167,9 @@ pub enum Fault {
     /// Sums beyond 128 bits.
     #[error("the sums of asset `{0}` do not fit in 128 bits")]
     Overflow(String),
+    /// A key is to cosign that is another's or has another name, or is revoked and did not cosign.
+    #[error("act `{0}`: the key is not one by which the party may cosign, or does")]
+    Witness(ActId),
     /// The clock did not step back.
     #[error("the clock did not step back")]
     Clock,

@@ -8,7 +8,7 @@ use crate::entry::{
     Transfer, Transfers, Verdict,
 };
 use crate::fault::{Fault, Misspelt};
-use crate::founding::{Keys, approval, attestation};
+use crate::founding::{Keys, approval, attestation, witness_key};
 use crate::moment::Moment;
 use crate::repeats::Repeats;
 use crate::seen::Seen;
@@ -16,6 +16,7 @@ use crate::settling::{Settling, may_reserve};
 use crate::text::plain;
 use crate::totals::{Asked, Counts, Drawn, Lease, Proposed, Version};
 use record::Hash;
+use record::cosignature::{CosignerKey, Statement};
 use record::hash::{base64, sha256, sha256_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -46,6 +47,8 @@ pub struct Replay {
     pub(crate) drawn: Vec<Drawn>,
     /// Who has attested each milestone by each evidence, under the version in force.
     attested: BTreeMap<Evidence, Vec<Box<[u8]>>>,
+    /// The keys by which parties cosign: whose, and the vkey, in the order in which they were added.
+    pub(crate) witnesses: Vec<(Box<[u8]>, Box<[u8]>)>,
     /// The clauses whose tranche was drawn, or that have expired.
     booked: BTreeSet<Box<[u8]>>,
     /// Where the last digest stands, and after it the last entry with which a command began.
@@ -84,6 +87,7 @@ impl Replay {
             asked: BTreeMap::new(),
             drawn: Vec::new(),
             attested: BTreeMap::new(),
+            witnesses: Vec::new(),
             booked: BTreeSet::new(),
             digested: 0,
             begun: None,
@@ -342,10 +346,36 @@ impl Replay {
                 self.books_once(head.id, clause)?;
                 Effect::Expire(clause.into())
             }
+            Deed::Witness { vkey, party, signature } => {
+                let message = witness_key(&self.origin, head.kind.name(), &plain(vkey));
+                self.signed(head.id, party, &message, signature)?;
+                let counts = head.kind == Kind::WitnessKeyAdd;
+                let fits = if counts { self.may_cosign(party, vkey) } else { self.cosigns(party, vkey) };
+                if !fits {
+                    return Err(Fault::Witness(head.id));
+                }
+                Effect::Witness { vkey: vkey.into(), party: party.into(), counts }
+            }
             Deed::Key { id, budget } => {
                 Effect::Key(id.into(), budget.map(|(asset, amount)| (asset.into(), amount)))
             }
         })
+    }
+
+    /// Whether a key may be one by which this party cosigns: it has the name for it, and is nobody's so far.
+    fn may_cosign(&self, party: &[u8], vkey: &[u8]) -> bool {
+        let Ok(key) = CosignerKey::parse(&plain(vkey)) else { return false };
+        let is_named = [Statement::Grew, Statement::Replayed]
+            .iter()
+            .any(|says| says.key_name(&self.origin, &plain(party)) == key.name());
+        let is_taken = self.witnesses.iter().any(|(_, other)| {
+            CosignerKey::parse(&plain(other)).is_ok_and(|other| other.public_key() == key.public_key())
+        });
+        is_named && !is_taken && self.keys.iter().all(|party| party.public_key() != key.public_key())
+    }
+
+    fn cosigns(&self, party: &[u8], vkey: &[u8]) -> bool {
+        self.witnesses.iter().any(|(of, key)| **of == *party && **key == *vkey)
     }
 
     /// A tranche is drawn or a clause expires once, and whoever tries it twice is told.
@@ -450,6 +480,12 @@ impl Replay {
             }
             Some(Effect::Attest { clause, evidence, party }) => {
                 self.attested.entry((clause, evidence)).or_default().push(party);
+            }
+            Some(Effect::Witness { vkey, party, counts }) => {
+                self.witnesses.retain(|(_, key)| *key != vkey);
+                if counts {
+                    self.witnesses.push((party, vkey));
+                }
             }
             _ => {}
         }

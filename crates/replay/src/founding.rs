@@ -60,4 +60,9 @@ pub(crate) fn attestation(origin: &str, memorandum: &Hash, clause: &str, evidenc
     [domain, origin.as_bytes(), b"\0", memorandum, clause.as_bytes(), b"\0", evidence].concat()
 }
 
+/// What the addition of a key that cosigns, or its revocation, is signed over.
+pub(crate) fn witness_key(origin: &str, kind: &str, vkey: &str) -> Vec<u8> {
+    ["countersign/witness-key/v1", origin, kind, vkey].join("\0").into_bytes()
+}
+
 const MEMORANDUM: &[u8] = b"countersign/memorandum/v1\0";

@@ -5,6 +5,7 @@ use crate::acts::Kind;
 use crate::books::Sums;
 use crate::fold::Replay;
 use crate::moment::Moment;
+use crate::text::plain;
 use record::Hash;
 use record::note::Verifier;
 
@@ -201,6 +202,11 @@ impl Replay {
     /// The digest of each memorandum that an entry names, with the first such entry. Each must lie under its digest.
     pub fn named(&self) -> impl Iterator<Item = (&Hash, u64)> {
         self.named.iter().map(|(digest, index)| (digest, *index))
+    }
+
+    /// The keys by which parties cosign, each a vkey with its party, in the order in which they were added.
+    pub fn witnesses(&self) -> impl Iterator<Item = (String, String)> {
+        self.witnesses.iter().map(|(party, vkey)| (plain(party), plain(vkey)))
     }
 
     /// The last lease; it may have expired.

@@ -223,7 +223,7 @@ pub(super) fn folder(input: &[u8]) {
     let head = store.read("checkpoint").ok().flatten().unwrap_or_default();
     if let Ok(opened) = Checkpoint::open(&head, &LOG) {
         for index in [0, 3, opened.size.saturating_sub(1)] {
-            let receipt = Receipt::of(&*store, index, &head, opened.size).ok().flatten();
+            let receipt = Receipt::of(&*store, index, &head, opened.size, opened.size).ok().flatten();
             let entry =
                 bundle::entry_at(&*store, record::tile::Kind::Entries, index, opened.size).ok().flatten();
             if let (Some(receipt), Some(entry), Some(_)) = (receipt, entry, &audited) {

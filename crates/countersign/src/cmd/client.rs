@@ -108,7 +108,31 @@ pub(crate) struct Client {
 enum Way {
     Here(Arc<Office>, axum::Router),
     Socket(PathBuf),
-    Server { url: String, token: Option<String>, pool: Box<Pool> },
+    Server { url: String, sign_in: SignIn, pool: Box<Pool> },
+}
+
+/// How a server is told who asks.
+enum SignIn {
+    Not,
+    Token(String),
+    /// By a party's own key, afresh each time.
+    Party {
+        signer: Box<record::note::Signer>,
+        origin: String,
+        party: String,
+    },
+}
+
+impl SignIn {
+    fn token(&self) -> Option<String> {
+        match self {
+            Self::Not => None,
+            Self::Token(token) => Some(token.clone()),
+            Self::Party { signer, origin, party } => {
+                Some(doors::token(signer, origin, party, crate::clock::Clock.now()))
+            }
+        }
+    }
 }
 
 type Pool = legacy::Client<hyper_rustls::HttpsConnector<legacy::connect::HttpConnector>, Full<Bytes>>;
@@ -175,7 +199,9 @@ impl Client {
         let person = config::variable("USER").unwrap_or_else(|| "operator".to_owned());
         let socket = place.dir.join("socket");
         let way = match &place.server {
-            Some(url) => server(url)?,
+            Some(url) => {
+                server(url, config::variable("COUNTERSIGN_TOKEN").map_or(SignIn::Not, SignIn::Token))?
+            }
             None if tokio::net::UnixStream::connect(&socket).await.is_ok() => Way::Socket(socket),
             None => {
                 let office = Office::open(&place.dir, Config::read(&place.dir)?)?;
@@ -184,6 +210,25 @@ impl Client {
             }
         };
         Ok(Self { way, person })
+    }
+
+    /// The way to the server at `url` for `party` of the record `origin`, which signs each request with its own key.
+    ///
+    /// Errors: where `url` is no address of a server.
+    pub(crate) fn of_party(
+        url: &str,
+        signer: record::note::Signer,
+        origin: &str,
+        party: &str,
+    ) -> anyhow::Result<Self> {
+        let (signer, origin) = (Box::new(signer), origin.to_owned());
+        let way = server(url, SignIn::Party { signer, origin, party: party.to_owned() })?;
+        Ok(Self { way, person: party.to_owned() })
+    }
+
+    /// Sends bytes to `path`.
+    pub(crate) async fn post(&self, path: &str, body: Vec<u8>) -> anyhow::Result<Answer> {
+        self.ask(Method::POST, path, Bytes::from(body)).await
     }
 
     /// Asks for what is at `path`.
@@ -211,7 +256,9 @@ impl Client {
             Way::Here(..) | Way::Socket(_) => "",
         };
         let mut request = Request::builder().method(method).uri(format!("{base}{path}"));
-        if let Way::Server { token: Some(token), .. } = &self.way {
+        if let Way::Server { sign_in, .. } = &self.way
+            && let Some(token) = sign_in.token()
+        {
             request = request.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
         }
         if !matches!(self.way, Way::Server { .. }) {
@@ -268,7 +315,7 @@ where
     Ok(Answer { status: head.status, body: body.to_bytes() })
 }
 
-fn server(url: &str) -> anyhow::Result<Way> {
+fn server(url: &str, sign_in: SignIn) -> anyhow::Result<Way> {
     if !url.starts_with("http://") && !url.starts_with("https://") {
         bail!("`{url}` is no address of a server; write it as `http://127.0.0.1:7410`");
     }
@@ -279,7 +326,7 @@ fn server(url: &str) -> anyhow::Result<Way> {
         .enable_http1()
         .build();
     let pool = Box::new(legacy::Client::builder(TokioExecutor::new()).build(connector));
-    Ok(Way::Server { url: url.to_owned(), token: config::variable("COUNTERSIGN_TOKEN"), pool })
+    Ok(Way::Server { url: url.to_owned(), sign_in, pool })
 }
 
 #[cfg(test)]
@@ -298,6 +345,6 @@ mod tests {
 
     #[test]
     fn only_an_address_is_a_server() {
-        assert!(server("127.0.0.1:7410").is_err());
+        assert!(server("127.0.0.1:7410", SignIn::Not).is_err());
     }
 }

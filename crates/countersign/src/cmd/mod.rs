@@ -4,6 +4,7 @@ mod act;
 mod app;
 mod balance;
 mod client;
+mod follow;
 mod fund;
 mod init;
 mod key;
@@ -13,6 +14,7 @@ mod receipt;
 mod said;
 mod up;
 mod verify;
+mod witness;
 
 use clap::{Parser, Subcommand};
 use said::Said;
@@ -51,6 +53,10 @@ enum Noun {
     Verify(verify::Verify),
     /// Proofs that acts are on the record.
     Receipt(receipt::Receipt),
+    /// Keeps a copy of another's record, replays every entry, and cosigns what holds.
+    Follow(follow::Follow),
+    /// The keys by which parties cosign the record.
+    Witness(witness::Witness),
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,6 +86,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Noun::Balance(balance) => balance::run(&balance),
         Noun::Verify(asked) => verify::run(&asked),
         Noun::Receipt(receipt) => receipt::run(receipt),
+        Noun::Follow(asked) => follow::run(&asked),
+        Noun::Witness(witness) => witness::run(witness),
     };
     said.unwrap_or_else(|error| Said::Refused(said::reason(&error))).print()
 }

@@ -11,6 +11,8 @@ mod shown;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use served::Served;
+
 use super::said::Said;
 use crate::office;
 use anyhow::{Context as _, bail, ensure};
@@ -20,14 +22,16 @@ use partnership::act::Digest;
 use partnership::entry::Entry;
 use partnership::ids::Timestamp;
 use partnership::{State, Terms};
+use record::audit::COSIGNED;
+use record::cosignature::{Cosigned, CosignerKey};
 use record::note::Verifier;
 use record::store::directory::Directory;
 use record::store::frozen::Frozen;
 use record::{Audited, Fault, Store};
 use replay::Replay;
 use serde_json::json;
-use served::Served;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -87,6 +91,7 @@ impl Depth {
 #[derive(Debug)]
 pub(crate) struct Verified {
     origin: String,
+    log: Verifier,
     audited: Audited,
     replay: Replay,
     /// The version of the memorandum in force.
@@ -192,16 +197,17 @@ fn record_of(dir: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// The replay, and beside it the writer's own fold: over every entry, or only the first.
-struct Pass<'a, S> {
-    store: &'a S,
+pub(crate) struct Pass<S> {
+    store: S,
     replay: Replay,
-    judged: Judged<'a, S>,
+    judged: Judged<S>,
     depth: Depth,
 }
 
-impl<'a, S: Store> Pass<'a, S> {
-    fn over(store: &'a S, depth: Depth) -> Self {
-        Self { store, replay: Replay::new(), judged: Judged::over(store), depth }
+impl<S: Deref<Target: Store + Sized> + Clone> Pass<S> {
+    pub(crate) fn over(store: S, depth: Depth) -> Self {
+        let judged = Judged::over(store.clone());
+        Self { store, replay: Replay::new(), judged, depth }
     }
 
     /// What an audit hands each entry to.
@@ -209,7 +215,10 @@ impl<'a, S: Store> Pass<'a, S> {
         |index, envelope, parties| self.entry(index, envelope, parties)
     }
 
-    fn entry(&mut self, index: u64, envelope: &[u8], parties: &[u8]) -> Result<(), String> {
+    /// Takes the next entry.
+    ///
+    /// Errors: what does not hold of it.
+    pub(crate) fn entry(&mut self, index: u64, envelope: &[u8], parties: &[u8]) -> Result<(), String> {
         // Whether as many parties have signed as the memorandum asks for, only the memorandum says.
         if index == 0 || self.depth == Depth::Clauses {
             self.judged.entry(index, envelope, parties)?;
@@ -217,20 +226,37 @@ impl<'a, S: Store> Pass<'a, S> {
         self.replay.entry(envelope, parties).map_err(|fault| fault.to_string())
     }
 
-    fn verified(self, audited: Audited, log: &Verifier, keys_given: bool) -> anyhow::Result<Verified> {
-        let Self { store, replay, judged, depth } = self;
+    /// What can be seen between two entries: that whoever had to agree has, and that two folds agree where there are two.
+    ///
+    /// Errors: the first that does not hold, with its place.
+    pub(crate) fn agrees_so_far(&self) -> anyhow::Result<()> {
+        self.versions().map(drop)
+    }
+
+    /// The versions of the memorandum, which had agreed whom they asked.
+    fn versions(&self) -> anyhow::Result<BTreeMap<record::Hash, Terms>> {
         let mut versions = BTreeMap::new();
-        for (digest, index) in replay.named() {
-            let terms = office::document(store, &Digest(*digest))
+        for (digest, index) in self.replay.named() {
+            let terms = office::document(&*self.store, &Digest(*digest))
                 .map_err(|error| fault(&format!("entry {index}"), &format!("{error:#}")))?;
             versions.insert(*digest, terms);
         }
-        agreed::agreed(&replay, &versions)?;
-        if depth == Depth::Clauses {
-            judged.agrees_with(&replay)?;
+        agreed::agreed(&self.replay, &versions)?;
+        if let Some(asset) = self.replay.unbalanced() {
+            bail!(fault("balances", &format!("the debits and credits of `{asset}` differ")));
         }
+        if self.depth == Depth::Clauses {
+            self.judged.agrees_with(&self.replay)?;
+        }
+        Ok(versions)
+    }
+
+    fn verified(self, audited: Audited, log: &Verifier, keys_given: bool) -> anyhow::Result<Verified> {
+        let mut versions = self.versions()?;
+        let Self { replay, depth, .. } = self;
         let terms = replay.versions().last().and_then(|version| versions.remove(&version.digest));
-        let verified = Verified { origin: log.name().to_owned(), audited, replay, terms, depth, keys_given };
+        let (origin, log) = (log.name().to_owned(), log.clone());
+        let verified = Verified { origin, log, audited, replay, terms, depth, keys_given };
         verified.agrees()?;
         Ok(verified)
     }
@@ -246,8 +272,8 @@ impl Verified {
         if self.replay.origin() != self.origin && self.audited.entries > 0 {
             bail!(fault("entry 0", "it is of another origin"));
         }
-        if let Some(asset) = self.replay.unbalanced() {
-            bail!(fault("balances", &format!("the debits and credits of `{asset}` differ")));
+        if let Some(cosigned) = &self.audited.cosigned {
+            self.cosigned(cosigned)?;
         }
         let served: BTreeSet<String> = self.audited.parties.iter().map(Verifier::vkey).collect();
         let signed: BTreeSet<String> = self.replay.vkeys().map(Verifier::vkey).collect();
@@ -255,6 +281,16 @@ impl Verified {
             bail!(fault("vkeys", "it does not hold the parties' keys of entry 0"));
         }
         Ok(())
+    }
+}
+
+impl Verified {
+    /// Whether the lines under what others have cosigned verify, as far as their keys are on the record.
+    fn cosigned(&self, signed: &[u8]) -> anyhow::Result<()> {
+        let keys: Vec<CosignerKey> =
+            self.replay.witnesses().filter_map(|(_, vkey)| CosignerKey::parse(&vkey).ok()).collect();
+        let opened = Cosigned::open(signed, &[&self.log], &keys);
+        opened.map(drop).map_err(|error| fault(COSIGNED, &error.to_string()).into())
     }
 }
 

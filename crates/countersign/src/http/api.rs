@@ -10,6 +10,7 @@ pub(crate) use problem::Problem;
 
 use super::Caller;
 use super::report::{Account, Money, Report};
+use crate::cosigned::Standing;
 use crate::office::Office;
 use axum::extract::{Extension, Query, State};
 use axum::http::header::CONTENT_TYPE;
@@ -35,6 +36,7 @@ pub(crate) fn router() -> Router<Arc<Office>> {
         .route("/api/keys", get(keys))
         .route("/api/models", get(models))
         .route("/api/memorandum", get(memorandum))
+        .route("/api/witnesses", get(witnesses))
         .route("/api/record", get(record_head))
         .route("/api/receipts/{act}", get(receipts::receipt))
 }
@@ -42,7 +44,7 @@ pub(crate) fn router() -> Router<Arc<Office>> {
 /// Whether the caller may look at what the parties see.
 pub(crate) fn may_read(caller: &Caller) -> Result<(), Problem> {
     match caller {
-        Caller::Operator { .. } | Caller::Reader => Ok(()),
+        Caller::Operator { .. } | Caller::Party(_) | Caller::Reader => Ok(()),
         Caller::Stranger => Err(Problem::unauthorised()),
     }
 }
@@ -164,6 +166,11 @@ async fn memorandum(
         office.clerk.ask(|state| state.terms().map(|terms| terms.memorandum().text.to_string())).await?;
     let text = text.ok_or_else(|| Problem::unavailable("the partnership has not begun"))?;
     Ok(([(CONTENT_TYPE, "text/markdown; charset=utf-8")], text))
+}
+
+/// The keys by which parties cosign, and how far each has come; public, as their cosignatures are.
+async fn witnesses(State(office): State<Arc<Office>>) -> Json<Vec<Standing>> {
+    Json(office.standing())
 }
 
 /// The record's head, which is public as the checkpoint itself is.

@@ -6,20 +6,48 @@
 use super::Caller;
 use super::api::{Problem, blocking, may_read};
 use crate::config::Public;
+use crate::cosigned::NotTaken;
 use crate::office::Office;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use http_body_util::{BodyExt as _, Limited};
 use record::Store as _;
 use record::tile::{Kind, TilePath, WIDTH};
+use record::witness::BODY_BYTES_MAX;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The routes below `/record`.
 pub(crate) fn router() -> Router<Arc<Office>> {
-    Router::new().route("/record/{*path}", get(file))
+    Router::new().route("/record/cosign", post(cosign)).route("/record/{*path}", get(file))
 }
+
+/// Takes cosignatures: the body is a checkpoint of this record with lines by keys that cosign it. Who may is told by the lines.
+async fn cosign(State(office): State<Arc<Office>>, body: Body) -> Result<StatusCode, Problem> {
+    let body = tokio::time::timeout(COSIGN_WITHIN, Limited::new(body, BODY_BYTES_MAX).collect())
+        .await
+        .map_err(|_| {
+            Problem::timeout(format!("send a checkpoint within {} seconds", COSIGN_WITHIN.as_secs()))
+        })?
+        .map_err(|_| {
+            Problem::too_large(format!("a cosigned checkpoint has at most {BODY_BYTES_MAX} bytes"))
+        })?;
+    let (note, keys) = (body.to_bytes(), office.desk.load().registry.cosigners());
+    let taken = blocking(move || office.cosigned.take(&note, &keys, office.clerk.published())).await?;
+    match taken {
+        Ok(()) => Ok(StatusCode::OK),
+        Err(error @ NotTaken::Store(_)) => Err(Problem::unavailable(error.to_string())),
+        Err(error) => Err(Problem::unreadable(error.to_string())),
+    }
+}
+
+/// How long a cosigner may take to send what it has cosigned.
+const COSIGN_WITHIN: Duration = Duration::from_secs(30);
 
 /// One file of the record.
 async fn file(
@@ -65,7 +93,7 @@ impl File {
     /// How the file at `path` is served; none for what is not served at all, such as the journal.
     fn of(path: &str) -> Option<Self> {
         const TEXT: &str = "text/plain; charset=utf-8";
-        if matches!(path, "checkpoint" | "vkeys") {
+        if matches!(path, "checkpoint" | "cosigned" | "vkeys") {
             return Some(Self { seen_by: SeenBy::All, content: TEXT, cache: "no-cache" });
         }
         if let Some(name) = path.strip_prefix("memorandum/") {
@@ -106,6 +134,7 @@ mod tests {
         let memorandum = format!("memorandum/{}", "ab".repeat(32));
         for (path, seen_by) in [
             ("checkpoint", Some(SeenBy::All)),
+            ("cosigned", Some(SeenBy::All)),
             ("vkeys", Some(SeenBy::All)),
             ("tile/0/000", Some(SeenBy::All)),
             ("tile/0/000.p/7", Some(SeenBy::All)),

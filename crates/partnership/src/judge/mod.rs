@@ -8,7 +8,7 @@ mod due;
 
 pub(crate) use due::Due;
 
-use crate::act::{Act, Administer, Amend, Approve, Attest, Deed, Digest, Outcome, Principal};
+use crate::act::{Act, Administer, Amend, Approve, Attest, Deed, Digest, Outcome, Principal, WitnessKey};
 use crate::decision::{Deviation, RefusalCode};
 use crate::entry::{Decided, Settled, Verdict};
 use crate::governance::policy::Assessment;
@@ -20,6 +20,7 @@ use crate::state::{Open, State};
 use crate::terms::Terms;
 use admit::Asks;
 use ledger::{Amount, AssetId, Operation};
+use record::cosignature::{CosignerKey, Statement};
 
 /// An assessment, with the state of terms and register it was made under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -338,6 +339,12 @@ impl State {
         {
             return Judgement::invalid(format!("the key would have expired on {expired} already"));
         }
+        if let Administer::WitnessKeyAdd(key) | Administer::WitnessKeyRevoke(key) = change {
+            let signed = crate::act::witness_key_bytes(&self.origin, change.name(), &key.vkey);
+            if !self.is_signed(&key.party, &signed, &key.signature) {
+                return Judgement::invalid(bad_signature(&key.party));
+            }
+        }
         let terms = self.in_force();
         let (clause, by) = terms.approvers(change.name());
         let mut judgement = Judgement::allow(clause.cloned().into_iter().collect());
@@ -379,8 +386,26 @@ impl State {
                 let unknown = header.scale(&AssetId::from(budget.asset.as_str())).is_none();
                 unknown.then(|| format!("asset `{}` is not in the memorandum", budget.asset))
             }
+            Administer::WitnessKeyAdd(key) => self.is_not_to_cosign(key),
             _ => None,
         }
+    }
+
+    /// Why a key cannot cosign in a party's name.
+    fn is_not_to_cosign(&self, key: &WitnessKey) -> Option<String> {
+        let parsed = CosignerKey::parse(&key.vkey).ok()?;
+        let names = [Statement::Grew, Statement::Replayed]
+            .map(|says| says.key_name(&self.origin, key.party.as_str()));
+        if !names.iter().any(|name| name == parsed.name()) {
+            return Some(format!(
+                "the key is named `{}`, not `{}` or `{}`",
+                parsed.name(),
+                names[0],
+                names[1]
+            ));
+        }
+        let is_partys = self.vkeys.values().any(|party| party.public_key() == parsed.public_key());
+        is_partys.then(|| "a party's own key cannot cosign; make another".to_owned())
     }
 
     fn opening_of(&self, digest: &Digest, act: ActId, leg: u16) -> Vec<ledger::Transfer> {

@@ -299,8 +299,16 @@ pub struct Requirement {
 }
 
 /// The acts that a `requirement` may name.
-pub const REQUIREMENT_ACTS: &[&str] =
-    &["application-add", "application-remove", "key-new", "key-revoke", "amend", "model-resume"];
+pub const REQUIREMENT_ACTS: &[&str] = &[
+    "application-add",
+    "application-remove",
+    "key-new",
+    "key-revoke",
+    "amend",
+    "model-resume",
+    "witness-key-add",
+    "witness-key-revoke",
+];
 
 /// Models that one party serves to others, and the bounds their calls are reserved by.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -339,5 +339,8 @@ fn about(deed: &Deed) -> String {
         Deed::Administer(Administer::KeyNew(key)) => key.id.to_string(),
         Deed::Administer(Administer::KeyRevoke { id }) => id.to_string(),
         Deed::Administer(Administer::ModelResume { model }) => model.to_string(),
+        Deed::Administer(Administer::WitnessKeyAdd(key) | Administer::WitnessKeyRevoke(key)) => {
+            key.vkey.clone()
+        }
     }
 }

@@ -89,9 +89,31 @@ impl<S: Store + ?Sized> Publisher<S> {
         if self.edge.size() == self.published {
             return Ok(None);
         }
-        let published = self.write(signer);
+        let signed = self.sign(signer);
+        self.publish_signed(&signed)?;
+        Ok(Some(signed))
+    }
+
+    /// The head of all that was absorbed, unsigned.
+    pub(crate) fn head(&self) -> Checkpoint {
+        Checkpoint { origin: self.origin.clone(), size: self.edge.size(), root: self.edge.root() }
+    }
+
+    /// As [`Publisher::publish`], under a checkpoint that was signed elsewhere and is that of [`Publisher::head`].
+    pub(crate) fn publish_signed(&mut self, signed: &[u8]) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::Poisoned);
+        }
+        let published = self.write(signed);
         self.failed = published.as_ref().is_err_and(|error| !matches!(error, StoreError::Full { .. }));
-        published.map(Some)
+        published
+    }
+
+    /// Writes the tiles and bundles that are full, for a checkpoint that is to come much later.
+    pub(crate) fn write_full(&mut self) -> Result<(), StoreError> {
+        self.store.create_all(&self.full)?;
+        self.full.clear();
+        Ok(())
     }
 
     /// The size of the last published checkpoint.
@@ -111,7 +133,7 @@ impl<S: Store + ?Sized> Publisher<S> {
         full.saturating_add(self.entries.len()).saturating_add(self.parties.len()) as u64
     }
 
-    fn write(&mut self, signer: &Signer) -> Result<Vec<u8>, StoreError> {
+    fn write(&mut self, signed: &[u8]) -> Result<(), StoreError> {
         let size = self.edge.size();
         let mut files = std::mem::take(&mut self.full);
         let full = files.len();
@@ -120,21 +142,17 @@ impl<S: Store + ?Sized> Publisher<S> {
         files.truncate(full);
         self.full = files;
         created?;
-        let signed = self.sign(signer);
-        self.store.replace(CHECKPOINT, &signed)?;
+        self.store.replace(CHECKPOINT, signed)?;
         self.full.clear();
         let stale: BTreeSet<TilePath> = partials(self.published).into_iter().collect();
         let wanted: BTreeSet<TilePath> = partials(size).into_iter().collect();
         self.published = size;
-        stale.difference(&wanted).try_for_each(|tile| self.store.remove(&tile.path()))?;
-        Ok(signed)
+        stale.difference(&wanted).try_for_each(|tile| self.store.remove(&tile.path()))
     }
 
     fn sign(&self, signer: &Signer) -> Vec<u8> {
         assert!(signer.name() == self.origin, "the signer of `{}` is not that of the record", signer.name());
-        let checkpoint =
-            Checkpoint { origin: self.origin.clone(), size: self.edge.size(), root: self.edge.root() };
-        let Ok(signed) = checkpoint.sign(signer) else { unreachable!("a key's name can stand in a note") };
+        let Ok(signed) = self.head().sign(signer) else { unreachable!("a key's name can stand in a note") };
         signed
     }
 

@@ -1,12 +1,12 @@
 //! A view of a record that stands still while a server writes on: what an audit of a live folder reads.
 //!
 //! Not a lock, which would stop the server, and not a copy: files that never change are read where they lie. What
-//! the writer replaces, removes or writes over is held in memory: the checkpoint, partial tiles and bundles, and
+//! the writer replaces, removes or writes over is held in memory: the checkpoints, partial tiles and bundles, and
 //! the journal.
 //!
 //! One look reads in the writer's order turned round, so that whatever is seen is borne out by what is read later:
 //!
-//! 1. the checkpoint, then its partial tiles and bundles, before a newer one has them removed;
+//! 1. the checkpoint that others have cosigned, which never goes beyond the newest; the newest, then its partial tiles and bundles, before a newer one has them removed;
 //! 2. the names of all files, and the other partial ones as far as they are still there. The full tiles of the
 //!    checkpoint were durable before it, so they are named;
 //! 3. the journal. Entries are durable there before a file is made of them, so it reaches all that was named, and
@@ -25,7 +25,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Store, StoreError, check_path, segment_number, segment_path};
-use crate::audit::{Fault, check_journal};
+use crate::audit::{COSIGNED, Fault, check_journal};
 use crate::checkpoint::Checkpoint;
 use crate::log::{CHECKPOINT, Survey};
 use crate::note;
@@ -85,6 +85,7 @@ impl<'a, S: Store + ?Sized> Frozen<'a, S> {
     /// Reads everything once. The order matters; the module's text has the reasons.
     fn look(store: &'a S) -> Result<Self, StoreError> {
         let mut view = Self { store, files: BTreeMap::new(), segments: BTreeMap::new() };
+        view.keep(COSIGNED)?;
         view.keep(CHECKPOINT)?;
         for tile in partials(view.published()) {
             view.keep(&tile.path())?;
@@ -111,7 +112,10 @@ impl<'a, S: Store + ?Sized> Frozen<'a, S> {
 
     /// Takes a listed name, and with a partial tile or bundle its bytes.
     fn name(&mut self, path: String) -> Result<(), StoreError> {
-        if path == CHECKPOINT || segment_number(&path).is_some() || self.files.contains_key(&path) {
+        if [CHECKPOINT, COSIGNED].contains(&path.as_str())
+            || segment_number(&path).is_some()
+            || self.files.contains_key(&path)
+        {
             return Ok(());
         }
         if TilePath::parse(&path).is_some_and(|tile| u64::from(tile.width) < WIDTH) {

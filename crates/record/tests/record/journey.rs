@@ -45,14 +45,14 @@ fn live<S: Store>(store: &Arc<S>) {
 
 fn prove<S: Store + ?Sized>(store: &S, index: u64, size: u64) {
     let signed = store.read("checkpoint").unwrap().unwrap();
-    let receipt = Receipt::of(store, index, &signed, size).unwrap().unwrap();
+    let receipt = Receipt::of(store, index, &signed, size, size).unwrap().unwrap();
     let envelope = entry_at(store, Kind::Entries, index, size).unwrap().unwrap();
     assert_eq!(envelope, leaf(index).envelope);
     assert_eq!(entry_at(store, Kind::Parties, index, size).unwrap().unwrap(), leaf(index).parties);
     let receipt = Receipt::parse(&receipt.encode()).unwrap();
     assert_eq!(receipt.verify(&envelope, &verifier()).unwrap().size, size);
     assert!(receipt.verify(&leaf(index + 1).envelope, &verifier()).is_err());
-    assert_eq!(Receipt::of(store, size, &signed, size).unwrap(), None);
+    assert_eq!(Receipt::of(store, size, &signed, size, size).unwrap(), None);
 }
 
 #[test]

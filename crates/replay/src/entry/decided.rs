@@ -59,6 +59,12 @@ pub(crate) enum Deed<'a> {
         id: &'a [u8],
         budget: Option<(&'a [u8], i128)>,
     },
+    /// A key by which a party cosigns, or no more.
+    Witness {
+        vkey: &'a [u8],
+        party: &'a [u8],
+        signature: &'a [u8],
+    },
     Other,
 }
 
@@ -207,6 +213,12 @@ fn change<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
         Kind::ApplicationRemove => strings(text, &[r#","name":""#])?,
         Kind::KeyRevoke => strings(text, &[r#","id":""#])?,
         Kind::ModelResume => strings(text, &[r#","model":""#])?,
+        Kind::WitnessKeyAdd | Kind::WitnessKeyRevoke => {
+            text.literal(r#","vkey":""#)?;
+            let vkey = text.string()?;
+            let (party, signature) = signed(text)?;
+            return Ok(Deed::Witness { vkey, party, signature });
+        }
         _ => return key(text),
     }
     Ok(Deed::Other)

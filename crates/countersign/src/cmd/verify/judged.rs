@@ -6,23 +6,23 @@ use super::fault;
 use crate::office;
 use anyhow::bail;
 use partnership::State;
-use partnership::act::{Deed, Digest};
-use partnership::entry::{Body, Entry, Verdict};
+use partnership::entry::{Body, Entry, document_of};
 use partnership::ids::ActId;
 use record::Store;
 use replay::{Replay, Sums};
 use std::collections::BTreeSet;
+use std::ops::Deref;
 
 /// The fold of the entries so far, each found to be what an honest clerk would have written.
-pub(super) struct Judged<'a, S> {
-    store: &'a S,
+pub(super) struct Judged<S> {
+    store: S,
     state: State,
     /// Every act that was decided: an id is good for one act.
     acts: BTreeSet<ActId>,
 }
 
-impl<'a, S: Store> Judged<'a, S> {
-    pub(super) fn over(store: &'a S) -> Self {
+impl<S: Deref<Target: Store + Sized>> Judged<S> {
+    pub(super) fn over(store: S) -> Self {
         Self { store, state: State::new([]), acts: BTreeSet::new() }
     }
 
@@ -31,7 +31,7 @@ impl<'a, S: Store> Judged<'a, S> {
         if let Some(digest) = document_of(&entry.body)
             && self.state.document(&digest).is_none()
         {
-            let terms = office::document(self.store, &digest).map_err(|error| format!("{error:#}"))?;
+            let terms = office::document(&*self.store, &digest).map_err(|error| format!("{error:#}"))?;
             self.state.know(terms);
         }
         if let Body::Decided(decided) = &entry.body {
@@ -70,17 +70,5 @@ impl<'a, S: Store> Judged<'a, S> {
             Some(act) => bail!(fault("balances", &format!("two folds disagree whether act `{act}` is open"))),
             None => Ok(()),
         }
-    }
-}
-
-/// The version of the memorandum that an entry names.
-fn document_of(body: &Body) -> Option<Digest> {
-    match body {
-        Body::Genesis(genesis) => Some(genesis.memorandum),
-        Body::Decided(decided) => match &decided.act.deed {
-            Deed::Amend(amend) if !matches!(decided.verdict, Verdict::Deny { .. }) => Some(amend.digest),
-            _ => None,
-        },
-        _ => None,
     }
 }

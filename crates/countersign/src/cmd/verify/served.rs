@@ -3,11 +3,12 @@
 //! Not a mirror: each file is asked for when it is read, and nothing is kept but the checkpoint with its partial tiles, which a
 //! newer checkpoint would take away.
 
-use crate::cmd::client::{Client, Place};
+use crate::cmd::client::{Answer, Client, Place};
 use anyhow::{Context as _, bail};
 use http::StatusCode;
 use record::tile::{TilePath, WIDTH, changed, partials};
 use record::{Checkpoint, Store, StoreError, note};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use tokio::runtime::Runtime;
@@ -16,7 +17,7 @@ use tokio::runtime::Runtime;
 const TRIES: u32 = 20;
 
 /// The record of a server, as it was at one checkpoint.
-pub(super) struct Served {
+pub(crate) struct Served {
     runtime: Runtime,
     client: Client,
     /// What is kept, by path.
@@ -30,18 +31,60 @@ impl Served {
     /// The record that the server at `url` serves; the address may end in `/record`.
     ///
     /// Errors: where the server does not answer, or has no checkpoint.
-    pub(super) fn open(url: &str) -> anyhow::Result<Self> {
-        let url = url.trim_end_matches('/').trim_end_matches("/record").to_owned();
+    pub(crate) fn open(url: &str) -> anyhow::Result<Self> {
+        let url = base_of(url);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let place = Place { server: Some(url), ..Place::default() };
         let client = runtime.block_on(Client::reach(&place))?;
         let mut served = Self { runtime, client, kept: BTreeMap::new(), size: 0, failed: Mutex::new(None) };
+        served.again()?;
+        Ok(served)
+    }
+
+    /// As [`Served::open`], from then on as whom `signed_in` makes of the record's origin.
+    ///
+    /// Errors: those of [`Served::open`] and of `signed_in`.
+    pub(crate) fn over(
+        url: &str,
+        signed_in: impl FnOnce(&str, &str) -> anyhow::Result<Client>,
+    ) -> anyhow::Result<Self> {
+        let mut served = Self::open(url)?;
+        let origin = served.get("checkpoint")?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let origin = origin.unwrap_or_default();
+        served.client = signed_in(&base_of(url), origin.lines().next().unwrap_or_default())?;
+        Ok(served)
+    }
+
+    /// Takes the newest checkpoint.
+    ///
+    /// Errors: those of [`Served::open`].
+    pub(crate) fn again(&mut self) -> anyhow::Result<()> {
         for _ in 0..TRIES {
-            if served.keep()? {
-                return Ok(served);
+            if self.keep()? {
+                return Ok(());
             }
         }
         bail!("the record grows faster than its edge can be read; try again")
+    }
+
+    /// The checkpoint as it was signed.
+    pub(crate) fn checkpoint(&self) -> &[u8] {
+        self.kept.get("checkpoint").map_or(&[], Vec::as_slice)
+    }
+
+    /// Asks for what is at `path`, outside the record too.
+    pub(crate) fn ask(&self, path: &str) -> anyhow::Result<Answer> {
+        self.runtime.block_on(self.client.get(path))
+    }
+
+    /// Sends bytes to `path`.
+    pub(crate) fn post(&self, path: &str, body: Vec<u8>) -> anyhow::Result<Answer> {
+        self.runtime.block_on(self.client.post(path, body))
+    }
+
+    /// Proposes an act in the name of `party`.
+    pub(crate) fn propose(&self, party: &str, act: &Value) -> anyhow::Result<Answer> {
+        self.runtime.block_on(self.client.propose(Some(party), act))
     }
 
     /// Takes the checkpoint and its partial tiles; false where a newer one has taken some of them away.
@@ -58,7 +101,7 @@ impl Served {
     }
 
     /// Why a file could not be asked for, if one could not.
-    pub(super) fn failure(&self) -> Option<anyhow::Error> {
+    pub(crate) fn failure(&self) -> Option<anyhow::Error> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -133,6 +176,11 @@ impl Store for Served {
     fn segments(&self) -> Result<Vec<u32>, StoreError> {
         Ok(Vec::new())
     }
+}
+
+/// The address of the server, without what a record's own has at its end.
+fn base_of(url: &str) -> String {
+    url.trim_end_matches('/').trim_end_matches("/record").to_owned()
 }
 
 fn read_only(path: &str) -> Result<(), StoreError> {

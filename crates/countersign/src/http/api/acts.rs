@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use partnership::act::{
-    Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Key, Principal,
+    Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Key, Principal, WitnessKey,
 };
 use partnership::decision::Decision;
 use partnership::ids::{ActId, KeyId, PartyId, Timestamp};
@@ -58,6 +58,16 @@ enum Wanted {
     },
     ModelResume {
         model: String,
+    },
+    WitnessKeyAdd {
+        vkey: String,
+        party: String,
+        signature: String,
+    },
+    WitnessKeyRevoke {
+        vkey: String,
+        party: String,
+        signature: String,
     },
     Attest {
         clause: String,
@@ -103,16 +113,23 @@ pub(super) async fn propose(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Caller::Operator { party, person } = caller else { return Err(Problem::unauthorised()) };
+    if !matches!(caller, Caller::Operator { .. } | Caller::Party(_)) {
+        return Err(Problem::unauthorised());
+    }
     let body = whole(request.into_body(), BODY_TIMEOUT).await?;
     let proposal: Proposal = serde_json::from_slice(&body)
         .map_err(|error| Problem::unreadable(format!("the proposal does not parse: {error}")))?;
+    let (party, person) = match caller {
+        Caller::Operator { party, person } => (proposal.party.map(PartyId::from).or(party), person),
+        // It speaks for itself alone, and only what it has signed.
+        Caller::Party(party) if proposal.act.signed_by() == Some(party.as_str()) => {
+            let person = party.to_string();
+            (Some(party), person)
+        }
+        _ => return Err(Problem::unauthorised()),
+    };
     let by = Principal::Party {
-        party: proposal
-            .party
-            .map(PartyId::from)
-            .or(party)
-            .unwrap_or_else(|| office.desk.load().terms.operator().clone()),
+        party: party.unwrap_or_else(|| office.desk.load().terms.operator().clone()),
         person: proposal.person.unwrap_or(person),
     };
     let answer = match proposal.act {
@@ -145,6 +162,17 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Wanted {
+    /// The party whose signature it carries, where it is one that a party makes by itself.
+    fn signed_by(&self) -> Option<&str> {
+        match self {
+            Self::WitnessKeyAdd { party, .. }
+            | Self::WitnessKeyRevoke { party, .. }
+            | Self::Attest { party, .. }
+            | Self::Approve { party, .. } => Some(party),
+            _ => None,
+        }
+    }
+
     fn deed(self) -> Result<Deed, Problem> {
         Ok(match self {
             Self::ApplicationAdd { name, party, audience, purpose, market } => {
@@ -161,6 +189,20 @@ impl Wanted {
             }
             Self::KeyRevoke { id } => Deed::Administer(Administer::KeyRevoke { id: id.into() }),
             Self::ModelResume { model } => Deed::Administer(Administer::ModelResume { model: model.into() }),
+            Self::WitnessKeyAdd { vkey, party, signature } => {
+                Deed::Administer(Administer::WitnessKeyAdd(WitnessKey {
+                    vkey,
+                    party: party.into(),
+                    signature,
+                }))
+            }
+            Self::WitnessKeyRevoke { vkey, party, signature } => {
+                Deed::Administer(Administer::WitnessKeyRevoke(WitnessKey {
+                    vkey,
+                    party: party.into(),
+                    signature,
+                }))
+            }
             Self::Attest { clause, evidence, party, signature } => Deed::Attest(Attest {
                 clause: clause.into(),
                 evidence: digest("evidence", &evidence)?,

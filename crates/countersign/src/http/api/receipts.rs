@@ -10,17 +10,19 @@ pub(crate) use extra::Extra;
 use super::{Problem, blocking, may_read};
 use crate::http::Caller;
 use crate::office::Office;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use partnership::State as Books;
 use partnership::entry::{Body, Entry};
 use partnership::ids::{ActId, Timestamp};
+use record::audit::COSIGNED;
 use record::bundle::decode;
 use record::store::directory::Directory;
 use record::tile::{Kind, TilePath, WIDTH};
 use record::{Checkpoint, Receipt, Store as _};
+use serde::Deserialize;
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -28,19 +30,40 @@ use std::sync::Arc;
 /// room for a clock that was set back.
 const SEARCHED_MAX: u64 = 4_096;
 
+/// Which checkpoint a receipt is to stand under.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    policy: Option<String>,
+}
+
+impl Asked {
+    /// The file of the checkpoint.
+    fn under(&self) -> Result<&'static str, Problem> {
+        match self.policy.as_deref() {
+            None | Some("log") => Ok("checkpoint"),
+            Some("cosigned") => Ok(COSIGNED),
+            Some(other) => Err(Problem::unreadable(format!(
+                "`policy={other}` is none of `log` (the log's own signature is enough) and `cosigned` (everyone's whose key to cosign is on the record)"
+            ))),
+        }
+    }
+}
+
 /// The receipt of an act: 200 with a C2SP tlog-proof, or 202 with a signed promise where no checkpoint covers it yet.
 pub(super) async fn receipt(
     State(office): State<Arc<Office>>,
     Extension(caller): Extension<Caller>,
     Path(act): Path<String>,
+    Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
+    let under = asked.under()?;
     let id: ActId = act.parse().map_err(|_| Problem::not_found(format!("`{act}` is no act's id")))?;
     let opens = may_read(&caller).is_ok();
     let (index, entries) = office.clerk.ask(move |state| (at_hand(state, id), state.entries())).await?;
     let (store, log) = (Arc::clone(&office.store), office.log.verifier());
     let found = blocking(move || {
-        let published = Published::read(&store, &log)?;
-        let covered = published.size;
+        let published = Published::read(&store, &log, under)?;
+        let covered = published.covered;
         let found = published.receipt(id, index, opens)?;
         Ok::<_, record::StoreError>((found, covered))
     });
@@ -78,17 +101,26 @@ type Halves = (Vec<u8>, Vec<u8>);
 /// The record as far as the last checkpoint.
 struct Published<'a> {
     store: &'a Directory,
-    checkpoint: Vec<u8>,
     size: u64,
+    /// The checkpoint that receipts stand under, and how many entries it covers: no more than there are.
+    checkpoint: Vec<u8>,
+    covered: u64,
     /// The bundle that was read last, by its number: a search looks at many entries of one.
     held: RefCell<(Option<u64>, Vec<Halves>)>,
 }
 
 impl<'a> Published<'a> {
-    fn read(store: &'a Directory, log: &record::note::Verifier) -> Result<Self, record::StoreError> {
-        let checkpoint = store.read("checkpoint")?.unwrap_or_default();
-        let size = Checkpoint::open(&checkpoint, log).map_or(0, |head| head.size);
-        Ok(Self { store, checkpoint, size, held: RefCell::default() })
+    fn read(
+        store: &'a Directory,
+        log: &record::note::Verifier,
+        under: &str,
+    ) -> Result<Self, record::StoreError> {
+        // The one that they stand under first: the newest is never behind it.
+        let checkpoint = store.read(under)?.unwrap_or_default();
+        let newest = store.read("checkpoint")?.unwrap_or_default();
+        let size = |checkpoint: &[u8]| Checkpoint::open(checkpoint, log).map_or(0, |head| head.size);
+        let (covered, size) = (size(&checkpoint), size(&newest));
+        Ok(Self { store, checkpoint, covered, size: size.max(covered), held: RefCell::default() })
     }
 
     fn receipt(
@@ -104,7 +136,8 @@ impl<'a> Published<'a> {
                 None => return Ok(None),
             },
         };
-        let Some(mut receipt) = Receipt::of(self.store, index, &self.checkpoint, self.size)? else {
+        let Some(mut receipt) = Receipt::of(self.store, index, &self.checkpoint, self.covered, self.size)?
+        else {
             return Ok(None);
         };
         let Some((envelope, parties)) = self.leaf(index)? else { return Ok(None) };
@@ -188,8 +221,13 @@ mod tests {
             let held = parts[from..from + usize::from(width)].iter().map(String::as_bytes);
             store.create(&TilePath { kind, number, width }.path(), &encode(held)).unwrap();
         }
-        let published =
-            Published { store: &store, checkpoint: Vec::new(), size: 600, held: RefCell::default() };
+        let published = Published {
+            store: &store,
+            checkpoint: Vec::new(),
+            covered: 600,
+            size: 600,
+            held: RefCell::default(),
+        };
         let read = |index: u64| published.leaf(index).map(|leaf| leaf.map(|(envelope, _)| envelope));
         assert_eq!(read(512).unwrap().unwrap(), b"entry 512");
         std::fs::remove_dir_all(place.path()).unwrap();

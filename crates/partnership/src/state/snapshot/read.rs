@@ -31,7 +31,8 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
     });
     sorted(text.applications.iter().map(|application| &application.name))?;
     sorted(text.keys.iter().map(|key| &key.id))?;
-    let registry = Registry::of(text.applications, text.keys, set(text.suspended)?);
+    let witness_keys = map(text.witness_keys.into_iter().map(|one| (one.value, one.party)))?;
+    let registry = Registry::of(text.applications, text.keys, set(text.suspended)?, witness_keys);
     let counts = text.counts.into_iter().map(|count| {
         let sums = Count { allowed: count.allowed, refused: count.refused, deviated: count.deviated };
         (count.clause, sums)
@@ -192,7 +193,7 @@ fn word(text: &str) -> Result<&'static str, SnapshotError> {
         .ok_or_else(|| malformed(&format!("`{text}` is no word of ours")))
 }
 
-const WORDS: [&str; 19] = [
+const WORDS: [&str; 21] = [
     "infer",
     "amend",
     "approve",
@@ -204,6 +205,8 @@ const WORDS: [&str; 19] = [
     "key-new",
     "key-revoke",
     "model-resume",
+    "witness-key-add",
+    "witness-key-revoke",
     "allowed",
     "refused",
     "waiting",
