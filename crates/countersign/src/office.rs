@@ -126,7 +126,12 @@ impl Office {
             log.name(),
             config.origin
         );
-        let store = Arc::new(Directory::new(dir.join("record")));
+        let (store, vault) = (Arc::new(Directory::new(dir.join("record"))), dir.join("vault"));
+        // A mirror that is gone on with has none yet.
+        if !vault.is_dir() {
+            crate::files::new_directory(&vault, 0o700)
+                .with_context(|| format!("`{}` cannot be made", vault.display()))?;
+        }
         let (verifier, snapshots) = (log.verifier(), Snapshots::of(dir, &log));
         let opening = Opening {
             origin: &config.origin,
@@ -169,7 +174,7 @@ impl Office {
         let (begun, ended) = mpsc::channel(1);
         Ok(Arc::new(Self {
             dir: dir.to_owned(),
-            content: Content::new(dir.join("vault"), clock),
+            content: Content::new(vault, clock),
             gateway: ArcSwap::from_pointee(Gateway::new(Vec::new(), None, None)?),
             config,
             clock,

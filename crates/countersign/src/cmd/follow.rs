@@ -332,3 +332,6 @@ fn trusted(asked: &Follow, store: &Directory, served: &Served) -> anyhow::Result
     }
     Ok(log)
 }
+
+#[cfg(test)]
+mod tests;

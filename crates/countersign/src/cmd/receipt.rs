@@ -4,11 +4,13 @@ use super::client::{self, Place};
 use super::said::Said;
 use crate::http::api::receipts::Extra;
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use http::StatusCode;
+use partnership::ids::Timestamp;
+use record::cosignature::{Statement, Vkey};
 use record::hash::base64;
 use record::note::Verifier;
-use record::{Envelope, Receipt as Proof};
+use record::{Envelope, Quorum, Receipt as Proof};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,30 +33,58 @@ enum Verb {
     Show {
         /// The act's id.
         act: String,
+        /// Under which checkpoint: one that the log has signed, or one that everyone has cosigned whose key to do so is on the record.
+        #[arg(long, value_enum, default_value_t)]
+        policy: Under,
     },
     /// Checks a receipt without any server.
     Verify {
         /// The receipt.
         file: PathBuf,
-        /// The log's public key: a file with one key a line, the log's first.
-        #[arg(long, alias = "vkey")]
+        /// The public keys to trust: a file with one key a line, the log's first, then those of cosigners, if any.
+        #[arg(long, visible_alias = "keys", alias = "vkey")]
         vkeys: PathBuf,
+        /// Whose cosignatures are asked for; unless given, those of every key in the file that says the most.
+        #[arg(long, value_enum)]
+        policy: Option<Needed>,
     },
+}
+
+/// Under which checkpoint a receipt is to stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Under {
+    /// The newest that the log has signed.
+    #[default]
+    Log,
+    /// The newest that everyone has cosigned.
+    Cosigned,
+}
+
+/// Whose cosignatures a receipt needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Needed {
+    /// Nobody's: the log's signature is enough.
+    Log,
+    /// Every `w1` key's in the file: the log only grew.
+    W1,
+    /// Every `w2` key's in the file: its owner holds every entry and has replayed every balance.
+    W2,
 }
 
 /// Runs one verb.
 pub(crate) fn run(receipt: Receipt) -> anyhow::Result<Said> {
     match receipt.verb {
-        Verb::Show { act } => show(&receipt.place, &act),
-        Verb::Verify { file, vkeys } => {
-            let shown = verify(&file, &vkeys)?;
+        Verb::Show { act, policy } => show(&receipt.place, &act, policy),
+        Verb::Verify { file, vkeys, policy } => {
+            let shown = verify(&file, &vkeys, policy)?;
             Ok(Said::Done(if receipt.place.json { shown.to_string() } else { text(&shown) }))
         }
     }
 }
 
-fn show(place: &Place, act: &str) -> anyhow::Result<Said> {
-    let path = format!("/api/receipts/{act}");
+fn show(place: &Place, act: &str, under: Under) -> anyhow::Result<Said> {
+    let policy = if under == Under::Cosigned { "cosigned" } else { "log" };
+    let path = format!("/api/receipts/{act}?policy={policy}");
     let answer = client::with(place, async |client| {
         let mut answer = client.get(&path).await?;
         for _ in 1..TRIES {
@@ -77,20 +107,52 @@ fn show(place: &Place, act: &str) -> anyhow::Result<Said> {
 }
 
 /// Checks a receipt and the fields it shows, and gives what they say.
-fn verify(file: &Path, vkeys: &Path) -> anyhow::Result<Value> {
+fn verify(file: &Path, vkeys: &Path, needed: Option<Needed>) -> anyhow::Result<Value> {
     let read =
         |path: &Path| std::fs::read(path).with_context(|| format!("`{}` cannot be read", path.display()));
     let keys =
         String::from_utf8(read(vkeys)?).with_context(|| format!("`{}` is no text", vkeys.display()))?;
-    let log = Verifier::parse(keys.lines().next().unwrap_or_default())
-        .with_context(|| format!("the first line of `{}` is no public key", vkeys.display()))?;
-    check(&read(file)?, &log)
+    let quorum = quorum(&keys, needed).with_context(|| format!("the keys in `{}`", vkeys.display()))?;
+    check(&read(file)?, &quorum)
 }
 
-fn check(receipt: &[u8], log: &Verifier) -> anyhow::Result<Value> {
+/// Whom the keys of a file ask for: the log's first, then cosigners and others, one a line.
+fn quorum(keys: &str, needed: Option<Needed>) -> anyhow::Result<Quorum> {
+    let mut lines = keys.lines().filter(|line| !line.trim().is_empty());
+    let log = Verifier::parse(lines.next().unwrap_or_default())
+        .context("the first line is no public key of a log")?;
+    let mut cosigners = Vec::new();
+    for line in lines {
+        match Vkey::parse(line).with_context(|| format!("`{line}` is no public key"))? {
+            Vkey::Cosigner(key) => cosigners.push(key),
+            // A party's own key signs texts, and no checkpoints.
+            Vkey::Text(_) => {}
+        }
+    }
+    let has =
+        |says: Statement| cosigners.iter().any(|key| key.name().ends_with(&format!("/{}", says.word())));
+    let needed = needed.unwrap_or(match (has(Statement::Replayed), has(Statement::Grew)) {
+        (true, _) => Needed::W2,
+        (false, true) => Needed::W1,
+        (false, false) => Needed::Log,
+    });
+    Ok(match needed {
+        Needed::Log => Quorum::log(log, &cosigners)?,
+        Needed::W1 => Quorum::all(log, &cosigners, Statement::Grew)?,
+        Needed::W2 => Quorum::all(log, &cosigners, Statement::Replayed)?,
+    })
+}
+
+fn check(receipt: &[u8], quorum: &Quorum) -> anyhow::Result<Value> {
     let proof = Proof::parse(receipt)?;
     let extra = Extra::read(proof.extra.as_deref())?;
-    let head = proof.verify(extra.entry.as_bytes(), log)?;
+    let cosigned = proof.verify_cosigned(extra.entry.as_bytes(), quorum)?;
+    let head = cosigned.checkpoint;
+    let by: Vec<Value> = cosigned
+        .cosignatures
+        .iter()
+        .map(|one| json!({ "key": one.key.name(), "at": moment(one.at) }))
+        .collect();
     let envelope = Envelope::parse(extra.entry.as_bytes())?;
     let mut shown = Map::new();
     for (field, value) in extra.fields() {
@@ -101,10 +163,17 @@ fn check(receipt: &[u8], log: &Verifier) -> anyhow::Result<Value> {
         "index": proof.index,
         "size": head.size,
         "root": base64(&head.root),
+        "cosigned_by": by,
         "kind": envelope.kind,
         "time": envelope.hour,
         "shown": shown,
     }))
+}
+
+/// A cosigner's time as a moment. Units: seconds since 1970.
+fn moment(at: u64) -> String {
+    let millis = i64::try_from(at).ok().and_then(|at| at.checked_mul(1000));
+    millis.map_or_else(|| at.to_string(), |millis| Timestamp::from_millis(millis).to_string())
 }
 
 fn text(shown: &Value) -> String {
@@ -117,6 +186,10 @@ fn text(shown: &Value) -> String {
         field("time"),
         field("size"),
     )];
+    for by in shown.get("cosigned_by").and_then(Value::as_array).into_iter().flatten() {
+        let (key, at) = (super::said::cell(by, "key"), super::said::cell(by, "at"));
+        lines.push(format!("  cosigned by {key} at {at}"));
+    }
     for (name, value) in shown.get("shown").and_then(Value::as_object).into_iter().flatten() {
         lines.push(format!("  {name}: {value}"));
     }
@@ -156,10 +229,57 @@ mod tests {
         (proof.encode(), log.verifier())
     }
 
+    fn alone(log: &Verifier) -> Quorum {
+        Quorum::log(log.clone(), &[]).unwrap()
+    }
+
+    #[test]
+    fn the_keys_that_are_given_are_the_keys_that_are_asked_for() {
+        use record::cosignature::{Cosigner, attach};
+
+        let (receipt, log) = receipt(|extra| extra);
+        let proof = Proof::parse(&receipt).unwrap();
+        let head = Checkpoint::open(&proof.checkpoint, &log).unwrap();
+        let cosigner = |party: &str, word: &str, seed| {
+            Cosigner::generate(&format!("log.example/{party}/{word}"), [seed; 32]).unwrap()
+        };
+        let (grew, replayed) = (cosigner("a", "w1", 7), cosigner("a", "w2", 8));
+        let cosigned = |by: &[&Cosigner]| {
+            let mut checkpoint = proof.checkpoint.clone();
+            for cosigner in by {
+                let line = cosigner.cosign(&head, 1_800_000_000);
+                checkpoint = attach(&checkpoint, line.as_bytes(), &[&log], &[cosigner.key()]).unwrap();
+            }
+            Proof { checkpoint, ..proof.clone() }.encode()
+        };
+        let keys = |keys: &[&str]| keys.join("\n");
+        let (log, w1, w2) = (log.vkey(), grew.key().vkey(), replayed.key().vkey());
+        let party = Signer::generate("log.example/a", [9; 32]).unwrap().verifier().vkey();
+        let table: [(&[&Cosigner], &[&str], Option<Needed>, bool); 10] = [
+            (&[], &[&log], None, true),
+            (&[], &[&log, &party], None, true),
+            (&[], &[&log, &w1], None, false),
+            (&[], &[&log, &w1], Some(Needed::Log), true),
+            (&[&grew], &[&log, &w1], None, true),
+            (&[&grew], &[&log, &w1, &w2], None, false),
+            (&[&grew], &[&log, &w1, &w2], Some(Needed::W1), true),
+            (&[&grew, &replayed], &[&log, &w1, &w2], None, true),
+            (&[&grew, &replayed], &[&log], None, true),
+            (&[&grew], &[&log], Some(Needed::W2), false),
+        ];
+        for (by, given, needed, holds) in table {
+            let quorum = quorum(&keys(given), needed);
+            let checked = quorum.and_then(|quorum| check(&cosigned(by), &quorum));
+            assert_eq!(checked.is_ok(), holds, "{by:?} {given:?} {needed:?}: {checked:?}");
+        }
+        assert!(quorum(&keys(&[&w1]), None).is_err(), "the log's key comes first");
+        assert!(quorum(&keys(&[&log, "x"]), None).is_err());
+    }
+
     #[test]
     fn a_receipt_says_what_its_entry_commits_to() {
         let (receipt, log) = receipt(|extra| extra);
-        let shown = check(&receipt, &log).unwrap();
+        let shown = check(&receipt, &alone(&log)).unwrap();
         assert_eq!(shown["shown"], json!({ "act": { "id": "a" }, "why": { "decision": "allow" } }));
         assert_eq!(shown["size"], 2);
     }
@@ -170,7 +290,7 @@ mod tests {
             [("allow", "deny!"), ("\"a\"", "\"b\""), ("\"why\"", "\"wry\""), ("decided", "settled")]
         {
             let (receipt, log) = receipt(|extra| extra.replacen(what, by, 1));
-            assert!(check(&receipt, &log).is_err(), "{what} became {by}");
+            assert!(check(&receipt, &alone(&log)).is_err(), "{what} became {by}");
         }
     }
 
@@ -218,13 +338,13 @@ mod tests {
             let first = opening.split_once("},{").unwrap().0;
             format!(r#"{head}"opening":[{first}}},{opening}"#)
         });
-        assert!(check(&receipt, &log).unwrap_err().to_string().contains("twice"));
+        assert!(check(&receipt, &alone(&log)).unwrap_err().to_string().contains("twice"));
     }
 
     #[test]
     fn a_receipt_of_another_log_is_refused() {
         let (receipt, _) = receipt(|extra| extra);
         let other = Signer::generate("log.example", [6; 32]).unwrap().verifier();
-        assert!(check(&receipt, &other).is_err());
+        assert!(check(&receipt, &alone(&other)).is_err());
     }
 }

@@ -24,6 +24,7 @@ use partnership::act::{Administer, Application, Approve, Deed, Principal, approv
 use partnership::decision::{Decision, Ticket};
 use partnership::ids::PartyId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -35,6 +36,8 @@ use tokio::sync::watch;
 
 /// How often rate-limited requests are counted on the record.
 const TALLY: Duration = Duration::from_secs(60);
+/// How often it is looked whose cosignatures are missing.
+const WITNESSES: Duration = Duration::from_secs(5);
 /// How long those who wait have to hear that the record cannot be written, before the process ends.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The exit code of a server whose record cannot be written.
@@ -215,17 +218,32 @@ impl Prepared<'_> {
 
     /// Waits for a signal or for the record to fail; meanwhile keeps the tally, and reads upstreams again on a hangup.
     async fn until_stopped(&self, signals: &mut Signals) -> ExitCode {
-        let mut minute = tokio::time::interval(TALLY);
+        let (mut minute, mut look) = (tokio::time::interval(TALLY), tokio::time::interval(WITNESSES));
+        let mut missing = BTreeSet::new();
         loop {
             tokio::select! {
                 () = signals.stop.recv() => break,
                 _ = signals.hangup.recv() => self.read_again(),
                 _ = minute.tick() => drop(self.office.tally().await),
+                _ = look.tick() => self.tell_who_is_missing(&mut missing),
                 reason = self.office.failed() => return record_failed(&reason),
             }
         }
         tracing::info!("stopping: no new requests; those under way are answered and settled");
         ExitCode::SUCCESS
+    }
+
+    /// Says whose cosignatures are missing, and whose have come again.
+    fn tell_who_is_missing(&self, missing: &mut BTreeSet<String>) {
+        let standing = self.office.standing().into_iter();
+        let now = standing.filter(|key| key.missing).map(|key| key.name).collect::<BTreeSet<_>>();
+        for key in now.difference(missing) {
+            tracing::warn!(key, "the newest checkpoints are not cosigned; see `countersign witness list`");
+        }
+        for key in missing.difference(&now) {
+            tracing::info!(key, "cosigns again");
+        }
+        *missing = now;
     }
 
     /// Reads the upstreams of countersign.toml again; where they are not right, those in use stay.

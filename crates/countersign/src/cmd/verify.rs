@@ -9,7 +9,7 @@ mod judged;
 mod served;
 mod shown;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use served::Served;
 

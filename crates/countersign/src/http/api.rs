@@ -52,7 +52,8 @@ pub(crate) fn may_read(caller: &Caller) -> Result<(), Problem> {
 /// What the partnership looks like between two turns.
 pub(crate) async fn report(office: &Office) -> Result<Report, Problem> {
     let published = office.clerk.published();
-    let report = office.clerk.ask(move |state| Report::of(state, published)).await?;
+    let witnesses = office.standing();
+    let report = office.clerk.ask(move |state| Report::of(state, published, witnesses)).await?;
     report.ok_or_else(|| Problem::unavailable("the partnership has not begun"))
 }
 

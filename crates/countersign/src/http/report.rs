@@ -8,6 +8,7 @@ mod money;
 pub(crate) use areas::Area;
 pub(crate) use money::{Account, Money};
 
+use crate::cosigned::Standing;
 use partnership::State;
 use partnership::memorandum::{self, Condition, Kind, explain};
 use partnership::state::{Booked, Line, Waiting};
@@ -51,6 +52,8 @@ pub(crate) struct Report {
     pub(crate) entries: u64,
     /// How many of them the last checkpoint covers.
     pub(crate) checkpoint_size: u64,
+    /// The keys by which parties cosign, and how far each has come.
+    pub(crate) witnesses: Vec<Standing>,
     /// The record's time.
     pub(crate) at: String,
 }
@@ -135,7 +138,7 @@ pub(crate) struct Deed {
 
 impl Report {
     /// The report of a state whose first `checkpoint_size` entries are published; none before the first entry.
-    pub(crate) fn of(state: &State, checkpoint_size: u64) -> Option<Self> {
+    pub(crate) fn of(state: &State, checkpoint_size: u64, witnesses: Vec<Standing>) -> Option<Self> {
         let memorandum = state.terms()?.memorandum();
         let header = &memorandum.header;
         let clauses: Vec<Clause> = memorandum.clauses.iter().map(|clause| of_clause(state, clause)).collect();
@@ -161,6 +164,7 @@ impl Report {
             suspended: texts(state.registry().suspended()),
             entries: state.entries(),
             checkpoint_size,
+            witnesses,
             at: state.at().to_string(),
         })
     }

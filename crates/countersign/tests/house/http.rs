@@ -123,6 +123,11 @@ impl<'a> Request<'a> {
         Self { method: "GET", path, key: None, by: BEARER, body: "" }
     }
 
+    /// A request that sends this body, without a key.
+    pub(crate) const fn post(path: &'a str, body: &'a str) -> Self {
+        Self { method: "POST", path, key: None, by: BEARER, body }
+    }
+
     /// A chat request with this body.
     pub(crate) const fn chat(key: &'a str, body: &'a str) -> Self {
         Self { method: "POST", path: "/v1/chat/completions", key: Some(key), by: BEARER, body }

@@ -15,6 +15,7 @@ mod dice;
 mod disk;
 mod doors;
 mod exhaustion;
+mod follow;
 mod founding;
 mod grant;
 mod http;

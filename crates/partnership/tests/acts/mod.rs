@@ -7,6 +7,7 @@ mod limits;
 mod repeats;
 mod second;
 mod snapshots;
+mod witness_keys;
 
 use partnership::act::{
     Act, Administer, Amend, Application, Approve, Attempt, Attest, Deed, Digest, Ended, Infer, Key, Outcome,

@@ -12,6 +12,7 @@ mod damage;
 mod frozen;
 mod interleaved;
 mod journey;
+mod mirror;
 mod power;
 mod prefix;
 mod steps;

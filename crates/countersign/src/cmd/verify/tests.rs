@@ -87,7 +87,7 @@ fn verify(dir: &Path, vkeys: Option<&Path>) -> anyhow::Result<Verified> {
     super::verify(dir, vkeys, Depth::Clauses)
 }
 
-struct Scene {
+pub(crate) struct Scene {
     folder: tempfile::TempDir,
     partnership: Partnership,
     journal: Journal<Directory>,
@@ -100,7 +100,7 @@ struct Scene {
 
 impl Scene {
     /// A partnership whose memorandum all parties have signed, with its record under `record/`.
-    fn found() -> Self {
+    pub(crate) fn found() -> Self {
         let ground = Ground::lay();
         let genesis = ground.genesis(PARTIES.len());
         let Ground { folder, terms, loaded, log, keys, mut entropy, at } = ground;
@@ -116,7 +116,7 @@ impl Scene {
         verify(self.folder.path(), vkeys)
     }
 
-    fn publish(&mut self) {
+    pub(crate) fn publish(&mut self) {
         let groups: Vec<_> = self.partnership.log().seal().into_iter().collect();
         write(&groups, &mut self.journal, &mut self.publisher, &self.log);
     }
@@ -202,7 +202,7 @@ impl Scene {
         self.write(Body::Decided(Box::new(decided)));
     }
 
-    fn write(&mut self, body: Body) {
+    pub(crate) fn write(&mut self, body: Body) {
         let seed = self.entropy.seed();
         self.partnership.log().append(Entry::new(&seed, self.at, body).encode()).unwrap();
     }
@@ -254,6 +254,55 @@ impl Scene {
             ..done(warrant.act(), warrant.index())
         };
         self.write(Body::Settled(Box::new(settled)));
+    }
+
+    /// A call that is allowed, and what an honest clerk would settle it by; nothing of that is written.
+    pub(crate) fn honest_settlement(&mut self, usage: Usage) -> Settled {
+        self.admit();
+        let Decision::Allow(warrant) = self.propose(caller(), call()) else { panic!("it is allowed") };
+        let open = self.partnership.state().open().next().unwrap().1;
+        let settling = partnership::investment::funds::settle(
+            warrant.act().id.as_u128(),
+            &open.reservations,
+            open.tariff.as_ref(),
+            Some(usage),
+            &open.operator,
+        );
+        Settled {
+            kind: "infer".to_owned(),
+            ended: Ended::Done,
+            usage: Some(usage),
+            charged: settling.charged,
+            transfers: settling.transfers,
+            ..done(warrant.act(), warrant.index())
+        }
+    }
+
+    /// A call that is allowed, settled by the clerk.
+    pub(crate) fn settled(&mut self, outcome: Outcome) {
+        if self.partnership.state().registry().applications().next().is_none() {
+            self.admit();
+        }
+        let Decision::Allow(warrant) = self.propose(caller(), call()) else { panic!("it is allowed") };
+        self.run(Command::Settle(warrant, outcome));
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn log(&self) -> record::note::Verifier {
+        self.log.verifier()
+    }
+
+    pub(crate) fn entries(&mut self) -> u64 {
+        self.partnership.log().size()
+    }
+
+    /// Publishes it, and verifies what the entries alone tell.
+    pub(crate) fn verify_entries(&mut self) -> anyhow::Result<Verified> {
+        self.publish();
+        super::verify(self.folder.path(), None, Depth::Entries)
     }
 
     /// A call that is allowed, settled on the record in another way than its books give.

@@ -216,6 +216,16 @@ pub(super) fn foot(report: &Report) -> Markup {
                 a href="/record/checkpoint" { "Checkpoint" } " · " a href="/record/vkeys" { "Public keys" } " · "
                 a href="/api/memorandum" { "Memorandum" } " · " a href="/api/status" { "This page as JSON" }
             }
+            @for key in &report.witnesses {
+                p {
+                    code { (key.name) } " "
+                    @if key.missing { span.badge.refused { "cosignature missing" } " " }
+                    @match &key.at {
+                        Some(at) => { "cosigned " (key.size) " entries on " (moment(at)) }
+                        None => "has cosigned nothing yet",
+                    }
+                }
+            }
             p.quiet { "Memorandum sha256 " code { (report.digest) } }
         }
     }
