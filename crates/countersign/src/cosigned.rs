@@ -180,10 +180,13 @@ impl Held {
     }
 }
 
+/// A gauge: its name, what it tells, and its value for a key.
+type Gauge = (&'static str, &'static str, fn(&Standing) -> u64);
+
 /// The gauges of all keys, in Prometheus' text format.
 pub(crate) fn metrics(keys: &[Standing]) -> String {
     let mut text = String::new();
-    let rows: [(&str, &str, fn(&Standing) -> u64); 2] = [
+    let rows: [Gauge; 2] = [
         ("countersign_cosigned_size", "Size of the newest checkpoint that a key has cosigned", |key| {
             key.size
         }),

@@ -126,12 +126,7 @@ impl Office {
             log.name(),
             config.origin
         );
-        let (store, vault) = (Arc::new(Directory::new(dir.join("record"))), dir.join("vault"));
-        // A mirror that is gone on with has none yet.
-        if !vault.is_dir() {
-            crate::files::new_directory(&vault, 0o700)
-                .with_context(|| format!("`{}` cannot be made", vault.display()))?;
-        }
+        let (store, vault) = (Arc::new(Directory::new(dir.join("record"))), vault(dir)?);
         let (verifier, snapshots) = (log.verifier(), Snapshots::of(dir, &log));
         let opening = Opening {
             origin: &config.origin,
@@ -237,6 +232,16 @@ impl Office {
         let stopped = tokio::task::spawn_blocking(move || threads.map(|threads| clerk.stop(threads)));
         drop(stopped.await);
     }
+}
+
+/// The folder of content keys; a mirror that is gone on with has none yet.
+fn vault(dir: &Path) -> anyhow::Result<PathBuf> {
+    let vault = dir.join("vault");
+    if !vault.is_dir() {
+        crate::files::new_directory(&vault, 0o700)
+            .with_context(|| format!("`{}` cannot be made", vault.display()))?;
+    }
+    Ok(vault)
 }
 
 /// Takes the folder for this process.

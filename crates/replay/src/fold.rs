@@ -24,6 +24,9 @@ use std::fmt::Write as _;
 /// A clause as it is spelled, and the digest of what was attested under it.
 type Evidence = (Box<[u8]>, Hash);
 
+/// Whose a key is that cosigns, and its vkey, as they are spelled.
+type WitnessKey = (Box<[u8]>, Box<[u8]>);
+
 /// What all entries so far add up to, worked out from their transfers alone.
 ///
 /// Memory: the accounts, the acts under way, and 16 bytes for each act there ever was.
@@ -47,8 +50,8 @@ pub struct Replay {
     pub(crate) drawn: Vec<Drawn>,
     /// Who has attested each milestone by each evidence, under the version in force.
     attested: BTreeMap<Evidence, Vec<Box<[u8]>>>,
-    /// The keys by which parties cosign: whose, and the vkey, in the order in which they were added.
-    pub(crate) witnesses: Vec<(Box<[u8]>, Box<[u8]>)>,
+    /// The keys by which parties cosign, in the order in which they were added.
+    pub(crate) witnesses: Vec<WitnessKey>,
     /// The clauses whose tranche was drawn, or that have expired.
     booked: BTreeSet<Box<[u8]>>,
     /// Where the last digest stands, and after it the last entry with which a command began.

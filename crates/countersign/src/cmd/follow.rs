@@ -135,7 +135,7 @@ impl Follower {
         let mut served = Served::over(&asked.url, |url, origin| {
             Client::of_party(url, party.clone(), origin, &asked.party)
         })?;
-        let log = trusted(asked, &*store, &served)?;
+        let log = trusted(asked, &store, &served)?;
         let name = format!("{}/{}", log.name(), asked.party);
         ensure!(
             party.name() == name,
@@ -196,7 +196,9 @@ impl Follower {
             Ok(_) => {}
             Err(MirrorError::Fault(fault)) => return Err(self.fault_or_failure(fault.into())),
             Err(MirrorError::Checkpoint(error)) => return Err(Disagreement::at("checkpoint", &error).into()),
-            Err(error @ MirrorError::Source(_)) => return Err(self.served.failure().unwrap_or(error.into())),
+            Err(error @ MirrorError::Source(_)) => {
+                return Err(self.served.failure().unwrap_or_else(|| error.into()));
+            }
             Err(error @ MirrorError::Store(_)) => return Err(error).context("the copy cannot go on"),
         }
         self.checks.pass.agrees_so_far().map_err(Disagreement::of)?;
@@ -225,7 +227,7 @@ impl Follower {
     ) -> anyhow::Result<String> {
         let known = witness.size(&head.origin)?;
         let request = AddCheckpoint::of(tiles, signed, head.size, known);
-        let request = request.map_err(|error| self.served.failure().unwrap_or(error.into()))?;
+        let request = request.map_err(|error| self.served.failure().unwrap_or_else(|| error.into()))?;
         let Some(request) = request else {
             let what = format!("it is of size {}, and one of size {known} was cosigned before", head.size);
             return Err(Disagreement::at("checkpoint", &what).into());

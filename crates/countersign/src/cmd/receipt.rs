@@ -131,11 +131,12 @@ fn quorum(keys: &str, needed: Option<Needed>) -> anyhow::Result<Quorum> {
     }
     let has =
         |says: Statement| cosigners.iter().any(|key| key.name().ends_with(&format!("/{}", says.word())));
-    let needed = needed.unwrap_or(match (has(Statement::Replayed), has(Statement::Grew)) {
+    let most = || match (has(Statement::Replayed), has(Statement::Grew)) {
         (true, _) => Needed::W2,
         (false, true) => Needed::W1,
         (false, false) => Needed::Log,
-    });
+    };
+    let needed = needed.unwrap_or_else(most);
     Ok(match needed {
         Needed::Log => Quorum::log(log, &cosigners)?,
         Needed::W1 => Quorum::all(log, &cosigners, Statement::Grew)?,
@@ -255,7 +256,9 @@ mod tests {
         let keys = |keys: &[&str]| keys.join("\n");
         let (log, w1, w2) = (log.vkey(), grew.key().vkey(), replayed.key().vkey());
         let party = Signer::generate("log.example/a", [9; 32]).unwrap().verifier().vkey();
-        let table: [(&[&Cosigner], &[&str], Option<Needed>, bool); 10] = [
+        /// Who has cosigned, which keys are given, whose are asked for, and whether that will do.
+        type Row<'a> = (&'a [&'a Cosigner], &'a [&'a str], Option<Needed>, bool);
+        let table: [Row<'_>; 10] = [
             (&[], &[&log], None, true),
             (&[], &[&log, &party], None, true),
             (&[], &[&log, &w1], None, false),

@@ -62,7 +62,7 @@ fn change(place: &Place, signing: &Signing, kind: &str, vkey: &str) -> anyhow::R
     let signer = signing.signer(place)?;
     let key = CosignerKey::parse(vkey)?;
     // A party's key is named after the origin, as all its keys are.
-    let origin = signer.name().strip_suffix(&format!("/{}", signing.party)).unwrap_or(key.name());
+    let origin = signer.name().strip_suffix(&format!("/{}", signing.party)).unwrap_or_else(|| key.name());
     let signature = base64(&signer.sign_bytes(&witness_key_bytes(origin, kind, vkey)));
     let act = json!({ "kind": kind, "vkey": vkey, "party": signing.party, "signature": signature });
     client::propose(place, Some(&signing.party), &act)

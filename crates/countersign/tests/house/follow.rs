@@ -162,7 +162,7 @@ fn what_the_other_party_has_replayed_it_cosigns_and_a_receipt_under_it_holds_off
         let receipt =
             run(Command::new(BINARY).args(["receipt", "show", &newer, "--dir"]).arg(&scene.folder.dir));
         let file = scene.theirs.path().join("newer");
-        std::fs::write(&file, &receipt.stdout).unwrap();
+        write(&file, &String::from_utf8_lossy(&receipt.stdout));
         let verified = run(Command::new(BINARY)
             .args(["receipt", "verify"])
             .arg(&file)

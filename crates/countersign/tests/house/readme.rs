@@ -46,6 +46,15 @@ const EXPECTED: &[(&str, &[&str])] = &[
             "exit 1",
         ],
     ),
+    (
+        "the other side",
+        &[
+            "entries are held, replayed and priced again, and the checkpoint is cosigned",
+            "northwind-halcyon.example/record/halcyon/w2",
+            "cosigned by northwind-halcyon.example/record/halcyon/w1",
+            "holds, as far as the entries tell: every byte is accounted for",
+        ],
+    ),
     ("server", &["Microsoft", "not disclosed", "10000000000.00 USD", "cs_live_"]),
     (
         "the article",

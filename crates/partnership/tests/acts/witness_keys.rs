@@ -73,6 +73,6 @@ fn a_party_says_by_which_keys_it_cosigns_and_by_which_no_more() {
 /// The same private key as one that cosigns under `name`.
 fn as_cosigner(private: &str, name: &str) -> String {
     let encoded = private.splitn(5, '+').nth(4).unwrap();
-    let seed: [u8; 32] = record::hash::from_base64(encoded).unwrap()[1..].try_into().unwrap();
+    let seed: [u8; 32] = record::hash::from_base64(encoded).unwrap().split_off(1).try_into().unwrap();
     Cosigner::generate(name, seed).unwrap().private_key()
 }
