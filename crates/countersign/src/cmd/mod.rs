@@ -2,6 +2,7 @@
 
 mod act;
 mod app;
+mod backup;
 mod balance;
 mod client;
 mod follow;
@@ -53,6 +54,8 @@ enum Noun {
     Verify(verify::Verify),
     /// Proofs that acts are on the record.
     Receipt(receipt::Receipt),
+    /// Copies a partnership as it stands at one moment, also while a server runs it, and verifies the copy.
+    Backup(backup::Backup),
     /// Keeps a copy of another's record, replays every entry, and cosigns what holds.
     Follow(follow::Follow),
     /// The keys by which parties cosign the record.
@@ -86,6 +89,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Noun::Balance(balance) => balance::run(&balance),
         Noun::Verify(asked) => verify::run(&asked),
         Noun::Receipt(receipt) => receipt::run(receipt),
+        Noun::Backup(asked) => backup::run(&asked),
         Noun::Follow(asked) => follow::run(&asked),
         Noun::Witness(witness) => witness::run(witness),
     };

@@ -103,6 +103,11 @@ pub(crate) struct Verified {
 /// How long a server is given to end a write that was met half done. Longer than a write and a sync take.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// Waits for a server to end a write that was met half done.
+pub(crate) fn pause() {
+    std::thread::sleep(PAUSE);
+}
+
 /// Verifies the record of the partnership in `dir`, or the record that `dir` itself is. `vkeys` are the keys to trust; without
 /// them those that the record serves are used, and the answer says so. A server may write on meanwhile: what is verified is one
 /// state of the record.
@@ -111,7 +116,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(crate) fn verify(dir: &Path, vkeys: Option<&Path>, depth: Depth) -> anyhow::Result<Verified> {
     let store = Directory::new(record_of(dir)?);
     let log = trusted(&store, vkeys)?;
-    let frozen = Frozen::take(&store, log.name(), || std::thread::sleep(PAUSE))?;
+    let frozen = Frozen::take(&store, log.name(), pause)?;
     let mut pass = Pass::over(&frozen, depth);
     let audited = record::audit(&frozen, log.name(), &log, pass.visitor())?;
     pass.verified(audited, &log, vkeys.is_some())
@@ -171,7 +176,7 @@ impl At {
 pub(crate) fn state_at(dir: &Path, until: At) -> anyhow::Result<State> {
     let store = Directory::new(record_of(dir)?);
     let log = trusted(&store, None)?;
-    let frozen = Frozen::take(&store, log.name(), || std::thread::sleep(PAUSE))?;
+    let frozen = Frozen::take(&store, log.name(), pause)?;
     let mut state = State::new(office::library(&frozen)?);
     let visit = |index: u64, envelope: &[u8], parties: &[u8]| {
         let entry = Entry::decode(envelope, parties).map_err(|error| error.to_string())?;
@@ -189,7 +194,7 @@ pub(crate) fn state_at(dir: &Path, until: At) -> anyhow::Result<State> {
 }
 
 /// The folder of the record of the partnership in `dir`, or `dir` itself where it is one.
-fn record_of(dir: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn record_of(dir: &Path) -> anyhow::Result<PathBuf> {
     let inner = dir.join("record");
     let folder = if inner.is_dir() { inner } else { dir.to_owned() };
     ensure!(folder.is_dir(), "`{}` is not a folder; name a partnership or its record", dir.display());
@@ -263,6 +268,11 @@ impl<S: Deref<Target: Store + Sized> + Clone> Pass<S> {
 }
 
 impl Verified {
+    /// How many entries there are.
+    pub(crate) fn size(&self) -> u64 {
+        self.audited.entries
+    }
+
     /// What can only be seen at the end: that the books add up, and that the keys served are the keys signed.
     fn agrees(&self) -> anyhow::Result<()> {
         let signed = self.audited.checkpoint.is_some() || self.audited.entries == 0;
@@ -295,7 +305,7 @@ impl Verified {
 }
 
 /// The log's key, from the file that the caller trusts or else from the record.
-fn trusted(store: &impl Store, vkeys: Option<&Path>) -> anyhow::Result<Verifier> {
+pub(crate) fn trusted(store: &impl Store, vkeys: Option<&Path>) -> anyhow::Result<Verifier> {
     let served = store.read("vkeys")?.context("there is no record here: it has no file `vkeys`")?;
     let served = String::from_utf8(served).map_err(|_| fault("vkeys", "it is not utf-8"))?;
     if let Some(path) = vkeys {

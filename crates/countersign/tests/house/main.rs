@@ -7,6 +7,7 @@
     reason = "a test whose scene cannot be set has failed"
 )]
 
+mod backup;
 mod bounds;
 mod clients;
 mod clock;
