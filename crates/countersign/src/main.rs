@@ -11,6 +11,7 @@ mod content;
 mod fetch;
 mod files;
 mod http;
+mod meter;
 mod office;
 mod road;
 mod snapshots;

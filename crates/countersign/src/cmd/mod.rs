@@ -8,6 +8,7 @@ mod fund;
 mod init;
 mod key;
 mod memo;
+mod meter;
 mod model;
 mod receipt;
 mod said;
@@ -49,6 +50,8 @@ enum Noun {
     Balance(balance::Balance),
     /// Replays a record from nothing, and says what was checked and whether it holds.
     Verify(verify::Verify),
+    /// The consumer's own count: a proxy before its applications that signs what it saw of each call.
+    Meter(meter::Meter),
     /// Proofs that acts are on the record.
     Receipt(receipt::Receipt),
 }
@@ -79,6 +82,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Noun::Act(act) => act::run(act),
         Noun::Balance(balance) => balance::run(&balance),
         Noun::Verify(asked) => verify::run(&asked),
+        Noun::Meter(meter) => return meter::run(meter),
         Noun::Receipt(receipt) => receipt::run(receipt),
     };
     said.unwrap_or_else(|error| Said::Refused(said::reason(&error))).print()

@@ -7,6 +7,7 @@
     reason = "a test whose scene cannot be set has failed"
 )]
 
+mod between;
 mod bounds;
 mod clients;
 mod clock;
@@ -23,6 +24,8 @@ mod kills;
 mod llama;
 mod load;
 mod memo;
+mod meter;
+mod metered;
 mod misbehaving;
 mod needs;
 mod overlap;
