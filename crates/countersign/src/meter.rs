@@ -23,7 +23,7 @@ mod passing;
 mod proxy;
 
 pub(crate) use counting::{Source, Tokenizers};
-pub(crate) use journal::{Journal, survey};
+pub(crate) use journal::{Journal, Reader};
 pub(crate) use line::Line;
 pub(crate) use proxy::{Operator, client};
 

@@ -8,7 +8,7 @@
 
 mod read;
 
-pub(crate) use read::survey;
+pub(crate) use read::Reader;
 
 use super::line::Line;
 use crate::clock::Clock;
@@ -90,12 +90,9 @@ impl Journal {
                 return Err(error).with_context(|| format!("`{}` cannot be locked", path.display()));
             }
         }
-        let found = read::resume(dir, &signer.verifier())?;
-        if found.torn_bytes > 0 {
-            tracing::warn!(
-                bytes = found.torn_bytes,
-                "a line that a crash has cut short is taken off the journal"
-            );
+        let (found, torn_bytes) = read::resume(dir, &signer.verifier())?;
+        if torn_bytes > 0 {
+            tracing::warn!(bytes = torn_bytes, "a line that a crash has cut short is taken off the journal");
             file.set_len(found.sound_bytes)?;
         }
         let journal = found.journal.unwrap_or_else(|| hex(clock.random().split_at(16).0));

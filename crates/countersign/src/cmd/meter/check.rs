@@ -5,8 +5,8 @@
 use crate::cmd::said::Said;
 use crate::cmd::verify;
 use crate::files::Keys;
+use crate::meter::Reader;
 use crate::meter::compare::{Comparison, Finding, Findings, NotCompared, Scope, Why};
-use crate::meter::survey;
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use partnership::ids::{ApplicationId, PartyId};
@@ -62,10 +62,10 @@ pub(super) fn run(asked: &Check) -> anyhow::Result<Said> {
     let key = asked.key()?;
     let mut comparison = Comparison::new(asked.scope());
     for (number, dir) in asked.journal.iter().enumerate() {
-        let found = survey(dir, &key, |_, line| comparison.line(number, line))?;
+        let signed = Reader::new(dir, &key).advance(|_, line| comparison.line(number, line))?;
         let again = asked.journal.iter().take(number).any(|other| other == dir);
         ensure!(!again, "the journal `{}` is named twice", dir.display());
-        ensure!(found.signed > 0, "nothing of the journal `{}` is signed", dir.display());
+        ensure!(signed > 0, "nothing of the journal `{}` is signed", dir.display());
     }
     let each = |index, entry: &_| comparison.entry(index, entry);
     let verified = verify::entries(&asked.record, asked.vkeys.as_deref(), each)

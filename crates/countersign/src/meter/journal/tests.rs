@@ -23,10 +23,11 @@ fn written(dir: &Path, calls: usize) {
 
 fn lines(dir: &Path) -> anyhow::Result<Vec<Line>> {
     let mut lines = Vec::new();
-    survey(dir, &signer().verifier(), |number, line| {
+    let signed = Reader::new(dir, &signer().verifier()).advance(|number, line| {
         assert_eq!(number, u64::try_from(lines.len()).unwrap());
         lines.push(line);
     })?;
+    assert_eq!(signed, u64::try_from(lines.len()).unwrap());
     Ok(lines)
 }
 
@@ -155,9 +156,30 @@ fn a_journal_is_of_one_key_one_name_and_one_process() {
     held.close(Clock).unwrap();
     written(&other, 0);
     let stranger = Signer::generate("example.test/record/halcyon", [8; 32]).unwrap().verifier();
-    assert!(survey(&one, &stranger, |_, _| {}).is_err());
+    assert!(Reader::new(&one, &stranger).advance(|_, _| {}).is_err());
     let foreign = fs::read(other.join(HEAD)).unwrap();
     change(&one, HEAD, |bytes| *bytes = foreign);
     let mixed = format!("{:#}", lines(&one).unwrap_err());
     assert!(mixed.contains("it is of the journal"), "{mixed}");
+}
+
+#[test]
+fn one_who_reads_on_is_given_each_line_once_and_sees_that_signed_ones_are_taken_back() {
+    let place = tempfile::tempdir().unwrap();
+    let (dir, old) = (place.path().join("journal"), place.path().join("old"));
+    written(&dir, 3);
+    let copied = std::process::Command::new("cp").arg("-a").args([&dir, &old]).status().unwrap();
+    assert!(copied.success());
+    let mut reader = Reader::new(&dir, &signer().verifier());
+    let mut numbers = Vec::new();
+    assert_eq!(reader.advance(|number, _| numbers.push(number)).unwrap(), 5);
+    assert_eq!(reader.advance(|number, _| numbers.push(number)).unwrap(), 5);
+    written(&dir, 1);
+    assert_eq!(reader.advance(|number, _| numbers.push(number)).unwrap(), 8);
+    assert_eq!(numbers, (0..8).collect::<Vec<_>>());
+    for file in [LINES, HEAD] {
+        fs::copy(old.join(file), dir.join(file)).unwrap();
+    }
+    let error = format!("{:#}", reader.advance(|_, _| {}).unwrap_err());
+    assert!(error.contains("first 5 lines are not those that were signed"), "{error}");
 }
