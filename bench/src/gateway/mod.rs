@@ -1,4 +1,5 @@
-//! `bench gateway`: the server beside nginx, LiteLLM and no gateway at all, before the same upstream, on the same core, in turns.
+//! `bench gateway`: the server beside nginx, LiteLLM and no gateway at all, before the same upstream, on the same core, in turns; and the
+//! consumer's own meter likewise.
 //!
 //! What is measured runs on one core; the callers and the upstream, which are ours, on another. CPU is that of the whole process
 //! tree, as the kernel counts it: of all figures it is the one that a busy machine moves least.
@@ -54,6 +55,8 @@ enum Who {
     Nginx,
     Litellm,
     Countersign,
+    /// The consumer's own meter, which is before its applications and not before an upstream.
+    Meter,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -70,6 +73,8 @@ enum Part {
     Keys,
     /// Memory over many acts.
     Memory,
+    /// The consumer's own meter beside nginx.
+    Meter,
 }
 
 impl Who {
@@ -81,6 +86,7 @@ impl Who {
             Self::Nginx => "nginx",
             Self::Litellm => "litellm",
             Self::Countersign => "countersign",
+            Self::Meter => "meter",
         }
     }
 }

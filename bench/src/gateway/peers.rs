@@ -1,4 +1,4 @@
-//! The peers: nginx as a plain reverse proxy, and LiteLLM as a gateway without a database.
+//! The peers: nginx as a plain reverse proxy, and LiteLLM as a gateway without a database; and the consumer's own meter.
 //!
 //! nginx comes from apt, LiteLLM from pip into the build folder, at the version whose wheel was looked through. Each has the
 //! configuration that serves it best here; neither keeps books or a record.
@@ -6,7 +6,9 @@
 use crate::memorandum::MODEL;
 use crate::process::{Running, on_measured_core, said};
 use crate::progress;
+use crate::scene::ORIGIN;
 use anyhow::{Context as _, bail, ensure};
+use record::note::Signer;
 use std::fs::File;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -65,6 +67,21 @@ impl Peer {
             .env("LITELLM_LOG", "ERROR")
             .env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
         Self::start(&mut command, place, address, 240)
+    }
+
+    /// The consumer's own meter, with a key of its own and its journal on the disk under measurement.
+    ///
+    /// Errors: where it does not start.
+    pub(crate) fn meter(upstream: SocketAddr, disk: &Path) -> anyhow::Result<Self> {
+        let place = tempfile::Builder::new().prefix("m").tempdir_in(disk)?;
+        let address = free()?;
+        let key = Signer::generate(&format!("{ORIGIN}/halcyon"), [7; 32])?;
+        write(&place.path().join("halcyon.key"), &key.private_key())?;
+        let mut command = on_measured_core(crate::binary()?);
+        command.args(["meter", "--json", "--party", "halcyon", "--to"]).arg(format!("http://{upstream}"));
+        command.arg("--keys").arg(place.path()).arg("--journal").arg(place.path().join("journal"));
+        command.arg("--listen").arg(address.to_string()).env("COUNTERSIGN_LOG", "warn");
+        Self::start(&mut command, place, address, 30)
     }
 
     /// Its process.

@@ -125,7 +125,8 @@ impl Rig<'_> {
     pub(super) async fn run(&self) -> anyhow::Result<Vec<(&'static str, Table)>> {
         let mut tables = Vec::new();
         if self.options.measures(Part::Compare) {
-            tables.push(("beside the peers", self.compare().await?));
+            let table = Table::with_ratio("countersign", "nginx");
+            tables.push(("beside the peers", self.compare(&self.options.who(), table).await?));
         }
         if self.options.measures(Part::Disk) {
             tables.push(("strict recording beside a disk that costs nothing", self.disk().await?));
@@ -142,16 +143,19 @@ impl Rig<'_> {
         if self.options.measures(Part::Memory) {
             tables.push(("memory", self.memory().await?));
         }
+        if self.options.measures(Part::Meter) {
+            let table = Table::with_ratio("meter", "nginx");
+            tables.push(("the meter", self.compare(&[Who::Direct, Who::Nginx, Who::Meter], table).await?));
+        }
         Ok(tables)
     }
 
-    async fn compare(&self) -> anyhow::Result<Table> {
+    async fn compare(&self, who: &[Who], mut table: Table) -> anyhow::Result<Table> {
         let mut targets = Vec::new();
-        for who in self.options.who() {
+        for who in who {
             progress(&format!("starting {}", who.name()));
-            targets.push(self.target(who).await?);
+            targets.push(self.target(*who).await?);
         }
-        let mut table = Table::with_ratio("countersign", "nginx");
         for round in self.options.rounds.numbers() {
             let mut direct = None;
             for target in &targets {
@@ -177,6 +181,7 @@ impl Rig<'_> {
             Who::Nginx => Target::peer(who, Peer::nginx(self.upstream)?),
             Who::Litellm => Target::peer(who, Peer::litellm(self.upstream)?),
             Who::Countersign => self.variant(self.setup(), 1).await?,
+            Who::Meter => Target::peer(who, Peer::meter(self.upstream, &self.place)?),
         })
     }
 

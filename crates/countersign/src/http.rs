@@ -11,6 +11,7 @@ mod record;
 pub(crate) mod report;
 
 pub(crate) use limits::Limits;
+pub(crate) use openai::deployment;
 pub(crate) use party::token;
 
 use crate::config::{Config, HttpConfig};
@@ -140,14 +141,14 @@ pub(crate) async fn serve(
 
 /// How many connections are served at once where so many files may be open, if that is limited. Each may need one to its caller and
 /// one to an upstream.
-fn connections_max(files: Option<u64>) -> usize {
+pub(crate) fn connections_max(files: Option<u64>) -> usize {
     let afforded = files.map_or(CONNECTIONS_MAX, |files| files.saturating_sub(FILES_KEPT) / 2);
     usize::try_from(afforded.clamp(1, CONNECTIONS_MAX)).unwrap_or(usize::MAX)
 }
 
 /// Has the system cut a connection whose other end takes nothing of what waits for it for so long, be it dead or only not reading:
 /// it would hold a call, its reservation and an upstream. Beyond Linux only the call's own time does that.
-fn cut_idle_readers(stream: &TcpStream, timeout_ms: u64) {
+pub(crate) fn cut_idle_readers(stream: &TcpStream, timeout_ms: u64) {
     #[cfg(target_os = "linux")]
     if let Err(error) =
         rustix::net::sockopt::set_tcp_user_timeout(stream, u32::try_from(timeout_ms).unwrap_or(u32::MAX))
@@ -159,12 +160,12 @@ fn cut_idle_readers(stream: &TcpStream, timeout_ms: u64) {
 }
 
 /// Resolves when a stop was asked for, or whoever could ask has gone.
-async fn asked(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn asked(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
 /// A connection that could not be taken, for want of handles perhaps: others may end meanwhile.
-async fn refused(error: &std::io::Error) {
+pub(crate) async fn refused(error: &std::io::Error) {
     tracing::warn!(%error, "a connection could not be taken");
     tokio::time::sleep(Duration::from_millis(50)).await;
 }

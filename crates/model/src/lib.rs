@@ -38,5 +38,5 @@ pub use chat::{Message, Role};
 pub use engine::{Busy, Engine};
 pub use error::ModelError;
 pub use generate::{Finish, Flow, Piece, Reason};
-pub use model::Model;
+pub use model::{Model, Vocabulary};
 pub use sampling::Sampling;

@@ -19,8 +19,44 @@ const CONTEXT_TOKENS_MAX: usize = 3072;
 #[derive(Debug)]
 pub struct Model {
     network: Network,
+    vocabulary: Vocabulary,
+}
+
+/// A model's tokens alone, to count with; its weights are not read.
+#[derive(Debug)]
+pub struct Vocabulary {
     tokenizer: Tokenizer,
     turns: Turns,
+}
+
+impl Vocabulary {
+    /// Reads the vocabulary of the GGUF file at `path`.
+    ///
+    /// Errors: as [`Model::open`].
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        Self::read(&Gguf::open(path)?)
+    }
+
+    fn read(gguf: &Gguf) -> Result<Self, ModelError> {
+        let tokenizer = Tokenizer::read(gguf)?;
+        let token = |name: &str| {
+            tokenizer
+                .control_token(name)
+                .ok_or_else(|| gguf.unsupported(format!("it has no control token `{name}`")))
+        };
+        let turns = Turns { open: token("<|im_start|>")?, close: token("<|im_end|>")? };
+        Ok(Self { tokenizer, turns })
+    }
+
+    /// The tokens of `messages`, template and default system message included, ending where the assistant is to speak.
+    pub fn prompt(&self, messages: &[Message]) -> Vec<u32> {
+        chat::prompt(&self.tokenizer, self.turns, messages)
+    }
+
+    /// The tokens of `text` as plain text; never a control token.
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        self.tokenizer.encode(text)
+    }
 }
 
 impl Model {
@@ -30,14 +66,8 @@ impl Model {
     /// trust is for the caller to check by its SHA-256.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let mut gguf = Gguf::open(path)?;
-        let tokenizer = Tokenizer::read(&gguf)?;
-        let token = |name: &str| {
-            tokenizer
-                .control_token(name)
-                .ok_or_else(|| gguf.unsupported(format!("it has no control token `{name}`")))
-        };
-        let turns = Turns { open: token("<|im_start|>")?, close: token("<|im_end|>")? };
-        Ok(Self { network: Network::read(&mut gguf, Kernel::detect())?, tokenizer, turns })
+        let vocabulary = Vocabulary::read(&gguf)?;
+        Ok(Self { network: Network::read(&mut gguf, Kernel::detect())?, vocabulary })
     }
 
     /// The same model, computed without vector instructions: slower, and what a processor without AVX2 runs anyway.
@@ -74,7 +104,7 @@ impl Model {
 
     /// The tokens of `text` as plain text; never a control token.
     pub fn encode(&self, text: &str) -> Vec<u32> {
-        self.tokenizer.encode(text)
+        self.vocabulary.tokenizer.encode(text)
     }
 
     /// The text of `tokens`; control tokens are nothing, and bytes that are no UTF-8 are U+FFFD.
@@ -85,14 +115,14 @@ impl Model {
 
     /// Whether `token` is a control token, such as the one that opens a turn.
     pub fn is_control(&self, token: u32) -> bool {
-        self.tokenizer.is_control(token)
+        self.vocabulary.tokenizer.is_control(token)
     }
 
     /// The tokens of `messages`, ending where the assistant is to speak.
     ///
     /// Errors: as [`Model::prompt_tokens`].
     pub fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>, ModelError> {
-        let tokens = chat::prompt(&self.tokenizer, self.turns, messages);
+        let tokens = self.vocabulary.prompt(messages);
         let context_tokens = self.context_tokens();
         match u32::try_from(tokens.len()) {
             Ok(length) if length <= context_tokens => Ok(tokens),
@@ -104,12 +134,12 @@ impl Model {
 
     /// Whether there are tokens, all of the vocabulary, and no more than the context holds.
     fn fits(&self, tokens: &[u32]) -> bool {
-        let known = |token: &u32| (*token as usize) < self.tokenizer.len();
+        let known = |token: &u32| (*token as usize) < self.vocabulary.tokenizer.len();
         (1..=self.context_tokens() as usize).contains(&tokens.len()) && tokens.iter().all(known)
     }
 
     pub(crate) fn token_bytes(&self, token: u32) -> &[u8] {
-        self.tokenizer.token_bytes(token)
+        self.vocabulary.tokenizer.token_bytes(token)
     }
 
     pub(crate) fn memory(&self, tokens: usize) -> Memory {

@@ -10,7 +10,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use model::{Busy, Engine, Finish, Flow, Message, Model, ModelError, Piece, Reason, Role, Sampling};
+use model::{
+    Busy, Engine, Finish, Flow, Message, Model, ModelError, Piece, Reason, Role, Sampling, Vocabulary,
+};
 use serde_json::Value;
 
 /// How far our log-probabilities may lie from exact arithmetic, in nats, over llama.cpp's forty likeliest candidates: the
@@ -188,11 +190,17 @@ fn a_turn_cannot_be_forged_in_text() {
 
 #[test]
 fn counts_are_llama_cpps_counts() {
+    let vocabulary = Vocabulary::open(&path()).unwrap();
     let engine = Engine::start(open(), 1, 1);
     for case in GOLDEN["conversations"].as_array().unwrap() {
         let messages = conversation(&case["messages"]);
         let wanted = case["prompt_tokens"].as_u64().unwrap() as u32;
         assert_eq!(engine.model().prompt_tokens(&messages).unwrap(), wanted, "{messages:?}");
+        assert_eq!(
+            vocabulary.prompt(&messages).len(),
+            wanted as usize,
+            "the vocabulary alone counts the same"
+        );
         let (text, finish) = ask(&engine, messages, greedy(24));
         assert_eq!(finish.prompt_tokens, wanted);
         if text == case["answer"] {

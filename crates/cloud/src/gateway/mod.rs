@@ -15,6 +15,7 @@ mod stream;
 mod tally;
 mod upstream;
 
+pub use builtin::messages;
 pub use config::{ConfigError, Kind, UpstreamConfig};
 pub use route::Served;
 

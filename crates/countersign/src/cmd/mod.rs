@@ -10,6 +10,7 @@ mod fund;
 mod init;
 mod key;
 mod memo;
+mod meter;
 mod model;
 mod receipt;
 mod said;
@@ -52,6 +53,8 @@ enum Noun {
     Balance(balance::Balance),
     /// Replays a record from nothing, and says what was checked and whether it holds.
     Verify(verify::Verify),
+    /// The consumer's own count: a proxy before its applications that signs what it saw of each call.
+    Meter(meter::Meter),
     /// Proofs that acts are on the record.
     Receipt(receipt::Receipt),
     /// Copies a partnership as it stands at one moment, also while a server runs it, and verifies the copy.
@@ -88,6 +91,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Noun::Act(act) => act::run(act),
         Noun::Balance(balance) => balance::run(&balance),
         Noun::Verify(asked) => verify::run(&asked),
+        Noun::Meter(meter) => return meter::run(meter),
         Noun::Receipt(receipt) => receipt::run(receipt),
         Noun::Backup(asked) => backup::run(&asked),
         Noun::Follow(asked) => follow::run(&asked),

@@ -39,9 +39,9 @@ const TALLY: Duration = Duration::from_secs(60);
 /// How often it is looked whose cosignatures are missing.
 const WITNESSES: Duration = Duration::from_secs(5);
 /// How long those who wait have to hear that the record cannot be written, before the process ends.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The exit code of a server whose record cannot be written.
-const RECORD_FAILED: u8 = 3;
+pub(super) const RECORD_FAILED: u8 = 3;
 
 /// Runs a partnership.
 #[derive(Debug, Args)]
@@ -77,7 +77,7 @@ pub(crate) fn run(up: &Up) -> ExitCode {
 }
 
 /// Lets the process hold as many files and connections as the system allows it, not as many as it starts with.
-fn raise_open_files() {
+pub(super) fn raise_open_files() {
     let limits = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits });
     if let Err(error) = raised {
@@ -85,7 +85,7 @@ fn raise_open_files() {
     }
 }
 
-fn failed(error: &anyhow::Error) -> ExitCode {
+pub(super) fn failed(error: &anyhow::Error) -> ExitCode {
     let shown = writeln!(std::io::stderr(), "{}", super::said::reason(error));
     ExitCode::from(if shown.is_ok() { 1 } else { 2 })
 }
@@ -287,19 +287,19 @@ fn record_failed(reason: &str) -> ExitCode {
 }
 
 /// What the process is told by its operator.
-struct Signals {
-    stop: Stop,
+pub(super) struct Signals {
+    pub(super) stop: Stop,
     hangup: Signal,
 }
 
 /// To stop: by the system, or by a person at the terminal.
-struct Stop {
+pub(super) struct Stop {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Stop {
-    async fn recv(&mut self) {
+    pub(super) async fn recv(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -308,7 +308,7 @@ impl Stop {
 }
 
 impl Signals {
-    fn listen() -> std::io::Result<Self> {
+    pub(super) fn listen() -> std::io::Result<Self> {
         let stop =
             Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
         Ok(Self { stop, hangup: signal(SignalKind::hangup())? })

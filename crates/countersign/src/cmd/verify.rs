@@ -55,11 +55,7 @@ pub(crate) struct Verify {
 /// Verifies, and says what was checked or what does not hold.
 pub(crate) fn run(asked: &Verify) -> anyhow::Result<Said> {
     let (vkeys, depth) = (asked.vkeys.as_deref(), Depth::of(asked));
-    let verified = if asked.place.starts_with("http://") || asked.place.starts_with("https://") {
-        verify_served(&asked.place, vkeys, depth)
-    } else {
-        verify(Path::new(&asked.place), vkeys, depth)
-    };
+    let verified = verify_place(&asked.place, vkeys, depth, |_, _, _| Ok(()));
     Ok(match verified {
         Ok(verified) if asked.json => Said::Done(verified.json().to_string()),
         Ok(verified) => Said::Done(verified.text()),
@@ -70,6 +66,34 @@ pub(crate) fn run(asked: &Verify) -> anyhow::Result<Said> {
         Err(error) if error.is::<Fault>() => Said::Refused(format!("does not hold: {error:#}")),
         Err(error) => return Err(error),
     })
+}
+
+/// Verifies the record at an address or in a folder as far as its entries tell, and hands every entry to `each` with its index. What it was
+/// given counts only where all holds.
+///
+/// Errors: the first thing that does not hold, with its place.
+pub(crate) fn entries(
+    place: &str,
+    vkeys: Option<&Path>,
+    mut each: impl FnMut(u64, &Entry),
+) -> anyhow::Result<Verified> {
+    verify_place(place, vkeys, Depth::Entries, |index, envelope, parties| {
+        each(index, &Entry::decode(envelope, parties).map_err(|error| error.to_string())?);
+        Ok(())
+    })
+}
+
+fn verify_place(
+    place: &str,
+    vkeys: Option<&Path>,
+    depth: Depth,
+    each: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
+) -> anyhow::Result<Verified> {
+    if place.starts_with("http://") || place.starts_with("https://") {
+        verify_served(place, vkeys, depth, each)
+    } else {
+        verify_each(Path::new(place), vkeys, depth, each)
+    }
 }
 
 /// How far an entry is looked into.
@@ -108,28 +132,45 @@ pub(crate) fn pause() {
     std::thread::sleep(PAUSE);
 }
 
+/// As [`verify_each`], without anybody who looks on.
+///
+/// Errors: those of [`verify_each`].
+pub(crate) fn verify(dir: &Path, vkeys: Option<&Path>, depth: Depth) -> anyhow::Result<Verified> {
+    verify_each(dir, vkeys, depth, |_, _, _| Ok(()))
+}
+
 /// Verifies the record of the partnership in `dir`, or the record that `dir` itself is. `vkeys` are the keys to trust; without
 /// them those that the record serves are used, and the answer says so. A server may write on meanwhile: what is verified is one
-/// state of the record.
+/// state of the record. Every entry that holds is handed to `each`.
 ///
 /// Errors: the first thing that does not hold, with its place.
-pub(crate) fn verify(dir: &Path, vkeys: Option<&Path>, depth: Depth) -> anyhow::Result<Verified> {
+fn verify_each(
+    dir: &Path,
+    vkeys: Option<&Path>,
+    depth: Depth,
+    each: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
+) -> anyhow::Result<Verified> {
     let store = Directory::new(record_of(dir)?);
     let log = trusted(&store, vkeys)?;
     let frozen = Frozen::take(&store, log.name(), pause)?;
     let mut pass = Pass::over(&frozen, depth);
-    let audited = record::audit(&frozen, log.name(), &log, pass.visitor())?;
+    let audited = record::audit(&frozen, log.name(), &log, pass.visitor(each))?;
     pass.verified(audited, &log, vkeys.is_some())
 }
 
 /// Verifies the record that a server serves, up to its checkpoint. `vkeys` as for [`verify`].
 ///
 /// Errors: the first thing that does not hold, with its place; or the server does not answer, or keeps the parties' part back.
-fn verify_served(url: &str, vkeys: Option<&Path>, depth: Depth) -> anyhow::Result<Verified> {
+fn verify_served(
+    url: &str,
+    vkeys: Option<&Path>,
+    depth: Depth,
+    each: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
+) -> anyhow::Result<Verified> {
     let served = Served::open(url)?;
     let log = trusted(&served, vkeys)?;
     let mut pass = Pass::over(&served, depth);
-    let audited = record::audit_published(&served, log.name(), &log, pass.visitor());
+    let audited = record::audit_published(&served, log.name(), &log, pass.visitor(each));
     let verified =
         audited.map_err(Into::into).and_then(|audited| pass.verified(audited, &log, vkeys.is_some()));
     if let Some(failure) = served.failure() {
@@ -215,9 +256,15 @@ impl<S: Deref<Target: Store + Sized> + Clone> Pass<S> {
         Self { store, replay: Replay::new(), judged, depth }
     }
 
-    /// What an audit hands each entry to.
-    fn visitor(&mut self) -> impl FnMut(u64, &[u8], &[u8]) -> Result<(), String> {
-        |index, envelope, parties| self.entry(index, envelope, parties)
+    /// What an audit hands each entry to; where it holds, so does it to `each`.
+    fn visitor(
+        &mut self,
+        mut each: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
+    ) -> impl FnMut(u64, &[u8], &[u8]) -> Result<(), String> {
+        move |index, envelope, parties| {
+            self.entry(index, envelope, parties)?;
+            each(index, envelope, parties)
+        }
     }
 
     /// Takes the next entry.
@@ -268,7 +315,12 @@ impl<S: Deref<Target: Store + Sized> + Clone> Pass<S> {
 }
 
 impl Verified {
-    /// How many entries there are.
+    /// The log's name.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// How many entries it has.
     pub(crate) fn size(&self) -> u64 {
         self.audited.entries
     }

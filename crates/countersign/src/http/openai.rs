@@ -17,7 +17,7 @@ use crate::telemetry::count;
 use address::Address;
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
 use bytes::{Bytes, BytesMut};
 use cloud::Problem;
 use http_body_util::{BodyExt as _, Limited};
@@ -41,6 +41,14 @@ const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
 /// The non-binding clauses that spoke against the act, where any did.
 const DEVIATIONS: HeaderName = HeaderName::from_static("countersign-deviations");
+
+/// The model that an address names, where it names one as Azure's older clients do.
+pub(crate) fn deployment(uri: &Uri) -> Option<String> {
+    match Address::of(uri) {
+        Ok(Address::Chat { deployment }) => deployment,
+        _ => None,
+    }
+}
 
 /// Who calls, by the key that came with the request.
 struct Guest {

@@ -8,6 +8,7 @@
 )]
 
 mod backup;
+mod between;
 mod bounds;
 mod clients;
 mod clock;
@@ -25,6 +26,8 @@ mod kills;
 mod llama;
 mod load;
 mod memo;
+mod meter;
+mod metered;
 mod misbehaving;
 mod needs;
 mod overlap;

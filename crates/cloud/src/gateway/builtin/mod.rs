@@ -15,7 +15,7 @@ use crate::egress::Head;
 use crate::wire::chat::BadRequest;
 use crate::wire::problem::Problem;
 use bytes::Bytes;
-use model::{Engine, Finish, Flow, ModelError, Piece, Reason};
+use model::{Engine, Finish, Flow, Message, ModelError, Piece, Reason};
 use partnership::act::Usage;
 use reply::Reply;
 use request::Request;
@@ -32,6 +32,12 @@ pub(super) fn count(engine: &Engine, body: &[u8]) -> Option<u64> {
         }
         Err(_) => None,
     }
+}
+
+/// The messages of a request as the built-in model is given them; none if it would not take the request.
+#[must_use]
+pub fn messages(body: &[u8]) -> Option<Vec<Message>> {
+    Request::parse(body).ok().map(|request| request.messages)
 }
 
 /// Performs the call on `engine`.
