@@ -8,6 +8,7 @@
 
 mod incident;
 mod keys;
+mod metered;
 mod priced;
 
 use super::client::Client;
@@ -19,6 +20,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use incident::Disagreement;
 use keys::WitnessKeys;
+use metered::{Metered, Meters};
 use partnership::act::Digest;
 use partnership::entry::{Entry, document_of};
 use priced::Priced;
@@ -53,6 +55,8 @@ pub(crate) struct Follow {
     /// The public keys to trust: a file with one key a line, the log's first. Without it those that are served at first sight.
     #[arg(long)]
     vkeys: Option<PathBuf>,
+    #[command(flatten)]
+    meters: Meters,
     /// How long to wait between two looks. Units: milliseconds.
     #[arg(long, default_value_t = 1000)]
     every: u64,
@@ -111,6 +115,7 @@ struct Follower {
 struct Checks {
     pass: Pass<Arc<Directory>>,
     priced: Priced,
+    metered: Option<Metered>,
 }
 
 impl Checks {
@@ -123,7 +128,15 @@ impl Checks {
     ) -> Result<(), String> {
         self.pass.entry(index, envelope, parties)?;
         let entry = Entry::decode(envelope, parties).map_err(|error| error.to_string())?;
-        self.priced.entry(store, index, &entry)
+        self.priced.entry(store, index, &entry)?;
+        self.metered.iter_mut().for_each(|metered| metered.entry(index, &entry));
+        Ok(())
+    }
+
+    /// What can be seen between two entries.
+    fn agree(&mut self) -> anyhow::Result<()> {
+        self.pass.agrees_so_far().map_err(Disagreement::of)?;
+        self.metered.as_mut().map_or(Ok(()), Metered::agrees)
     }
 }
 
@@ -149,7 +162,9 @@ impl Follower {
         let (mirror, entries) = Mirror::open(Arc::clone(&store), SEGMENT_BYTES, &log)
             .with_context(|| format!("the mirror in `{}` does not hold", asked.dir.display()))?;
         let depth = if asked.policies { Depth::Clauses } else { Depth::Entries };
-        let mut checks = Checks { pass: Pass::over(Arc::clone(&store), depth), priced: Priced::default() };
+        let metered = Metered::of(&asked.meters, &asked.party, &party.verifier());
+        let pass = Pass::over(Arc::clone(&store), depth);
+        let mut checks = Checks { pass, priced: Priced::default(), metered };
         entries
             .for_each_entry(|index, envelope, parties| checks.entry(&store, index, envelope, parties))
             .with_context(|| format!("the mirror in `{}` does not hold", asked.dir.display()))?;
@@ -183,6 +198,8 @@ impl Follower {
         let head =
             Checkpoint::open(&signed, &self.log).map_err(|error| Disagreement::at("checkpoint", &error))?;
         if head.size == self.told && head.root == self.mirror.root() {
+            // A call that was served and not recorded makes no record grow.
+            self.checks.agree()?;
             return Ok(head);
         }
         let grew = self.cosign(&self.w1, &self.served, &signed, &head)?;
@@ -201,7 +218,7 @@ impl Follower {
             }
             Err(error @ MirrorError::Store(_)) => return Err(error).context("the copy cannot go on"),
         }
-        self.checks.pass.agrees_so_far().map_err(Disagreement::of)?;
+        self.checks.agree()?;
         let replayed = self.cosign(&self.w2, &*self.store, &signed, &head)?;
         self.post(&signed, &format!("{grew}{replayed}"))?;
         self.told = head.size;

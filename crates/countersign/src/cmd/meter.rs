@@ -5,6 +5,8 @@
 
 mod check;
 
+pub(crate) use check::pair;
+
 use super::up::{LAST_WORDS, RECORD_FAILED, Signals, failed, raise_open_files};
 use crate::clock::Clock;
 use crate::config::HttpConfig;

@@ -11,7 +11,7 @@ use crate::upstream::{Upstream, Used};
 use record::hash::{base64, sha256};
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -296,4 +296,52 @@ fn a_journal_that_cannot_be_written_stops_the_meter_and_no_answer_is_without_its
     meter.stop();
     let (said, agrees) = scene.place.checked(&["--clock-slack", "1"]);
     assert!(agrees, "{said}");
+}
+
+#[test]
+fn a_follower_names_within_a_minute_what_its_meter_saw_otherwise() {
+    let said = r#"{"model":"mock-model","choices":[],"usage":{"prompt_tokens":40,"completion_tokens":60}}"#;
+    let invented = "019b2f4c-0a1b-7cde-9f01-23456789abcd";
+    let head = format!("countersign-act: {invented}");
+    let unrecorded = whole("200 OK", &["content-type: application/json", &head], said);
+    let cases: [(&str, Trick); 4] = [
+        ("", Trick::Pass),
+        (": 59 tokens of output", Trick::Say("\"completion_tokens\":60", "\"completion_tokens\":59")),
+        (invented, Trick::Answer(unrecorded)),
+        (OTHER, Trick::Ask(MODEL, OTHER)),
+    ];
+    std::thread::scope(|scope| {
+        for (named, trick) in cases {
+            scope.spawn(move || {
+                let scene = Scene::set(Upstream::start(Used::Always(USED.0, USED.1)));
+                let between = Between::start(scene.server.url(), move |number| {
+                    if number == 33 { trick.clone() } else { Trick::Pass }
+                });
+                let meter = scene.place.meter(&between.url());
+                let mut follower = scene.place.follower(scene.server.url());
+                scene.call(meter.url(), 80);
+                let ended = |follower: &mut Child| follower.try_wait().unwrap().map(|status| status.code());
+                if named.is_empty() {
+                    let size = || scene.place.folder.entries();
+                    eventually("all of it is cosigned", || {
+                        let said =
+                            Client::new(scene.server.url()).ask(Request::get("/api/witnesses")).unwrap();
+                        said.json().as_array().unwrap().iter().filter(|key| key["size"] == size()).count()
+                            == 2
+                    });
+                    assert_eq!(ended(&mut follower), None, "an honest operator is followed on and on");
+                    follower.kill().unwrap();
+                } else {
+                    eventually("the follower ends", || ended(&mut follower).is_some());
+                }
+                let output = follower.wait_with_output().unwrap();
+                let text = String::from_utf8_lossy(&output.stdout).into_owned();
+                let found = text.lines().find(|line| line.contains("\"cosigned\":false"));
+                assert_eq!(found.is_some(), !named.is_empty(), "{text}");
+                assert!(found.is_none_or(|found| found.contains(named)), "{named}: {text}");
+                meter.stop();
+                scene.server.stop();
+            });
+        }
+    });
 }

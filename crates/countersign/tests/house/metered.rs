@@ -9,7 +9,7 @@ use record::hash::{base64, sha256};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
 /// What a call asks.
@@ -53,6 +53,15 @@ impl Place {
 
     pub(crate) fn meter(&self, to: &str) -> Server {
         Server::by(self.command(to))
+    }
+
+    /// A follower of the operator at `url`, with this meter beside it.
+    pub(crate) fn follower(&self, url: &str) -> Child {
+        let mut command = Command::new(BINARY);
+        command.args(["follow", url, "--party", "halcyon", "--json", "--every", "200", "--clock-slack", "0"]);
+        command.arg("--keys").arg(self.folder.dir.join("keys")).arg("--meter").arg(self.journal());
+        command.arg("--dir").arg(self.place.path().join("mirror"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
     }
 
     /// The calls in the journal. Its last line may be torn by a kill.

@@ -10,8 +10,11 @@ use record::Fault;
 fn checked(scene: &mut Scene) -> Result<(), Fault> {
     scene.publish();
     let store = Arc::new(Directory::new(scene.folder().join("record")));
-    let mut checks =
-        Checks { pass: Pass::over(Arc::clone(&store), Depth::Entries), priced: Priced::default() };
+    let mut checks = Checks {
+        pass: Pass::over(Arc::clone(&store), Depth::Entries),
+        priced: Priced::default(),
+        metered: None,
+    };
     let log = scene.log();
     let visit = |index: u64, envelope: &[u8], parties: &[u8]| checks.entry(&store, index, envelope, parties);
     record::audit(&*store, log.name(), &log, visit)?;

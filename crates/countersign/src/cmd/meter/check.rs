@@ -50,7 +50,8 @@ pub(super) struct Check {
     json: bool,
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+/// Reads a model with a name that it may answer by.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     let (model, name) = text.split_once('=').ok_or("write it as MODEL=NAME")?;
     Ok((model.to_owned(), name.to_owned()))
 }
