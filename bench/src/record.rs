@@ -74,7 +74,11 @@ fn append(options: &Options, place: &Path) -> anyhow::Result<Table> {
             let block = used.within(place, |folder| group_bytes(&leaves, group, folder))?;
             let disk = used.within(place, |folder| bare(folder, block, time))?;
             table.note(&figure, "disk", disk * group as f64);
-            table.note(&figure, "record", used.within(place, |folder| ours(folder, &leaves, group, block, time))?);
+            table.note(
+                &figure,
+                "record",
+                used.within(place, |folder| ours(folder, &leaves, group, block, time))?,
+            );
             table.note(&figure, "sqlite", used.within(place, |folder| sqlite(folder, &leaves, group, time))?);
         }
     }
@@ -95,7 +99,11 @@ struct Used(Vec<tempfile::TempDir>);
 
 impl Used {
     /// Does `work` in a folder of its own.
-    fn within<T>(&mut self, place: &Path, work: impl FnOnce(&Path) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    fn within<T>(
+        &mut self,
+        place: &Path,
+        work: impl FnOnce(&Path) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
         let folder = tempfile::tempdir_in(place)?;
         let done = work(folder.path());
         empty(folder.path())?;

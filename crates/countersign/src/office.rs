@@ -12,11 +12,11 @@ use crate::awaited::Awaited;
 use crate::clerk::{self, Clerk, Parts, STEP_MS, Threads, Unavailable};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::content::Content;
 use crate::files::Keys;
 use crate::http::Limits;
 use crate::snapshots::{self, Snapshots};
 use crate::telemetry::Metrics;
+use crate::vault::Vault;
 use anyhow::{Context as _, bail, ensure};
 use arc_swap::ArcSwap;
 use cloud::Gateway;
@@ -54,7 +54,7 @@ pub(crate) struct Office {
     /// Who performs calls of models.
     pub(crate) gateway: ArcSwap<Gateway>,
     /// The keys under which content is committed to.
-    pub(crate) content: Content,
+    pub(crate) vault: Arc<Vault>,
     /// Who has asked how often.
     pub(crate) limits: Limits,
     /// Calls that more than one may wait for.
@@ -119,6 +119,7 @@ impl Office {
             log.name(),
             config.origin
         );
+        let vault = Arc::new(Vault::open(dir.join("vault"), config.vault.key_file(dir)?, clock)?);
         let store = Arc::new(Directory::new(dir.join("record")));
         let (verifier, snapshots) = (log.verifier(), Snapshots::of(dir, &log));
         let opening = Opening {
@@ -161,7 +162,7 @@ impl Office {
         let (begun, ended) = mpsc::channel(1);
         Ok(Arc::new(Self {
             dir: dir.to_owned(),
-            content: Content::new(dir.join("vault"), clock),
+            vault,
             gateway: ArcSwap::from_pointee(Gateway::new(Vec::new(), None, None)?),
             config,
             clock,

@@ -22,7 +22,7 @@ fn the_facts_of_a_request_are_read() {
     )
     .unwrap();
     assert_eq!(chat.model, "m/1");
-    assert!(chat.stream && chat.include_usage && chat.end_user);
+    assert!(chat.stream && chat.include_usage && chat.end_user.is_some());
     assert_eq!(
         (chat.choices, chat.max_tokens, chat.tools, chat.images, chat.messages),
         (3, Some(7), 3, 1, 2)
@@ -55,7 +55,7 @@ fn null_is_as_good_as_absent() {
         "user":null,"functions":null,"audio":null,"best_of":null"#,
     )
     .unwrap();
-    assert!(!chat.stream && !chat.include_usage && !chat.end_user);
+    assert!(!chat.stream && !chat.include_usage && chat.end_user.is_none());
     assert_eq!((chat.choices, chat.max_tokens, chat.tools, chat.unbounded), (1, None, 0, None));
 }
 

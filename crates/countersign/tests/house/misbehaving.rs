@@ -691,7 +691,11 @@ fn a_connection_that_is_closed_just_as_it_is_used_again_is_one_settlement() {
         for _ in 0..3 {
             let settled = stage.metric("countersign_calls_settled_total");
             let answer = stage.asked(false);
-            assert!(matches!(seen(&answer), Sees::Whole | Sees::Problem(502)), "round {round}: {}", answer.text());
+            assert!(
+                matches!(seen(&answer), Sees::Whole | Sees::Problem(502)),
+                "round {round}: {}",
+                answer.text()
+            );
             eventually("it is settled", || stage.metric("countersign_calls_settled_total") == settled + 1);
         }
         eventually("the upstream has closed", || stage.mock.open() == 0);
