@@ -2,6 +2,7 @@
 //!
 //! Not here: what the parts do. It opens the folder, folds the record, settles what a crash left in doubt, and starts the clerk.
 
+mod erasures;
 mod folded;
 mod found;
 
@@ -20,7 +21,8 @@ use crate::vault::Vault;
 use anyhow::{Context as _, bail, ensure};
 use arc_swap::ArcSwap;
 use cloud::Gateway;
-use partnership::act::Outcome;
+use partnership::act::{Deed, Outcome};
+use partnership::decision::Warrant;
 use partnership::entry::Genesis;
 use partnership::ids::Timestamp;
 use partnership::registry::Registry;
@@ -55,6 +57,8 @@ pub(crate) struct Office {
     pub(crate) gateway: ArcSwap<Gateway>,
     /// The keys under which content is committed to.
     pub(crate) vault: Arc<Vault>,
+    /// Erasures that are on the record and could not be carried out yet.
+    pub(crate) undone: Mutex<Vec<Warrant>>,
     /// Who has asked how often.
     pub(crate) limits: Limits,
     /// Calls that more than one may wait for.
@@ -130,8 +134,9 @@ impl Office {
             seed: clock.random(),
             snapshots: Some(&snapshots),
         };
-        let opened = Opened::of(&store, opening, || found::prepare(dir, &store, &verifier))?;
-        let Opened { mut partnership, journal, mut publisher, snapshot } = opened;
+        let mut opened = Opened::of(&store, opening, || found::prepare(dir, &store, &verifier))?;
+        let undone = opened.end_erasures(&vault, clock)?;
+        let Opened { mut partnership, journal, mut publisher, snapshot, erasures: _ } = opened;
         match publisher.publish(&log) {
             Err(error @ record::StoreError::Full { .. }) => {
                 tracing::warn!(%error, "the record is whole, and its disk is full");
@@ -163,6 +168,7 @@ impl Office {
         Ok(Arc::new(Self {
             dir: dir.to_owned(),
             vault,
+            undone: Mutex::new(undone),
             gateway: ArcSwap::from_pointee(Gateway::new(Vec::new(), None, None)?),
             config,
             clock,
@@ -253,6 +259,8 @@ pub(crate) struct Opened<S> {
     pub(crate) publisher: Publisher<S>,
     /// A snapshot to be kept, since it took long to get here.
     pub(crate) snapshot: Option<Snapshot>,
+    /// Erasures that the last process had begun, if any.
+    pub(crate) erasures: Vec<Warrant>,
 }
 
 /// Which record is opened, and when.
@@ -295,15 +303,15 @@ impl<S: Store> Opened<S> {
         let folded = folded::fold_all(&loaded.entries, origin, known, snapshots)?;
         let Folded { mut state, snapshot_at, fresh } = folded;
         let Loaded { log: end, journal, publisher, .. } = loaded;
-        let mut partnership = if state.entries() == 0 {
+        let (mut partnership, erasures) = if state.entries() == 0 {
             let (terms, genesis) = begins()?;
             state.know(terms);
-            Partnership::found(state, end, now, genesis, &mut entropy)?
+            (Partnership::found(state, end, now, genesis, &mut entropy)?, Vec::new())
         } else {
             resolve(state, end, now, &mut entropy)?
         };
         partnership.take_snapshots(snapshots::EVERY, snapshot_at);
-        let mut opened = Self { partnership, journal, publisher, snapshot: fresh };
+        let mut opened = Self { partnership, journal, publisher, snapshot: fresh, erasures };
         opened.make_durable()?;
         Ok(opened)
     }
@@ -316,14 +324,17 @@ impl<S: Store> Opened<S> {
     }
 }
 
-/// Settles what a crash left in doubt: a model call that was cut off is lost, and nothing is charged for it.
+/// Settles what a crash left in doubt: a model call that was cut off is lost, and nothing is charged for it. An erasure can be gone on
+/// with, so it is not in doubt.
 fn resolve(
     state: State,
     log: record::Log,
     now: Timestamp,
     entropy: &mut Entropy,
-) -> anyhow::Result<Partnership> {
+) -> anyhow::Result<(Partnership, Vec<Warrant>)> {
     let (mut partnership, in_doubt) = Partnership::resume(state, log);
+    let (erasures, in_doubt): (Vec<_>, Vec<_>) =
+        in_doubt.into_iter().partition(|warrant| matches!(warrant.act().deed, Deed::Erase(_)));
     if !in_doubt.is_empty() {
         tracing::warn!(
             acts = in_doubt.len(),
@@ -335,5 +346,5 @@ fn resolve(
     let settled = in_doubt.into_iter().map(|warrant| Command::Settle(warrant, Outcome::lost()));
     let commands = settled.chain(stepped).chain([Command::Tick]).collect();
     partnership.turn(now, entropy, commands)?;
-    Ok(partnership)
+    Ok((partnership, erasures))
 }

@@ -4,6 +4,7 @@ mod act;
 mod app;
 mod balance;
 mod client;
+mod erase;
 mod fund;
 mod init;
 mod key;
@@ -47,6 +48,8 @@ enum Noun {
     Act(act::Act),
     /// Accounts and what is in them.
     Balance(balance::Balance),
+    /// Destroys the content keys of an application's months, or of an end user.
+    Erase(erase::Erase),
     /// Replays a record from nothing, and says what was checked and whether it holds.
     Verify(verify::Verify),
     /// Proofs that acts are on the record.
@@ -78,6 +81,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Noun::Fund(fund) => fund::run(fund),
         Noun::Act(act) => act::run(act),
         Noun::Balance(balance) => balance::run(&balance),
+        Noun::Erase(asked) => erase::run(&asked),
         Noun::Verify(asked) => verify::run(&asked),
         Noun::Receipt(receipt) => receipt::run(receipt),
     };

@@ -220,7 +220,10 @@ impl Prepared<'_> {
             tokio::select! {
                 () = signals.stop.recv() => break,
                 _ = signals.hangup.recv() => self.read_again(),
-                _ = minute.tick() => drop(self.office.tally().await),
+                _ = minute.tick() => {
+                    drop(self.office.tally().await);
+                    road::erasing::go_on(&self.office).await;
+                }
                 reason = self.office.failed() => return record_failed(&reason),
             }
         }

@@ -192,13 +192,14 @@ fn word(text: &str) -> Result<&'static str, SnapshotError> {
         .ok_or_else(|| malformed(&format!("`{text}` is no word of ours")))
 }
 
-const WORDS: [&str; 19] = [
+const WORDS: [&str; 20] = [
     "infer",
     "amend",
     "approve",
     "attest",
     "draw",
     "expire",
+    "erase",
     "application-add",
     "application-remove",
     "key-new",
