@@ -110,12 +110,15 @@ impl Vault {
             return Ok(key);
         }
         let (key, random) = (self.clock.random(), self.clock.random());
-        self.with_held(|held| {
+        let (name, kept, line) = self.with_held(|held| {
             let (name, kept) = (held.name(subject), Kept { key, made: subject.at.max(held.since) });
-            add(&mut end, &held.render_line(&name, &kept, &random))?;
-            held.keys.insert(name, kept);
-            Ok(key)
-        })
+            let line = held.render_line(&name, &kept, &random);
+            Ok((name, kept, line))
+        })?;
+        // Nobody who only looks for a key waits for the disk.
+        add(&mut end, &line)?;
+        self.with_held(|held| Ok(held.keys.insert(name, kept)))?;
+        Ok(key)
     }
 
     /// The key that an act at `subject.at` was committed to under, if it was of this subject.
@@ -163,12 +166,14 @@ impl Vault {
         self.file.stage(&left.wrapping)?;
         // 2. What remains is written under the new one, in the place of all. With the rename it has happened: a crash here leaves a file
         //    under the key that is staged, and the next opening goes on with 3.
-        *end = None;
         let written = left.write(&self.keys_path(), self.clock);
-        *self.held.write().unwrap_or_else(PoisonError::into_inner) = None;
-        written?;
         // 3. The old wrapping key is overwritten and the new one takes its place. Reading it all again does so, as after a crash.
-        self.load(&mut end)?;
+        if let Err(error) = written.and_then(|()| self.load(&mut end)) {
+            // What is on the disk is not known; whoever comes next reads it.
+            *end = None;
+            *self.held.write().unwrap_or_else(PoisonError::into_inner) = None;
+            return Err(error);
+        }
         Ok(true)
     }
 

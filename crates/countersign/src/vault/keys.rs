@@ -116,6 +116,7 @@ impl Held {
         let (mut counts, mut at, mut torn) = (0, 0, None);
         for (number, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
             at += line.len();
+            let place = number.saturating_add(1);
             match line.strip_suffix(b"\n").and_then(|line| held.line(std::str::from_utf8(line).ok()?)) {
                 _ if number == 0 => counts = at,
                 Some((name, kept)) if torn.is_none() => {
@@ -123,8 +124,8 @@ impl Held {
                     counts = at;
                 }
                 // Each line is durable before the next is written, so only the last one can be torn.
-                Some(_) => return Err(format!("line {} does not read", torn.unwrap_or(number))),
-                None => torn = torn.or(Some(number.saturating_add(1))),
+                Some(_) => return Err(format!("line {} does not read", torn.unwrap_or(place))),
+                None => torn = torn.or(Some(place)),
             }
         }
         Ok((held, u64::try_from(counts).unwrap_or(u64::MAX)))

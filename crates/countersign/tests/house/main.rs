@@ -14,6 +14,7 @@ mod crash;
 mod dice;
 mod disk;
 mod doors;
+mod erasing;
 mod exhaustion;
 mod founding;
 mod grant;
