@@ -126,6 +126,7 @@ const ENTRIES: &[&str] = &[
     "attest",
     "draw",
     "expire",
+    "erase",
     "application-add",
     "application-remove",
     "key-new",

@@ -189,7 +189,7 @@ def digest(text, place):
 CODES = ("forbidden", "insufficient-quota", "unpriced", "out-of-term", "suspended", "unbounded", "invalid")
 WITNESS_KEYS = ("witness-key-add", "witness-key-revoke")
 CHANGES = ("application-add", "application-remove", "key-new", "key-revoke", "model-resume", *WITNESS_KEYS)
-KINDS = ("infer", "amend", "approve", "attest", "draw", "expire", *CHANGES)
+KINDS = ("infer", "amend", "approve", "attest", "draw", "expire", "erase", *CHANGES)
 ENDINGS = ("done", "failed", "cancelled", "lost", "lapsed")
 MONEY = members(("asset", string), ("amount", amount))
 
@@ -228,6 +228,7 @@ WHAT = {
     "attest": members(("clause", string), ("evidence", digest), *SIGNED),
     "draw": members(("clause", string)),
     "expire": members(("clause", string)),
+    "erase": members(("application?", string), ("before?", instant), ("subject?", digest), ("keys", count)),
     "application-add": change("application-add", *((name, string) for name in ("name", "party", "audience", "purpose", "market"))),
     "application-remove": change("application-remove", ("name", string)),
     "key-new": change(
@@ -746,7 +747,7 @@ class Replay:
         """Where a state-digest was due when the last thing that was begun was over, it stands before the next is begun."""
         begins = kind in ("clock", "tally")
         begins |= kind == "decided" and part["act"]["id"] not in self.waiting and "party" in part["who"]
-        begins |= kind == "settled" and part["act"]["kind"] == "infer" and part["what"]["ended"] != "lapsed"
+        begins |= kind == "settled" and part["act"]["kind"] in ("infer", "erase") and part["what"]["ended"] != "lapsed"
         if begins:
             is_late = self.begun is not None and self.begun + 1 - self.digested >= 1024
             check(not is_late, place, "a state-digest was due before this entry")
@@ -825,7 +826,7 @@ class Replay:
             check(set(asked) <= set(by), place, "it goes on before all have approved whom the memorandum asks")
             self.take_key(act, part["what"].get("idempotency"), place)
             self.open.add(act)
-            self.at_once = act if kind not in ("infer", "amend") else None
+            self.at_once = act if kind not in ("infer", "amend", "erase") else None
             if kind == "amend":
                 self.amending[act] = digest(part["what"]["digest"], place)
             self.check_allowed(kind, part["what"], waited, place)

@@ -9,7 +9,7 @@ use partnership::lease::Caps;
 use partnership::memorandum::Header;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Everything that the operator decides.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,6 +25,9 @@ pub(crate) struct Config {
     /// How the record is shown.
     #[serde(default)]
     pub(crate) record: RecordConfig,
+    /// Where the key lies that wraps the vault's.
+    #[serde(default)]
+    pub(crate) vault: VaultConfig,
     /// How much, and how slowly, callers may send and read.
     #[serde(default)]
     pub(crate) http: HttpConfig,
@@ -96,6 +99,28 @@ impl LeaseConfig {
             ensure!(before.is_none(), "`record.lease.amounts` has the asset of `{text}` twice");
         }
         Ok(Caps { calls: self.calls, amounts })
+    }
+}
+
+/// Where the key lies that wraps the keys of the vault.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VaultConfig {
+    /// A file that the server makes, and makes anew at each erasure; from the partnership's folder on, if it is no whole path.
+    key_file: Option<PathBuf>,
+}
+
+impl VaultConfig {
+    /// Where the key lies.
+    ///
+    /// Errors: in the vault itself, where each copy of the vault would have it too.
+    pub(crate) fn key_file(&self, dir: &Path) -> anyhow::Result<PathBuf> {
+        let path = dir.join(self.key_file.as_deref().unwrap_or_else(|| Path::new("keys/vault.wrapping")));
+        ensure!(
+            !path.starts_with(dir.join("vault")),
+            "`key_file` of `[vault]` lies in the vault, and so in every copy of it; put it outside"
+        );
+        Ok(path)
     }
 }
 

@@ -42,6 +42,23 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes what was staged for a path and never came to its place, since its process ended. No other process may be writing there.
+///
+/// Errors: those of the file system.
+pub(crate) fn remove_staged(path: &Path) -> io::Result<()> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = format!(".{name}.");
+    let folder = parent(path);
+    let about = |error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", folder.display()));
+    for file in fs::read_dir(folder).map_err(about)? {
+        let file = file?;
+        if file.file_name().to_string_lossy().starts_with(&stem) {
+            remove(&file.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes a directory that must not be there yet. Its parent must be.
 ///
 /// Errors: [`ErrorKind::AlreadyExists`] where the name is taken; those of the file system.

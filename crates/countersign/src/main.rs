@@ -17,6 +17,7 @@ mod office;
 mod road;
 mod snapshots;
 mod telemetry;
+mod vault;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -2,6 +2,7 @@
 //!
 //! Not here: what the parts do. It opens the folder, folds the record, settles what a crash left in doubt, and starts the clerk.
 
+mod erasures;
 mod folded;
 mod found;
 
@@ -12,16 +13,17 @@ use crate::awaited::Awaited;
 use crate::clerk::{self, Clerk, Parts, STEP_MS, Threads, Unavailable};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::content::Content;
 use crate::cosigned::{Cosigned, Standing};
 use crate::files::Keys;
 use crate::http::Limits;
 use crate::snapshots::{self, Snapshots};
 use crate::telemetry::Metrics;
+use crate::vault::Vault;
 use anyhow::{Context as _, bail, ensure};
 use arc_swap::ArcSwap;
 use cloud::Gateway;
-use partnership::act::Outcome;
+use partnership::act::{Deed, Outcome};
+use partnership::decision::Warrant;
 use partnership::entry::Genesis;
 use partnership::ids::{PartyId, Timestamp};
 use partnership::registry::Registry;
@@ -56,7 +58,9 @@ pub(crate) struct Office {
     /// Who performs calls of models.
     pub(crate) gateway: ArcSwap<Gateway>,
     /// The keys under which content is committed to.
-    pub(crate) content: Content,
+    pub(crate) vault: Arc<Vault>,
+    /// Erasures that are on the record and could not be carried out yet.
+    pub(crate) undone: Mutex<Vec<Warrant>>,
     /// Who has asked how often.
     pub(crate) limits: Limits,
     /// Calls that more than one may wait for.
@@ -126,7 +130,8 @@ impl Office {
             log.name(),
             config.origin
         );
-        let (store, vault) = (Arc::new(Directory::new(dir.join("record"))), vault(dir)?);
+        let vault = Arc::new(Vault::open(dir.join("vault"), config.vault.key_file(dir)?, clock)?);
+        let store = Arc::new(Directory::new(dir.join("record")));
         let (verifier, snapshots) = (log.verifier(), Snapshots::of(dir, &log));
         let opening = Opening {
             origin: &config.origin,
@@ -136,8 +141,9 @@ impl Office {
             seed: clock.random(),
             snapshots: Some(&snapshots),
         };
-        let opened = Opened::of(&store, opening, || found::prepare(dir, &store, &verifier))?;
-        let Opened { mut partnership, journal, mut publisher, snapshot } = opened;
+        let mut opened = Opened::of(&store, opening, || found::prepare(dir, &store, &verifier))?;
+        let undone = opened.end_erasures(&vault, clock)?;
+        let Opened { mut partnership, journal, mut publisher, snapshot, erasures: _ } = opened;
         match publisher.publish(&log) {
             Err(error @ record::StoreError::Full { .. }) => {
                 tracing::warn!(%error, "the record is whole, and its disk is full");
@@ -169,7 +175,8 @@ impl Office {
         let (begun, ended) = mpsc::channel(1);
         Ok(Arc::new(Self {
             dir: dir.to_owned(),
-            content: Content::new(vault, clock),
+            vault,
+            undone: Mutex::new(undone),
             gateway: ArcSwap::from_pointee(Gateway::new(Vec::new(), None, None)?),
             config,
             clock,
@@ -234,16 +241,6 @@ impl Office {
     }
 }
 
-/// The folder of content keys; a mirror that is gone on with has none yet.
-fn vault(dir: &Path) -> anyhow::Result<PathBuf> {
-    let vault = dir.join("vault");
-    if !vault.is_dir() {
-        crate::files::new_directory(&vault, 0o700)
-            .with_context(|| format!("`{}` cannot be made", vault.display()))?;
-    }
-    Ok(vault)
-}
-
 /// Takes the folder for this process.
 fn lock(dir: &Path) -> anyhow::Result<File> {
     let path = dir.join("lock");
@@ -278,6 +275,8 @@ pub(crate) struct Opened<S> {
     pub(crate) publisher: Publisher<S>,
     /// A snapshot to be kept, since it took long to get here.
     pub(crate) snapshot: Option<Snapshot>,
+    /// Erasures that the last process had begun, if any.
+    pub(crate) erasures: Vec<Warrant>,
 }
 
 /// Which record is opened, and when.
@@ -320,15 +319,15 @@ impl<S: Store> Opened<S> {
         let folded = folded::fold_all(&loaded.entries, origin, known, snapshots)?;
         let Folded { mut state, snapshot_at, fresh } = folded;
         let Loaded { log: end, journal, publisher, .. } = loaded;
-        let mut partnership = if state.entries() == 0 {
+        let (mut partnership, erasures) = if state.entries() == 0 {
             let (terms, genesis) = begins()?;
             state.know(terms);
-            Partnership::found(state, end, now, genesis, &mut entropy)?
+            (Partnership::found(state, end, now, genesis, &mut entropy)?, Vec::new())
         } else {
             resolve(state, end, now, &mut entropy)?
         };
         partnership.take_snapshots(snapshots::EVERY, snapshot_at);
-        let mut opened = Self { partnership, journal, publisher, snapshot: fresh };
+        let mut opened = Self { partnership, journal, publisher, snapshot: fresh, erasures };
         opened.make_durable()?;
         Ok(opened)
     }
@@ -341,14 +340,17 @@ impl<S: Store> Opened<S> {
     }
 }
 
-/// Settles what a crash left in doubt: a model call that was cut off is lost, and nothing is charged for it.
+/// Settles what a crash left in doubt: a model call that was cut off is lost, and nothing is charged for it. An erasure can be gone on
+/// with, so it is not in doubt.
 fn resolve(
     state: State,
     log: record::Log,
     now: Timestamp,
     entropy: &mut Entropy,
-) -> anyhow::Result<Partnership> {
+) -> anyhow::Result<(Partnership, Vec<Warrant>)> {
     let (mut partnership, in_doubt) = Partnership::resume(state, log);
+    let (erasures, in_doubt): (Vec<_>, Vec<_>) =
+        in_doubt.into_iter().partition(|warrant| matches!(warrant.act().deed, Deed::Erase(_)));
     if !in_doubt.is_empty() {
         tracing::warn!(
             acts = in_doubt.len(),
@@ -360,5 +362,5 @@ fn resolve(
     let settled = in_doubt.into_iter().map(|warrant| Command::Settle(warrant, Outcome::lost()));
     let commands = settled.chain(stepped).chain([Command::Tick]).collect();
     partnership.turn(now, entropy, commands)?;
-    Ok(partnership)
+    Ok((partnership, erasures))
 }

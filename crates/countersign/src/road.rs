@@ -2,6 +2,8 @@
 //!
 //! Not here: HTTP. Whoever travels is told by `told` that the act was allowed and hears the answer through the egress.
 
+pub(crate) mod erasing;
+
 use crate::awaited::Lead;
 use crate::clerk::{Clerk, Proposed, Unavailable};
 use crate::content;

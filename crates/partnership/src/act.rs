@@ -70,6 +70,8 @@ pub enum Deed {
     Draw(Draw),
     /// Move what is left of an expired grant to breakage.
     Expire(Expire),
+    /// Destroy content keys.
+    Erase(Erase),
     /// Change the register of applications, keys and models.
     Administer(Administer),
 }
@@ -85,6 +87,7 @@ impl Deed {
             Self::Attest(_) => "attest",
             Self::Draw(_) => "draw",
             Self::Expire(_) => "expire",
+            Self::Erase(_) => "erase",
             Self::Administer(administer) => administer.name(),
         }
     }
@@ -92,7 +95,7 @@ impl Deed {
     /// Whether something outside the record must happen between decision and settlement.
     #[must_use]
     pub fn is_performed(&self) -> bool {
-        matches!(self, Self::Infer(_))
+        matches!(self, Self::Infer(_) | Self::Erase(_))
     }
 }
 
@@ -178,6 +181,25 @@ pub struct Draw {
 pub struct Expire {
     /// The grant's clause.
     pub clause: ClauseId,
+}
+
+/// The end of content keys: of what was committed to under them nothing can be proved any more.
+///
+/// Shape: at least one of `before` and `subject` is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erase {
+    /// The application whose content it is; none for that of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<ApplicationId>,
+    /// Of the months before this moment, which is the first of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Timestamp>,
+    /// Of one end user: [`subject_commitment`] to the id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Digest>,
+    /// How many keys that were when it was proposed: these are destroyed.
+    #[serde(with = "text")]
+    pub keys: u64,
 }
 
 /// A change of the register.
@@ -384,6 +406,12 @@ pub fn witness_key_bytes(origin: &str, kind: &str, vkey: &str) -> Vec<u8> {
 pub fn idempotency_digest(application: &ApplicationId, key: &str) -> Digest {
     let head = b"countersign/idempotency/v1\n".as_slice();
     Digest(record::hash::sha256_of(&[head, application.as_str().as_bytes(), b"\n", key.as_bytes()]))
+}
+
+/// What stands in the record for the end user whose content is erased. Who has the salt, which nobody else has, can show whose erasure it was.
+#[must_use]
+pub fn subject_commitment(salt: &[u8; 32], id: &str) -> Digest {
+    Digest(record::hash::sha256_of(&[b"countersign/subject/v1\n", salt, id.as_bytes()]))
 }
 
 /// The digest of the exact change that the waiting act `id` would make: of the partnership's origin, the act's id and kind, and

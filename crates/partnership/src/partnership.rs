@@ -250,7 +250,10 @@ impl Partnership {
         let answer = match order {
             Command::Propose(act, assessed) => {
                 let decision = self.propose(at, entropy, &act, assessed.as_ref())?;
-                if let Decision::Allow(warrant) = &decision {
+                // Only a call may start before its decision is durable.
+                if let Decision::Allow(warrant) = &decision
+                    && matches!(warrant.act.deed, Deed::Infer(_))
+                {
                     starts = self.starts_at_once(&warrant.act.id, at);
                     self.renew_lease(at, entropy)?;
                 }

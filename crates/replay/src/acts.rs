@@ -21,6 +21,8 @@ pub enum Kind {
     Draw,
     /// Book what a grant or tranche has left when its day has passed.
     Expire,
+    /// Destroy content keys.
+    Erase,
     /// Register an application.
     ApplicationAdd,
     /// Remove an application.
@@ -48,6 +50,7 @@ impl Kind {
             Self::Attest => "attest",
             Self::Draw => "draw",
             Self::Expire => "expire",
+            Self::Erase => "erase",
             Self::ApplicationAdd => "application-add",
             Self::ApplicationRemove => "application-remove",
             Self::KeyNew => "key-new",
@@ -66,6 +69,7 @@ impl Kind {
             b"attest" => Self::Attest,
             b"draw" => Self::Draw,
             b"expire" => Self::Expire,
+            b"erase" => Self::Erase,
             b"application-add" => Self::ApplicationAdd,
             b"application-remove" => Self::ApplicationRemove,
             b"key-new" => Self::KeyNew,
@@ -93,7 +97,7 @@ impl Kind {
 
     /// Whether the settlement follows on the decision.
     pub(crate) fn is_at_once(self) -> bool {
-        !matches!(self, Self::Infer | Self::Amend)
+        !matches!(self, Self::Infer | Self::Amend | Self::Erase)
     }
 }
 

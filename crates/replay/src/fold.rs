@@ -430,7 +430,7 @@ impl Replay {
             Some(at_once) if at_once.id != head.id => return Err(Fault::Interrupted(at_once.id)),
             _ => {}
         }
-        if head.kind == Kind::Infer && settled.ended != Ended::Lapsed {
+        if matches!(head.kind, Kind::Infer | Kind::Erase) && settled.ended != Ended::Lapsed {
             self.begins()?;
         }
         let open = self.open.close(head.id).ok_or(Fault::NotOpen(head.id))?;

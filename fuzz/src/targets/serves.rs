@@ -20,8 +20,8 @@ pub(super) fn chat(input: &[u8]) {
         assert!(read.max_tokens.is_some_and(|tokens| tokens <= bound), "no bound on the way");
         assert!(!chat.stream || read.include_usage, "a stream without usage");
         let facts = |chat: &Chat| {
-            let Chat { stream, choices, tools, images, messages, end_user, .. } = *chat;
-            (stream, choices, tools, images, messages, end_user, chat.unbounded.clone())
+            let Chat { stream, choices, tools, images, messages, .. } = *chat;
+            (stream, choices, tools, images, messages, chat.end_user.clone(), chat.unbounded.clone())
         };
         assert_eq!(facts(&read), facts(&chat));
         assert_eq!(

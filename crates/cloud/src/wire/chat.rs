@@ -32,8 +32,9 @@ pub struct Chat {
     pub unbounded: Option<String>,
     /// How many messages there are.
     pub messages: u64,
-    /// Whether the request names an end user, by a text that is not empty.
-    pub end_user: bool,
+    /// The end user that the request names, by a text that is not empty: `safety_identifier` before `user`, which callers also give
+    /// to say what may share a cache.
+    pub end_user: Option<String>,
     places: Places,
 }
 
@@ -135,7 +136,7 @@ impl Chat {
             images: conversation.images,
             unbounded: object.unbounded.or(conversation.unbounded).or(tools.unbounded),
             messages: conversation.messages,
-            end_user: [object.user, object.safety_identifier].into_iter().flatten().any(is_name),
+            end_user: [object.safety_identifier, object.user].into_iter().flatten().find_map(name),
             places: Places {
                 body_len: body.len(),
                 end: text.rfind('}').unwrap_or_default(),
@@ -454,8 +455,9 @@ fn optional<'a, T: Deserialize<'a>>(
 }
 
 /// Whether a member names somebody: a text that is not empty.
-fn is_name(value: &RawValue) -> bool {
-    value.get().starts_with('"') && value.get() != "\"\""
+fn name(value: &RawValue) -> Option<String> {
+    let Text(name) = serde_json::from_str(value.get()).ok()?;
+    (!name.is_empty()).then(|| name.into_owned())
 }
 
 fn count(number: usize) -> u64 {

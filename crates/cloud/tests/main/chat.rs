@@ -22,7 +22,7 @@ fn the_facts_of_a_request_are_read() {
     )
     .unwrap();
     assert_eq!(chat.model, "m/1");
-    assert!(chat.stream && chat.include_usage && chat.end_user);
+    assert!(chat.stream && chat.include_usage && chat.end_user.is_some());
     assert_eq!(
         (chat.choices, chat.max_tokens, chat.tools, chat.images, chat.messages),
         (3, Some(7), 3, 1, 2)
@@ -33,18 +33,21 @@ fn the_facts_of_a_request_are_read() {
 #[test]
 fn only_a_text_that_is_not_empty_names_an_end_user() {
     for (members, named) in [
-        (r#","user":"u""#, true),
-        (r#","safety_identifier":"u""#, true),
-        (r#","user":"","safety_identifier":"u""#, true),
-        (r#","user":"""#, false),
-        (r#","user":5"#, false),
-        (r#","user":{}"#, false),
-        (r#","user":[]"#, false),
-        (r#","user":false"#, false),
-        (r#","safety_identifier":"""#, false),
-        ("", false),
+        (r#","user":"u""#, Some("u")),
+        (r#","safety_identifier":"s""#, Some("s")),
+        (r#","user":"u","safety_identifier":"s""#, Some("s")),
+        (r#","user":"u","safety_identifier":"""#, Some("u")),
+        (r#","user":"","safety_identifier":"s""#, Some("s")),
+        (r#","user":"\u0075\n""#, Some("u\n")),
+        (r#","user":"""#, None),
+        (r#","user":5"#, None),
+        (r#","user":{}"#, None),
+        (r#","user":[]"#, None),
+        (r#","user":false"#, None),
+        (r#","safety_identifier":"""#, None),
+        ("", None),
     ] {
-        assert_eq!(parse(members).unwrap().end_user, named, "{members}");
+        assert_eq!(parse(members).unwrap().end_user.as_deref(), named, "{members}");
     }
 }
 
@@ -55,7 +58,7 @@ fn null_is_as_good_as_absent() {
         "user":null,"functions":null,"audio":null,"best_of":null"#,
     )
     .unwrap();
-    assert!(!chat.stream && !chat.include_usage && !chat.end_user);
+    assert!(!chat.stream && !chat.include_usage && chat.end_user.is_none());
     assert_eq!((chat.choices, chat.max_tokens, chat.tools, chat.unbounded), (1, None, 0, None));
 }
 

@@ -214,7 +214,7 @@ fn infer(chat: &Chat) -> Infer {
         output_tokens_max: 50,
         tools: chat.tools,
         images: chat.images,
-        end_user: chat.end_user,
+        end_user: chat.end_user.is_some(),
         input: Digest([0; 32]),
         idempotency: None,
     }

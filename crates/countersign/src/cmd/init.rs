@@ -245,6 +245,12 @@ public = "envelopes"
 # calls = 256
 # amounts = [{lease}]
 
+# The key that wraps the keys of the vault. The server makes it, and makes another at each erasure, which destroys this one: so what is
+# erased is gone from every copy of the vault, except where a copy of this file was kept. Put it where no backup reaches, and where the
+# server may write. A path that begins with no slash is from this folder on.
+# [vault]
+# key_file = "keys/vault.wrapping"
+
 # How much, and how slowly, callers may send and read; these are the defaults.
 [http]
 # The longest address (path and query), head (first line and headers; 65536 at most) and body of a request. Beyond: 414, 431, 413.

@@ -5,6 +5,7 @@ mod app;
 mod backup;
 mod balance;
 mod client;
+mod erase;
 mod follow;
 mod fund;
 mod init;
@@ -51,6 +52,8 @@ enum Noun {
     Act(act::Act),
     /// Accounts and what is in them.
     Balance(balance::Balance),
+    /// Destroys the content keys of an application's months, or of an end user.
+    Erase(erase::Erase),
     /// Replays a record from nothing, and says what was checked and whether it holds.
     Verify(verify::Verify),
     /// The consumer's own count: a proxy before its applications that signs what it saw of each call.
@@ -90,6 +93,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Noun::Fund(fund) => fund::run(fund),
         Noun::Act(act) => act::run(act),
         Noun::Balance(balance) => balance::run(&balance),
+        Noun::Erase(asked) => erase::run(&asked),
         Noun::Verify(asked) => verify::run(&asked),
         Noun::Meter(meter) => return meter::run(meter),
         Noun::Receipt(receipt) => receipt::run(receipt),

@@ -224,7 +224,10 @@ impl Prepared<'_> {
             tokio::select! {
                 () = signals.stop.recv() => break,
                 _ = signals.hangup.recv() => self.read_again(),
-                _ = minute.tick() => drop(self.office.tally().await),
+                _ = minute.tick() => {
+                    drop(self.office.tally().await);
+                    road::erasing::go_on(&self.office).await;
+                }
                 _ = look.tick() => self.tell_who_is_missing(&mut missing),
                 reason = self.office.failed() => return record_failed(&reason),
             }

@@ -16,6 +16,7 @@ mod crash;
 mod dice;
 mod disk;
 mod doors;
+mod erasing;
 mod exhaustion;
 mod follow;
 mod founding;

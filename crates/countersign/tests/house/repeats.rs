@@ -228,7 +228,7 @@ fn where_the_content_key_is_gone_nobody_can_tell_what_was_asked() {
     let mut scene = Scene::set([Script::Keep(told(1))]);
     let first = scene.ask(BODY);
     scene.server.stop();
-    std::fs::remove_dir_all(scene.folder.dir.join("vault/assistant")).unwrap();
+    std::fs::remove_file(scene.folder.dir.join("vault/keys")).unwrap();
     scene.server = scene.folder.serve(&[]);
     for body in [BODY, OTHER] {
         assert_eq!(belongs(&scene.ask(body), act(&first)), "idempotency_key_used");

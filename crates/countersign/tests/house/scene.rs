@@ -2,8 +2,8 @@
 
 use ledger::Amount;
 use partnership::act::{
-    Act, Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Ended, Infer, Key, Outcome,
-    Principal, Usage, approval_bytes, attestation_bytes, idempotency_digest,
+    Act, Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Ended, Erase, Infer, Key,
+    Outcome, Principal, Usage, approval_bytes, attestation_bytes, idempotency_digest,
 };
 use partnership::decision::{Decision, Ticket, Warrant};
 use partnership::entry::{Genesis, Refused};
@@ -158,6 +158,7 @@ impl House {
             }
         }
         self.oddities();
+        self.erase();
         self.overrun();
         self.attest_the_milestone();
         self.amend();
@@ -280,6 +281,27 @@ impl House {
     fn oddities(&mut self) {
         self.run(Command::Clock { was: self.at.plus_millis(60_000), now: self.at });
         self.run(Command::Tally(vec![Refused { key: KeyId::from("plain"), count: 17 }]));
+    }
+
+    /// Erasures of each scope: done, lost, and one that stays open.
+    fn erase(&mut self) {
+        let (application, subject) = (Some(ApplicationId::from("assistant")), Some(Digest([4; 32])));
+        let before = Some("2026-11-01T00:00:00Z".parse().unwrap());
+        for (erase, ends) in [
+            (Erase { application: application.clone(), before, subject: None, keys: 12 }, Some(Ended::Done)),
+            (Erase { application, before, subject, keys: 0 }, Some(Ended::Lost)),
+            (Erase { application: None, before: None, subject, keys: 1 }, Some(Ended::Done)),
+            (Erase { application: None, before, subject: None, keys: u64::MAX }, None),
+        ] {
+            match (self.by("halcyon", Deed::Erase(erase)), ends) {
+                (Decision::Allow(warrant), Some(ended)) => {
+                    let settled = self.run(Command::Settle(warrant, Outcome { ended, ..Outcome::lost() }));
+                    assert!(matches!(settled, Answer::Settled(_)));
+                }
+                (Decision::Allow(_), None) => {}
+                (other, _) => panic!("{other:?}"),
+            }
+        }
     }
 
     /// An upstream reports more than was reserved; where that counts, the model is suspended until both resume it.

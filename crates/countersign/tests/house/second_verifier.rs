@@ -55,6 +55,13 @@ pub(crate) fn assert_agrees(folder: &Path, state: &State) -> Value {
     said
 }
 
+/// What the second verifier reads in `folder`, which is to hold.
+pub(crate) fn read(folder: &Path) -> Value {
+    let output = verify(folder);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 fn agrees(memorandum: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let mut house = House::found(folder.path(), memorandum);

@@ -7,7 +7,7 @@ use super::{
     Body, ClockStep, Decided, Entry, EntryError, Genesis, Lease, Settled, Standing, StateDigest, Tally,
     Verdict,
 };
-use crate::act::{Act, Administer, Amend, Approve, Attest, Deed, Draw, Expire, Infer, Principal};
+use crate::act::{Act, Administer, Amend, Approve, Attest, Deed, Draw, Erase, Expire, Infer, Principal};
 use crate::ids::{ActId, PartyId, Timestamp};
 use ledger::{AccountId, Amount, AssetId, Operation, Transfer, TransferId};
 use record::commitment::{Draft, Fields};
@@ -250,6 +250,7 @@ pub(crate) fn what(deed: &Deed) -> Box<serde_json::value::RawValue> {
         Deed::Attest(attest) => serde_json::value::to_raw_value(attest),
         Deed::Draw(draw) => serde_json::value::to_raw_value(draw),
         Deed::Expire(expire) => serde_json::value::to_raw_value(expire),
+        Deed::Erase(erase) => serde_json::value::to_raw_value(erase),
         Deed::Administer(administer) => serde_json::value::to_raw_value(administer),
     };
     raw.unwrap_or_else(|error| unreachable!("a deed has string keys only: {error}"))
@@ -274,6 +275,7 @@ pub(crate) fn deed(kind: &str, what: &[u8]) -> Result<Deed, EntryError> {
         "attest" => Deed::Attest(of::<Attest>(kind, what)?),
         "draw" => Deed::Draw(of::<Draw>(kind, what)?),
         "expire" => Deed::Expire(of::<Expire>(kind, what)?),
+        "erase" => Deed::Erase(of::<Erase>(kind, what)?),
         _ => {
             let administer = of::<Administer>(kind, what)?;
             if administer.name() != kind {

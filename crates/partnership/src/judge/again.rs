@@ -113,7 +113,7 @@ impl State {
             attempts: settled.attempts.clone(),
             output: settled.output,
         };
-        let outcome = if open.act.deed.is_performed() {
+        let outcome = if matches!(open.act.deed, Deed::Infer(_)) {
             reported
         } else {
             Outcome { ended: settled.ended, ..Outcome::lost() }
@@ -128,6 +128,7 @@ impl State {
         match &open.act.deed {
             Deed::Infer(_) if ended == Ended::Lapsed => open.is_over(at),
             Deed::Infer(_) => true,
+            Deed::Erase(_) => matches!(ended, Ended::Done | Ended::Lost),
             Deed::Amend(_) => {
                 matches!(self.effective(at), Some(Due::Settle(id, outcome)) if id == open.act.id && outcome.ended == ended)
             }

@@ -8,7 +8,9 @@ mod due;
 
 pub(crate) use due::Due;
 
-use crate::act::{Act, Administer, Amend, Approve, Attest, Deed, Digest, Outcome, Principal, WitnessKey};
+use crate::act::{
+    Act, Administer, Amend, Approve, Attest, Deed, Digest, Erase, Outcome, Principal, WitnessKey,
+};
 use crate::decision::{Deviation, RefusalCode};
 use crate::entry::{Decided, Settled, Verdict};
 use crate::governance::policy::Assessment;
@@ -85,6 +87,7 @@ impl State {
             }
             Deed::Draw(draw) => Judgement::allow(vec![draw.clause.clone()]),
             Deed::Expire(expire) => Judgement::allow(vec![expire.clause.clone()]),
+            Deed::Erase(erase) => judge_erasure(erase, at),
             Deed::Administer(change) => self.judge_change(act.id, change, at),
         };
         self.decided(act, judgement)
@@ -124,7 +127,7 @@ impl State {
             Deed::Draw(draw) => (self.drawing_of(&draw.clause, act.id), None),
             Deed::Expire(expire) => (self.expiry_of(&expire.clause, act.id), None),
             Deed::Administer(Administer::KeyNew(key)) => (budget_of(key, act.id), None),
-            Deed::Approve(_) | Deed::Attest(_) | Deed::Administer(_) => (Vec::new(), None),
+            Deed::Approve(_) | Deed::Attest(_) | Deed::Erase(_) | Deed::Administer(_) => (Vec::new(), None),
         };
         Settled {
             act: act.id,
@@ -439,6 +442,33 @@ impl State {
         legs.push(Operation::Move, pool.clone(), account(clause, to), asset.clone(), Amount::new(left));
         legs.done()
     }
+}
+
+fn judge_erasure(erase: &Erase, at: Timestamp) -> Judgement {
+    let Some(before) = erase.before else {
+        return match erase.subject {
+            Some(_) => Judgement::allow(Vec::new()),
+            None => Judgement::invalid("an erasure is of an end user, or of the months before a day"),
+        };
+    };
+    let month = before.date().first_of_month();
+    if before != Timestamp::start_of(month) {
+        return Judgement::invalid(format!(
+            "a key is of a whole month; say `before` with its first day, {month}"
+        ));
+    }
+    if month > next_month(at) {
+        return Judgement::invalid(format!(
+            "nothing can be erased before it is there; {} is the last day",
+            next_month(at)
+        ));
+    }
+    Judgement::allow(Vec::new())
+}
+
+/// The first day of the month after this moment's.
+fn next_month(at: Timestamp) -> jiff::civil::Date {
+    at.date().last_of_month().tomorrow().unwrap_or(jiff::civil::Date::MAX)
 }
 
 fn lapse(open: &Open) -> Vec<ledger::Transfer> {

@@ -214,7 +214,7 @@ impl State {
 
     fn take_effect(&mut self, open: &Open, at: Timestamp) -> Result<(), ReplayError> {
         match &open.act.deed {
-            Deed::Infer(_) => {}
+            Deed::Infer(_) | Deed::Erase(_) => {}
             Deed::Amend(amend) => {
                 let signatures = open.approvals.clone().into_iter().collect();
                 self.bring_into_force(&amend.digest, signatures, at)?;
@@ -334,6 +334,12 @@ fn about(deed: &Deed) -> String {
         Deed::Attest(attest) => attest.clause.to_string(),
         Deed::Draw(draw) => draw.clause.to_string(),
         Deed::Expire(expire) => expire.clause.to_string(),
+        Deed::Erase(erase) => {
+            let whose = if erase.subject.is_some() { "an end user" } else { "all" };
+            let of = erase.application.as_ref().map(|of| format!(" of {of}")).unwrap_or_default();
+            let before = erase.before.map(|before| format!(" before {}", before.date())).unwrap_or_default();
+            format!("{whose}{of}{before}")
+        }
         Deed::Administer(Administer::ApplicationAdd(application)) => application.name.to_string(),
         Deed::Administer(Administer::ApplicationRemove { name }) => name.to_string(),
         Deed::Administer(Administer::KeyNew(key)) => key.id.to_string(),

@@ -2,6 +2,7 @@
 
 mod amendments;
 mod approvals;
+mod erasures;
 mod leases;
 mod limits;
 mod repeats;
@@ -10,8 +11,8 @@ mod snapshots;
 mod witness_keys;
 
 use partnership::act::{
-    Act, Administer, Amend, Application, Approve, Attempt, Attest, Deed, Digest, Ended, Infer, Key, Outcome,
-    Principal, Usage, approval_bytes, attestation_bytes, idempotency_digest,
+    Act, Administer, Amend, Application, Approve, Attempt, Attest, Deed, Digest, Ended, Erase, Infer, Key,
+    Outcome, Principal, Usage, approval_bytes, attestation_bytes, idempotency_digest,
 };
 use partnership::decision::{Decision, RefusalCode};
 use partnership::entry::{Body, Entry, Genesis};

@@ -62,6 +62,17 @@ fn lived() -> House {
     drop(warrant);
     house.at = house.at.plus_millis(16 * 60 * 1000);
     house.run(Command::Tick);
+    for (subject, before) in
+        [(Some(Digest([5; 32])), None), (None, Some("2026-11-01T00:00:00Z".parse().unwrap()))]
+    {
+        let application = Some(ApplicationId::from("assistant"));
+        let Decision::Allow(warrant) =
+            house.by("halcyon", Deed::Erase(Erase { application, before, subject, keys: 7 }))
+        else {
+            panic!("it may be erased")
+        };
+        house.run(Command::Settle(warrant, Outcome { ended: Ended::Done, ..Outcome::lost() }));
+    }
     let (was, now) = (house.at, house.at.plus_millis(-5000));
     house.run(Command::Clock { was, now });
     house.run(Command::Tally(vec![partnership::entry::Refused { key: KeyId::from("k1"), count: 3 }]));

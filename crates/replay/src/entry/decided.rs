@@ -164,6 +164,7 @@ fn deed<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
             let clause = text.string()?;
             if kind == Kind::Draw { Deed::Draw { clause } } else { Deed::Expire { clause } }
         }
+        Kind::Erase => erase(text)?,
         _ => change(text, kind)?,
     };
     text.literal("}")?;
@@ -197,6 +198,25 @@ fn infer<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {
     text.digest()?;
     let key = if text.has(r#","idempotency":""#) { Some(text.hash()?) } else { None };
     Ok(Deed::Infer { key })
+}
+
+/// Reads what is erased: each field but the last may be left out.
+fn erase<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {
+    if text.has(r#""application":""#) {
+        text.string()?;
+        text.literal(",")?;
+    }
+    if text.has(r#""before":""#) {
+        text.moment()?;
+        text.literal(",")?;
+    }
+    if text.has(r#""subject":""#) {
+        text.digest()?;
+        text.literal(",")?;
+    }
+    text.literal(r#""keys":""#)?;
+    text.count()?;
+    Ok(Deed::Other)
 }
 
 /// Reads a change of the register.

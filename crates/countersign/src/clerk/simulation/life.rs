@@ -77,7 +77,7 @@ impl<'a> Life<'a> {
         oracle: Arc<Mutex<Oracle>>,
         (chance, now, bug): (&'a mut Chance, &'a mut Timestamp, Option<Bug>),
     ) -> Self {
-        let Opened { partnership, journal, publisher, snapshot: _ } = opened;
+        let Opened { partnership, journal, publisher, snapshot: _, erasures: _ } = opened;
         let desk = Desk::of(partnership.state()).unwrap();
         let parts = Parts {
             partnership,

@@ -131,5 +131,5 @@ fn misread(store: &Arc<Disked>, bug: Bug, opening: Opening<'_>) -> anyhow::Resul
     let groups: Vec<_> = partnership.log().seal().into_iter().collect();
     journal.write(&groups)?;
     groups.into_iter().for_each(|group| publisher.absorb(group));
-    Ok(Opened { partnership, journal, publisher, snapshot: None })
+    Ok(Opened { partnership, journal, publisher, snapshot: None, erasures: Vec::new() })
 }

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::http::Caller;
 use crate::office::Office;
 use crate::road;
+use crate::vault::Scope;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, Request, State};
@@ -15,12 +16,13 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use partnership::act::{
     Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Key, Principal, WitnessKey,
+    subject_commitment,
 };
 use partnership::decision::Decision;
-use partnership::ids::{ActId, KeyId, PartyId, Timestamp};
+use partnership::ids::{ActId, ApplicationId, KeyId, PartyId, Timestamp};
 use partnership::{State as Books, Terms};
 use record::Store as _;
-use record::hash::{hex, sha256};
+use record::hash::{base64, hex, sha256};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +88,18 @@ enum Wanted {
         party: String,
         signature: String,
     },
+    Erase(Erasure),
+}
+
+/// What is to be erased.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Erasure {
+    application: Option<String>,
+    /// A day, the first of a month.
+    before: Option<String>,
+    /// An end user's id, which goes no further than to the vault.
+    subject: Option<String>,
 }
 
 /// The answer to an act that is done or waits.
@@ -105,6 +119,15 @@ struct Answer {
     /// The whole key, told once and kept nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    /// How many content keys were destroyed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<u64>,
+    /// The commitment by which the record names an end user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    /// What opens the commitment, with the end user's id; told once and kept nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    salt: Option<String>,
 }
 
 /// Proposes an act. 200 done, 202 waits for approvals, 403 refused by a clause, 422 does not fit.
@@ -138,6 +161,7 @@ pub(super) async fn propose(
             let limits = (requests_per_minute, budget.as_deref(), expires.as_deref());
             key_new(&office, by, &application, limits).await?
         }
+        Wanted::Erase(erasure) => erase(&office, by, erasure).await?,
         other => decide(&office, by, other.deed()?).await?,
     };
     let status = if answer.decision == "waiting" { StatusCode::ACCEPTED } else { StatusCode::OK };
@@ -215,8 +239,8 @@ impl Wanted {
                 party: party.into(),
                 signature,
             }),
-            Self::KeyNew { .. } | Self::Amend { .. } => {
-                unreachable!("keys and amendments have ways of their own")
+            Self::KeyNew { .. } | Self::Amend { .. } | Self::Erase(_) => {
+                unreachable!("keys, amendments and erasures have ways of their own")
             }
         })
     }
@@ -244,7 +268,7 @@ async fn decide(office: &Office, by: Principal, deed: Deed) -> Result<Answer, Pr
             ..Answer::default()
         }),
         Decision::Deny(refusal) => Err(Problem::refused(refusal)),
-        Decision::Allow(_) | Decision::Repeated(_) => unreachable!("only a call of a model is performed"),
+        Decision::Allow(_) | Decision::Repeated(_) => unreachable!("nothing that comes here is performed"),
     }
 }
 
@@ -327,6 +351,44 @@ async fn amend(
         None => decide(office, by.clone(), Deed::Amend(Amend { version, digest })).await?.act,
     };
     decide(office, by, Deed::Approve(Approve { act, digest, party: party.into(), signature })).await
+}
+
+/// Destroys content keys. Only a commitment to the end user goes on the record.
+async fn erase(office: &Arc<Office>, by: Principal, erasure: Erasure) -> Result<Answer, Problem> {
+    let Erasure { application, before, subject } = erasure;
+    let application: Option<ApplicationId> = application.map(Into::into);
+    let is_known = |name: &ApplicationId| {
+        office.desk.load().registry.application(name).is_some() || office.vault.knows(name)
+    };
+    if let Some(name) = application.as_ref().filter(|name| !is_known(name)) {
+        return Err(Problem::not_found(format!(
+            "no application is named `{name}`, and the vault has no key of one; `countersign app list` shows those that are"
+        )));
+    }
+    if subject.as_ref().is_some_and(String::is_empty) {
+        return Err(Problem::unreadable("`subject` is empty; say the end user's id as callers send it"));
+    }
+    let before = before.as_deref().map(day).transpose()?;
+    let salt = office.clock.random();
+    let commitment = subject.as_ref().map(|id| subject_commitment(&salt, id));
+    let scope = Scope { application, before, end_user: subject };
+    let erasing = road::erasing::erase(Arc::clone(office), by, scope, commitment);
+    let erased =
+        tokio::spawn(erasing).await.map_err(|_| Problem::unavailable("the server is stopping"))??;
+    Ok(Answer {
+        act: erased.settlement.act.to_string(),
+        decision: "done",
+        index: erased.settlement.decided,
+        keys: Some(erased.keys),
+        subject: commitment.map(|commitment| commitment.to_string()),
+        salt: commitment.map(|_| base64(&salt)),
+        ..Answer::default()
+    })
+}
+
+fn day(text: &str) -> Result<jiff::civil::Date, Problem> {
+    let day = text.parse().ok().filter(|_| text.len() == 10);
+    day.ok_or_else(|| Problem::unreadable(format!("`{text}` is no day such as `2027-01-01`")))
 }
 
 fn waits_over(state: &Books, digest: &Digest) -> Option<ActId> {

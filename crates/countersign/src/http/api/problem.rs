@@ -4,6 +4,7 @@
 
 use crate::clerk::Unavailable;
 use crate::road::Undecided;
+use crate::road::erasing::Unerased;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -117,6 +118,19 @@ impl From<Undecided> for Problem {
         match error {
             Undecided::Unavailable(error) => error.into(),
             Undecided::TooLong => Self::unreadable(error.to_string()),
+        }
+    }
+}
+
+impl From<Unerased> for Problem {
+    fn from(error: Unerased) -> Self {
+        match error {
+            Unerased::Refused(refusal) => Self::refused(*refusal),
+            Unerased::Undecided(error) => error.into(),
+            Unerased::Unwritten(_) | Unerased::Lost(_) | Unerased::Open { .. } => {
+                tracing::error!("{error}");
+                Self::unavailable(error.to_string())
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::awaited::{Follower, Lead};
 use crate::content::{commitment, nonce};
 use crate::office::{Desk, Office};
 use crate::road::{self, Journey, Stop};
+use crate::vault::Subject;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response};
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use partnership::ids::{ActId, ClauseId, ModelId};
 use partnership::judge::admit::facts;
 use partnership::memorandum::Service;
 use partnership::partnership::Assessed;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -51,10 +53,7 @@ pub(super) async fn complete(
     }
     let bounds = bound(office, service, &chat, &body).await?;
     let id = office.clerk.act_id();
-    let content_key = office.content.key(&guest.application.name, id.made_at()).map_err(|error| {
-        tracing::error!(%error, "a content key cannot be read or made");
-        refusal::no_vault()
-    })?;
+    let content_key = content_key(office, subject(guest, &chat, id)).await?;
     let input = commitment(&content_key, "input", &nonce(id), &::record::hash::sha256(&body));
     let idempotency = key.map(|key| idempotency_digest(&guest.application.name, &key));
     let deed = Deed::Infer(Infer { idempotency, ..infer(&chat, &body, bounds, input) });
@@ -69,6 +68,25 @@ pub(super) async fn complete(
         Went::Answered(response) => Ok(response),
         Went::Repeated(_) => unreachable!("a call without an idempotency key repeats none"),
     }
+}
+
+/// Whose content an act's would be.
+pub(super) fn subject(guest: &Guest, chat: &Chat, act: ActId) -> Subject {
+    let application = guest.application.name.clone();
+    Subject { application, end_user: chat.end_user.clone(), at: act.made_at() }
+}
+
+/// The subject's content key. The first call of a subject in a month waits for the disk.
+async fn content_key(office: &Arc<Office>, subject: Subject) -> Result<[u8; 32], Problem> {
+    if let Some(key) = office.vault.find(&subject) {
+        return Ok(key);
+    }
+    let vault = Arc::clone(&office.vault);
+    let made = tokio::task::spawn_blocking(move || vault.key(&subject)).await;
+    made.map_err(io::Error::other).flatten().map_err(|error| {
+        tracing::error!(%error, "a content key cannot be read or made");
+        refusal::no_vault()
+    })
 }
 
 /// A call that is ready to be proposed.
@@ -198,7 +216,7 @@ fn infer(chat: &Chat, body: &Bytes, bounds: Bounds, input: Digest) -> Infer {
         output_tokens_max: bounds.output.saturating_mul(chat.choices),
         tools: chat.tools,
         images: chat.images,
-        end_user: chat.end_user,
+        end_user: chat.end_user.is_some(),
         input,
         idempotency: None,
     }

@@ -6,6 +6,7 @@ use super::chat::{self, Asked, Went, set_out};
 use super::{Guest, answer, refusal};
 use crate::content::{commitment, nonce};
 use crate::office::Office;
+use crate::vault::Found;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, Response};
 use cloud::Problem;
@@ -45,8 +46,13 @@ pub(super) async fn once(
             Went::Repeated(repeated) => repeated,
         };
         let act = repeated.act;
-        if !may_be_same(office, guest, &asked, &repeated) {
-            return Ok(chat::signed(answer::problem(&refusal::used_otherwise(act)), act, &[]));
+        match sameness(office, guest, &asked, &repeated) {
+            Sameness::Same => {}
+            Sameness::Other => {
+                return Ok(chat::signed(answer::problem(&refusal::used_otherwise(act)), act, &[]));
+            }
+            // Whoever asked may be another end user, and hears no answer.
+            Sameness::Unknown => return Ok(chat::signed(answer::problem(&refusal::used(act)), act, &[])),
         }
         match office.awaited.join(act) {
             Some(follower) => {
@@ -62,17 +68,25 @@ pub(super) async fn once(
     }
 }
 
-/// Whether the act that a key belongs to may be of the same request, byte by byte; where its content key is gone, nobody can tell.
-fn may_be_same(office: &Office, guest: &Guest, asked: &Asked, repeated: &Repeated) -> bool {
-    let content_key = office.content.kept(&guest.application.name, repeated.act.made_at());
-    let content_key = content_key.unwrap_or_else(|error| {
-        tracing::error!(%error, "a content key cannot be read");
-        None
-    });
-    content_key.is_none_or(|content_key| {
-        let content = ::record::hash::sha256(&asked.call.body);
-        commitment(&content_key, "input", &nonce(repeated.act), &content) == repeated.input
-    })
+/// Whether the act that a key belongs to is of the same request, byte by byte.
+enum Sameness {
+    Same,
+    Other,
+    /// Its content key is gone, so nobody can tell.
+    Unknown,
+}
+
+fn sameness(office: &Office, guest: &Guest, asked: &Asked, repeated: &Repeated) -> Sameness {
+    let subject = chat::subject(guest, &asked.call.chat, repeated.act);
+    match office.vault.told(&subject) {
+        Found::Gone => Sameness::Unknown,
+        Found::Never => Sameness::Other,
+        Found::Key(content_key) => {
+            let content = ::record::hash::sha256(&asked.call.body);
+            let input = commitment(&content_key, "input", &nonce(repeated.act), &content);
+            if input == repeated.input { Sameness::Same } else { Sameness::Other }
+        }
+    }
 }
 
 #[cfg(test)]

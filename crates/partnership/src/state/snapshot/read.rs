@@ -193,13 +193,14 @@ fn word(text: &str) -> Result<&'static str, SnapshotError> {
         .ok_or_else(|| malformed(&format!("`{text}` is no word of ours")))
 }
 
-const WORDS: [&str; 21] = [
+const WORDS: [&str; 22] = [
     "infer",
     "amend",
     "approve",
     "attest",
     "draw",
     "expire",
+    "erase",
     "application-add",
     "application-remove",
     "key-new",
