@@ -123,13 +123,7 @@ impl Office {
     pub(crate) fn open(dir: &Path, config: Config) -> anyhow::Result<Arc<Self>> {
         let clock = Clock;
         let lock = lock(dir)?;
-        let log = Keys::new(dir.join("keys")).signer("log")?;
-        ensure!(
-            log.name() == config.origin,
-            "the log's key is of `{}` and countersign.toml says origin = `{}`; the origin cannot change once a key was made for it",
-            log.name(),
-            config.origin
-        );
+        let log = log_key(dir, &config)?;
         let vault = Arc::new(Vault::open(dir.join("vault"), config.vault.key_file(dir)?, clock)?);
         let store = Arc::new(Directory::new(dir.join("record")));
         let (verifier, snapshots) = (log.verifier(), Snapshots::of(dir, &log));
@@ -239,6 +233,18 @@ impl Office {
         let stopped = tokio::task::spawn_blocking(move || threads.map(|threads| clerk.stop(threads)));
         drop(stopped.await);
     }
+}
+
+/// The log's private key.
+fn log_key(dir: &Path, config: &Config) -> anyhow::Result<Signer> {
+    let log = Keys::new(dir.join("keys")).signer("log")?;
+    ensure!(
+        log.name() == config.origin,
+        "the log's key is of `{}` and countersign.toml says origin = `{}`; the origin cannot change once a key was made for it",
+        log.name(),
+        config.origin
+    );
+    Ok(log)
 }
 
 /// Takes the folder for this process.
