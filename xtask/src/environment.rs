@@ -22,9 +22,15 @@ const PYTHON_PACKAGES: [&str; 4] = [
 ];
 /// OpenAI's client for Node: its name and version.
 const NODE_PACKAGE: (&str, &str) = ("openai", "6.49.0");
-/// Programs that the journeys call, and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 5] =
-    [("curl", "curl"), ("strace", "strace"), ("faketime", "faketime"), ("node", "nodejs"), ("npm", "npm")];
+/// Programs that the journeys call, how each tells its version, and the Debian packages that bring them.
+const PROGRAMS: [(&str, &str, &str); 6] = [
+    ("curl", "--version", "curl"),
+    ("strace", "--version", "strace"),
+    ("faketime", "--version", "faketime"),
+    ("node", "--version", "nodejs"),
+    ("npm", "--version", "npm"),
+    ("nginx", "-v", "nginx-light"),
+];
 /// How often pip is asked before the network is blamed.
 const TRIES: u32 = 3;
 
@@ -99,13 +105,16 @@ pub(crate) fn node_modules() -> anyhow::Result<PathBuf> {
 ///
 /// Errors: where one is missing and cannot be installed.
 pub(crate) fn programs() -> anyhow::Result<()> {
-    for (program, package) in PROGRAMS {
-        let found = Command::new(program).arg("--version").output();
+    for (program, version, package) in PROGRAMS {
+        let found = Command::new(program).arg(version).output();
         if found.is_ok_and(|output| output.status.success()) {
             continue;
         }
         succeeds(Command::new("apt-get").args(["update", "--quiet"]))?;
-        insist(Command::new("apt-get").args(["install", "--quiet", "--yes", package]))
+        // No service is to be started by what is installed.
+        let mut apt = Command::new("apt-get");
+        apt.env("RUNLEVEL", "1").env("DEBIAN_FRONTEND", "noninteractive");
+        insist(apt.args(["install", "--quiet", "--yes", "--no-install-recommends", package]))
             .with_context(|| format!("`{program}` is missing and cannot be installed; install it by hand"))?;
     }
     Ok(())

@@ -8,6 +8,7 @@
 
 mod incident;
 mod keys;
+mod listen;
 mod metered;
 mod priced;
 
@@ -57,6 +58,9 @@ pub(crate) struct Follow {
     vkeys: Option<PathBuf>,
     #[command(flatten)]
     meters: Meters,
+    /// Be a witness that others can ask too (C2SP tlog-witness), at this address and port, and show them the copy's tiles.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
     /// How long to wait between two looks. Units: milliseconds.
     #[arg(long, default_value_t = 1000)]
     every: u64,
@@ -103,7 +107,7 @@ struct Follower {
     store: Arc<Directory>,
     mirror: Mirror<Directory>,
     log: Verifier,
-    w1: Witness<Kept<Directory>>,
+    w1: Arc<Witness<Kept<Directory>>>,
     w2: Witness<Kept<Directory>>,
     checks: Checks,
     json: bool,
@@ -171,7 +175,12 @@ impl Follower {
         let kept = Arc::new(Directory::new(asked.dir.join("witness")));
         let witness =
             |cosigner: Cosigner| Witness::new(Kept::new(Arc::clone(&kept)), cosigner, [log.clone()]);
-        let (w1, w2) = (witness(keys.grew), witness(keys.replayed));
+        let (w1, w2) = (Arc::new(witness(keys.grew)), witness(keys.replayed));
+        if let Some(address) = &asked.listen {
+            let shown = listen::Shown { witness: Arc::clone(&w1), store: Arc::clone(&store) };
+            let address = listen::serve(address, shown)?;
+            tracing::info!(%address, "a witness that can be asked");
+        }
         Ok(Self { served, store, mirror, log, w1, w2, checks, json: asked.json, told: 0 })
     }
 

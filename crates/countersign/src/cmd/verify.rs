@@ -6,6 +6,7 @@
 
 mod agreed;
 mod judged;
+mod progress;
 mod served;
 mod shown;
 #[cfg(test)]
@@ -153,9 +154,10 @@ fn verify_each(
     let store = Directory::new(record_of(dir)?);
     let log = trusted(&store, vkeys)?;
     let frozen = Frozen::take(&store, log.name(), pause)?;
-    let mut pass = Pass::over(&frozen, depth);
-    let audited = record::audit(&frozen, log.name(), &log, pass.visitor(each))?;
-    pass.verified(audited, &log, vkeys.is_some())
+    let (mut pass, bar) = (Pass::over(&frozen, depth), progress::bar(&frozen));
+    let audited = record::audit(&frozen, log.name(), &log, pass.visitor(progress::of(&bar, each)));
+    bar.finish_and_clear();
+    pass.verified(audited?, &log, vkeys.is_some())
 }
 
 /// Verifies the record that a server serves, up to its checkpoint. `vkeys` as for [`verify`].
@@ -169,8 +171,10 @@ fn verify_served(
 ) -> anyhow::Result<Verified> {
     let served = Served::open(url)?;
     let log = trusted(&served, vkeys)?;
-    let mut pass = Pass::over(&served, depth);
-    let audited = record::audit_published(&served, log.name(), &log, pass.visitor(each));
+    let (mut pass, bar) = (Pass::over(&served, depth), progress::bar(&served));
+    let visitor = pass.visitor(progress::of(&bar, each));
+    let audited = record::audit_published(&served, log.name(), &log, visitor);
+    bar.finish_and_clear();
     let verified =
         audited.map_err(Into::into).and_then(|audited| pass.verified(audited, &log, vkeys.is_some()));
     if let Some(failure) = served.failure() {

@@ -6,7 +6,12 @@ use crate::http::{Client, Request};
 use crate::server::{BINARY, Folder, PARTIES, Server, config, done, eventually, run, write};
 use crate::told::chat;
 use crate::upstream::{Upstream, Used};
+use record::cosignature::{Cosigned, CosignerKey, attach};
+use record::note::{Signer, Verifier};
+use record::store::directory::Directory;
+use record::{AddCheckpoint, Checkpoint, Store as _};
 use serde_json::Value;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
@@ -109,8 +114,8 @@ impl Scene {
 struct Follower(Child);
 
 impl Follower {
-    fn start(scene: &Scene, server: &Server) -> Self {
-        let mut command = scene.command(server.url(), &[]);
+    fn start(scene: &Scene, server: &Server, words: &[&str]) -> Self {
+        let mut command = scene.command(server.url(), words);
         Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 }
@@ -211,7 +216,7 @@ fn a_follower_that_stops_is_missed_within_a_minute_and_one_that_comes_back_goes_
         let gauge = "countersign_cosignature_missing{key=\"northwind-halcyon.example/record/halcyon/w2\"} ";
         text.lines().any(|line| line.strip_prefix(gauge) == Some(expected.to_string().as_str()))
     };
-    let follower = Follower::start(&scene, &server);
+    let follower = Follower::start(&scene, &server, &[]);
     scene.call(&server, 3);
     eventually("it is cosigned to the end", || {
         missing(0) && Scene::witnesses(&server).iter().any(|key| key["size"] == scene.folder.entries())
@@ -222,7 +227,7 @@ fn a_follower_that_stops_is_missed_within_a_minute_and_one_that_comes_back_goes_
     eventually("the operator is told", || server.said().contains("are not cosigned"));
     let page = Client::new(server.url()).ask(Request::get("/")).unwrap().text();
     assert!(page.contains("cosignature missing"), "{page}");
-    let follower = Follower::start(&scene, &server);
+    let follower = Follower::start(&scene, &server, &[]);
     eventually("it is back", || missing(0));
     drop(follower);
     server.stop();
@@ -281,5 +286,62 @@ fn only_a_party_follows_and_only_with_its_own_keys() {
         let answer = Client::new(server.url()).ask(Request::post("/record/cosign", body)).unwrap();
         assert_eq!(answer.status, 422, "{}", answer.text());
     }
+    server.stop();
+}
+
+#[test]
+fn a_follower_is_a_witness_that_others_can_ask() {
+    let (scene, server) = Scene::set();
+    scene.call(&server, 150);
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let follower = Follower::start(&scene, &server, &["--listen", &address]);
+    eventually("all of it is cosigned", || {
+        let entries = scene.folder.entries();
+        Scene::witnesses(&server).iter().filter(|key| key["size"] == entries).count() == 2
+    });
+    let store = Directory::new(scene.folder.dir.join("record"));
+    let signed = store.read("checkpoint").unwrap().unwrap();
+    let size = scene.folder.entries();
+    let url = format!("http://{address}");
+    let ask = |body: &[u8]| {
+        let body = std::str::from_utf8(body).unwrap();
+        Client::new(&url).ask(Request::post("/add-checkpoint", body)).unwrap()
+    };
+    let from = |old: u64| AddCheckpoint::of(&store, &signed, size, old).unwrap().unwrap().encode();
+    for old in [0, 1, size - 1] {
+        let stale = ask(&from(old));
+        assert_eq!((stale.status, stale.text()), (409, format!("{size}\n")), "it has cosigned a newer one");
+        assert_eq!(stale.headers.value("content-type"), Some("text/x.tlog.size"));
+    }
+    let again = ask(&from(size));
+    assert_eq!(again.status, 200, "{}", again.text());
+    let log =
+        Verifier::parse(std::fs::read_to_string(scene.folder.dir.join("keys/log.vkey")).unwrap().trim())
+            .unwrap();
+    let w1 = std::fs::read_to_string(scene.theirs.path().join("keys/w1.vkey")).unwrap();
+    let w1 = CosignerKey::parse(w1.trim()).unwrap();
+    let cosigned = attach(&signed, &again.body, &[&log], std::slice::from_ref(&w1)).unwrap();
+    assert!(Cosigned::open(&cosigned, &[&log], std::slice::from_ref(&w1)).unwrap().is_by(&w1));
+    // Another log, another key of this log, no request at all.
+    let head = Checkpoint::open(&signed, &log).unwrap();
+    let sign = |name: &str| {
+        let signer = Signer::generate(name, [9; 32]).unwrap();
+        let head = Checkpoint { origin: name.to_owned(), ..head.clone() };
+        AddCheckpoint { old: size, proof: Vec::new(), checkpoint: head.sign(&signer).unwrap() }.encode()
+    };
+    for (body, status) in [(sign("other.example"), 404), (sign(log.name()), 403), (b"x".to_vec(), 400)] {
+        assert_eq!(ask(&body).status, status);
+    }
+    for (path, status) in [
+        ("/checkpoint", 200),
+        ("/vkeys", 200),
+        ("/tile/0/000", 200),
+        ("/tile/entries/000", 404),
+        ("/parties/entries/000", 404),
+        ("/witness", 404),
+    ] {
+        assert_eq!(Client::new(&url).ask(Request::get(path)).unwrap().status, status, "{path}");
+    }
+    drop(follower);
     server.stop();
 }

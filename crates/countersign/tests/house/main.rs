@@ -31,6 +31,7 @@ mod meter;
 mod metered;
 mod misbehaving;
 mod needs;
+mod nginx;
 mod overlap;
 mod readme;
 mod repeats;
