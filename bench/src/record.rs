@@ -16,7 +16,7 @@ use record::hash::leaf_hash;
 use record::merkle::Frontier;
 use record::note::Signer;
 use record::store::directory::Directory;
-use record::{Leaf, Log};
+use record::{Leaf, Log, Store as _};
 use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt as _;
@@ -260,10 +260,20 @@ fn verify(options: &Options, place: &Path) -> anyhow::Result<Table> {
             table.note(figure, "entries / s by the clock", count / spent.wall);
         }
     }
+    table.remark(format!(
+        "On the disk a call takes {:.0} bytes: envelopes, parties' parts and tiles of both its entries. The journal, which is used again, is not counted.",
+        published_bytes(&store, folder.path())? as f64 / options.calls.max(1) as f64
+    ));
     table.remark(
         "A share is this row's rate for each core divided by that of the first row, or of the second. The first two rows use one core; the others as many as there are.",
     );
     Ok(table)
+}
+
+/// How much the tiles and bundles of a record take. Units: bytes.
+fn published_bytes(store: &Directory, folder: &Path) -> anyhow::Result<u64> {
+    let paths = store.list("tile")?.into_iter().chain(store.list("parties")?);
+    paths.map(|path| Ok(std::fs::metadata(folder.join(path))?.len())).sum()
 }
 
 /// What something took. Units: seconds.

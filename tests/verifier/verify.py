@@ -709,6 +709,7 @@ class Replay:
         self.attested = {}
         # Whose each key is that cosigns, by its vkey.
         self.witnesses = {}
+        self.revoked = []
         self.booked = set()
         # Where the last state-digest stands, and the last entry after it with which the writer began something.
         self.digested, self.begun = 0, None
@@ -901,7 +902,8 @@ class Replay:
         key = Key.parse(vkey, place, COSIGNER)
         names = [f"{self.origin}/{party}/{word}" for word in ("w1", "w2")]
         check(key.name in names, place, f"`{key.name}` is no name to cosign by")
-        taken = [*self.cosigners(place), *self.vkeys.values()]
+        revoked = [Key.parse(other, place, COSIGNER) for other in self.revoked]
+        taken = [*self.cosigners(place), *revoked, *self.vkeys.values()]
         check(not any(key.is_same(other) for other in taken), place, "the key is in use already")
 
     def cosigners(self, place):
@@ -948,6 +950,7 @@ class Replay:
             self.witnesses[act.what["vkey"]] = act.what["party"]
         if act.kind == "witness-key-revoke" and what["ended"] == "done":
             del self.witnesses[act.what["vkey"]]
+            self.revoked.append(act.what["vkey"])
         if act.kind == "approve" and what["ended"] == "done":
             self.waiting[act.what["act"]]["given"].append(act.what["party"])
         if what["ended"] in ("failed", "lost", "lapsed") and self.keys.get(act.key, (None,))[0] == name:

@@ -8,7 +8,7 @@ use record::audit::COSIGNED;
 use record::cosignature::{AttachError, Cosigned as Opened, CosignerKey, attach};
 use record::note::{self, NoteError, Verifier};
 use record::store::directory::Directory;
-use record::{Checkpoint, Store, StoreError};
+use record::{AddCheckpoint, Checkpoint, Store, StoreError, merkle};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -89,7 +89,10 @@ impl Cosigned {
     ) -> Result<Self, StoreError> {
         let kept = store.read(COSIGNED)?;
         let mut held = Held::default();
-        if let Some(opened) = kept.as_deref().and_then(|note| Opened::open(note, &[&log], keys).ok()) {
+        let opened = kept.as_deref().and_then(|note| Opened::open(note, &[&log], keys).ok());
+        if let Some(opened) = opened
+            && is_of(&store, &log, &opened.checkpoint)?
+        {
             held.whole = opened.checkpoint.size;
             held.see(&opened);
             held.notes.extend(kept.map(|note| (opened.checkpoint.size, note)));
@@ -103,7 +106,7 @@ impl Cosigned {
     /// Errors: [`NotTaken`].
     pub(crate) fn take(&self, note: &[u8], keys: &[CosignerKey], published: u64) -> Result<(), NotTaken> {
         let head = Checkpoint::open(note, &self.log).map_err(|error| NotTaken::Wrong(error.to_string()))?;
-        if head.size == 0 || head.size > published {
+        if head.size == 0 || head.size > published || !is_of(&self.store, &self.log, &head)? {
             return Err(NotTaken::NotOurs);
         }
         let wrong = |error: NoteError| NotTaken::Wrong(error.to_string());
@@ -117,6 +120,9 @@ impl Cosigned {
             }
             wrong => NotTaken::Wrong(wrong.to_string()),
         })?;
+        if held.notes.get(&head.size) == Some(&attached) {
+            return Ok(());
+        }
         let opened = Opened::open(&attached, &[&self.log], keys)
             .map_err(|error| NotTaken::Wrong(error.to_string()))?;
         if head.size >= held.whole && keys.iter().all(|key| opened.is_by(key)) {
@@ -179,6 +185,31 @@ impl Held {
         }
     }
 }
+
+/// Whether the record in `store` goes on from this head. One that was set back to an older copy does not go on from what it had signed since.
+fn is_of(store: &Directory, log: &Verifier, head: &Checkpoint) -> Result<bool, StoreError> {
+    let newest = || -> Result<Option<Checkpoint>, StoreError> {
+        let signed = store.read("checkpoint")?.unwrap_or_default();
+        Ok(Checkpoint::open(&signed, log).ok())
+    };
+    for _ in 1..LOOKS {
+        let Some(now) = newest()? else { return Ok(false) };
+        match AddCheckpoint::of(store, &[], now.size, head.size) {
+            Ok(request) => {
+                return Ok(request.is_some_and(|request| {
+                    merkle::verify_consistency(head.size, &head.root, now.size, &now.root, &request.proof)
+                }));
+            }
+            // A newer checkpoint has taken a partial tile away meanwhile.
+            Err(StoreError::Missing { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// How often a record that grows is looked at before one gives up.
+const LOOKS: u32 = 10;
 
 /// A gauge: its name, what it tells, and its value for a key.
 type Gauge = (&'static str, &'static str, fn(&Standing) -> u64);

@@ -248,7 +248,7 @@ fn log_key(dir: &Path, config: &Config) -> anyhow::Result<Signer> {
 }
 
 /// Takes the folder for this process.
-fn lock(dir: &Path) -> anyhow::Result<File> {
+pub(crate) fn lock(dir: &Path) -> anyhow::Result<File> {
     let path = dir.join("lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| {
         if error.kind() != std::io::ErrorKind::NotFound {

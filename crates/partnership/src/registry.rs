@@ -15,6 +15,8 @@ pub struct Registry {
     suspended: BTreeSet<ModelId>,
     /// Whose each key is, by its vkey.
     witness_keys: BTreeMap<String, PartyId>,
+    /// The vkeys of those that cosigned once. Their additions are on the record, signed, and must not be said again.
+    revoked: BTreeSet<String>,
 }
 
 /// Why a change of the register does not fit.
@@ -61,6 +63,9 @@ pub enum RegistryError {
     /// The key cosigns already, under this name or another.
     #[error("this public key cosigns already, as `{0}`; make another")]
     WitnessKeyExists(String),
+    /// The key was revoked, for good.
+    #[error("this public key cosigned as `{0}` and was revoked; make another")]
+    WitnessKeyRevoked(String),
     /// No such key.
     #[error("`{0}` does not cosign; `countersign witness list` shows the keys that do")]
     NoWitnessKey(String),
@@ -117,6 +122,7 @@ impl Registry {
             }
             Administer::WitnessKeyRevoke(key) => {
                 self.witness_keys.remove(&key.vkey);
+                self.revoked.insert(key.vkey.clone());
             }
         }
     }
@@ -127,15 +133,21 @@ impl Registry {
         keys: Vec<Key>,
         suspended: BTreeSet<ModelId>,
         witness_keys: BTreeMap<String, PartyId>,
+        revoked: BTreeSet<String>,
     ) -> Self {
         let applications = applications.into_iter().map(|one| (one.name.clone(), one)).collect();
         let keys = keys.into_iter().map(|key| (key.id.clone(), key)).collect();
-        Self { applications, keys, suspended, witness_keys }
+        Self { applications, keys, suspended, witness_keys, revoked }
     }
 
     /// The keys that cosign, each a vkey with the party whose it is, in order of vkey.
     pub fn witness_keys(&self) -> impl Iterator<Item = (&str, &PartyId)> {
         self.witness_keys.iter().map(|(vkey, party)| (vkey.as_str(), party))
+    }
+
+    /// The vkeys of those that cosigned once and do no more, in order.
+    pub fn revoked_witness_keys(&self) -> impl Iterator<Item = &str> {
+        self.revoked.iter().map(String::as_str)
     }
 
     /// The keys that cosign, parsed, in the same order.
@@ -216,8 +228,13 @@ impl Registry {
     fn check_witness_key(&self, vkey: &str) -> Result<(), RegistryError> {
         let key = CosignerKey::parse(vkey).map_err(|error| RegistryError::Vkey(vkey.to_owned(), error))?;
         // Signed bytes do not name the cosigner: under two names one key would say two things.
-        match self.cosigners().iter().find(|other| other.public_key() == key.public_key()) {
-            Some(other) => Err(RegistryError::WitnessKeyExists(other.name().to_owned())),
+        let is_same = |other: &CosignerKey| other.public_key() == key.public_key();
+        if let Some(other) = self.cosigners().into_iter().find(is_same) {
+            return Err(RegistryError::WitnessKeyExists(other.name().to_owned()));
+        }
+        let mut revoked = self.revoked.iter().filter_map(|vkey| CosignerKey::parse(vkey).ok());
+        match revoked.find(is_same) {
+            Some(other) => Err(RegistryError::WitnessKeyRevoked(other.name().to_owned())),
             None => Ok(()),
         }
     }

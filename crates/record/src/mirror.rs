@@ -9,7 +9,7 @@ use crate::bundle;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::hash::{Hash, base64, leaf_hash, sha256};
 use crate::log::{self, Entries, Journal, Leaf, LoadError, Loaded, Log, Publisher, check_parts};
-use crate::note::Verifier;
+use crate::note::{self, Verifier};
 use crate::store::{Store, StoreError};
 use crate::tile::{Kind, TilePath, WIDTH};
 
@@ -99,7 +99,9 @@ impl<S: Store + ?Sized> Mirror<S> {
         }
         self.keep_if(|_| true)?;
         assert!(self.publisher.head() == head, "what was taken is the tree of the checkpoint");
-        self.publisher.publish_signed(signed)?;
+        // No lines but the log's own, whatever else was served under it.
+        let own = note::only_by(signed, &[&self.verifier]).map_err(CheckpointError::from)?;
+        self.publisher.publish_signed(&own)?;
         Ok(head)
     }
 
@@ -171,11 +173,11 @@ impl<S: Store + ?Sized> Mirror<S> {
         if !is_much(self) {
             return Ok(());
         }
-        let Some(group) = self.log.seal() else { return Ok(()) };
         if self.journal.needs_spare() {
             self.journal.retire(self.publisher.durable_bundles())?;
             self.journal.make_spare()?;
         }
+        let Some(group) = self.log.seal() else { return Ok(()) };
         let groups = [group];
         self.journal.write(&groups)?;
         groups.into_iter().for_each(|group| self.publisher.absorb(group));

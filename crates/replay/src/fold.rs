@@ -52,6 +52,8 @@ pub struct Replay {
     attested: BTreeMap<Evidence, Vec<Box<[u8]>>>,
     /// The keys by which parties cosign, in the order in which they were added.
     pub(crate) witnesses: Vec<WitnessKey>,
+    /// The vkeys of those that were revoked, which never cosign again.
+    revoked: Vec<Box<[u8]>>,
     /// The clauses whose tranche was drawn, or that have expired.
     booked: BTreeSet<Box<[u8]>>,
     /// Where the last digest stands, and after it the last entry with which a command began.
@@ -91,6 +93,7 @@ impl Replay {
             drawn: Vec::new(),
             attested: BTreeMap::new(),
             witnesses: Vec::new(),
+            revoked: Vec::new(),
             booked: BTreeSet::new(),
             digested: 0,
             begun: None,
@@ -371,7 +374,8 @@ impl Replay {
         let is_named = [Statement::Grew, Statement::Replayed]
             .iter()
             .any(|says| says.key_name(&self.origin, &plain(party)) == key.name());
-        let is_taken = self.witnesses.iter().any(|(_, other)| {
+        let used = self.witnesses.iter().map(|(_, vkey)| vkey).chain(&self.revoked);
+        let is_taken = used.into_iter().any(|other| {
             CosignerKey::parse(&plain(other)).is_ok_and(|other| other.public_key() == key.public_key())
         });
         is_named && !is_taken && self.keys.iter().all(|party| party.public_key() != key.public_key())
@@ -488,6 +492,8 @@ impl Replay {
                 self.witnesses.retain(|(_, key)| *key != vkey);
                 if counts {
                     self.witnesses.push((party, vkey));
+                } else {
+                    self.revoked.push(vkey);
                 }
             }
             _ => {}

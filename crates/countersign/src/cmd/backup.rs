@@ -5,12 +5,13 @@
 
 use super::said::Said;
 use super::verify::{self, Depth};
-use crate::files;
+use crate::{files, office};
 use anyhow::{Context as _, ensure};
 use clap::Args;
+use record::note::Verifier;
 use record::store::directory::Directory;
 use record::store::frozen::Frozen;
-use record::{Store, StoreError};
+use record::{AddCheckpoint, Checkpoint, Store, StoreError, merkle};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,12 @@ pub(crate) fn run(asked: &Backup) -> anyhow::Result<Said> {
     let log = verify::trusted(&source, None)?;
     let root = asked.dest.join("record");
     std::fs::create_dir_all(&root).with_context(|| format!("`{}` cannot be made", root.display()))?;
+    ensure!(
+        std::fs::canonicalize(&root)? != std::fs::canonicalize(source.root())?,
+        "`{}` is the partnership itself; name another folder for its copy",
+        asked.dest.display()
+    );
+    let _lock = office::lock(&asked.dest)?;
     let copy = Directory::new(&root);
     if let Some(vkeys) = copy.read("vkeys")? {
         ensure!(
@@ -49,6 +56,7 @@ pub(crate) fn run(asked: &Backup) -> anyhow::Result<Said> {
         );
     }
     let frozen = Frozen::take(&source, log.name(), verify::pause)?;
+    goes_on(&frozen, &copy, &log).with_context(|| format!("`{}` was left as it is", asked.dest.display()))?;
     let copied = record_files(&frozen, &copy).context("the record cannot be copied")?;
     for name in BESIDE {
         beside(&asked.dir, &asked.dest, Path::new(name), 0o644)?;
@@ -107,18 +115,31 @@ fn record_files(view: &impl Store, copy: &Directory) -> Result<u64, StoreError> 
     Ok(copied)
 }
 
-/// Copies a segment of the journal in the place of the one that is there.
-fn segment(view: &impl Store, copy: &Directory, number: u32) -> Result<(), StoreError> {
-    let path = format!("segment {number} of the journal");
-    let bytes = view.segment_read(number)?.ok_or_else(|| StoreError::Missing { path: path.clone() })?;
-    if copy.segment_read(number)?.is_some() {
-        copy.segment_remove(number)?;
-    }
-    let size = u32::try_from(bytes.len()).map_err(|_| StoreError::Path { path })?;
-    copy.segment_create(number, size)?;
-    copy.segment_write(number, 0, &bytes)?;
-    copy.segment_sync(number)
+/// Whether the record goes on from what the copy holds: one that was set back must not take the place of a newer copy.
+fn goes_on(view: &impl Store, copy: &Directory, log: &Verifier) -> anyhow::Result<()> {
+    let head = |signed: Option<Vec<u8>>| signed.map(|signed| Checkpoint::open(&signed, log)).transpose();
+    let Some(held) = head(copy.read(CHECKPOINT)?)? else { return Ok(()) };
+    let now = head(view.read(CHECKPOINT)?)?.context("the record has no checkpoint, and the copy has one")?;
+    let proof = AddCheckpoint::of(view, &[], now.size, held.size)?.map(|request| request.proof);
+    let goes_on = proof
+        .is_some_and(|proof| merkle::verify_consistency(held.size, &held.root, now.size, &now.root, &proof));
+    ensure!(
+        goes_on,
+        "it holds {} entries from which the record, of {}, does not go on; keep it, and find out which of the two is right",
+        held.size,
+        now.size
+    );
+    Ok(())
 }
+
+/// Copies a segment of the journal in the place of the one that is there, at once.
+fn segment(view: &impl Store, copy: &Directory, number: u32) -> Result<(), StoreError> {
+    let path = format!("journal/{number:08}");
+    let bytes = view.segment_read(number)?.ok_or_else(|| StoreError::Missing { path: path.clone() })?;
+    copy.replace(&path, &bytes)
+}
+
+const CHECKPOINT: &str = "checkpoint";
 
 /// Copies every file below a folder; keys and what they wrap are for their owner alone.
 fn folder(from: &Path, to: &Path, below: &Path) -> anyhow::Result<()> {

@@ -17,6 +17,7 @@ use super::said::Said;
 use super::verify::{Depth, Pass, Served};
 use crate::clock::Clock;
 use crate::files::Keys;
+use crate::office;
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use incident::Disagreement;
@@ -30,8 +31,10 @@ use record::hash::{base64, hex};
 use record::note::{Signer, Verifier};
 use record::store::directory::Directory;
 use record::witness::{Kept, Refused};
-use record::{AddCheckpoint, Checkpoint, Mirror, MirrorError, Store, Witness};
+use record::{AddCheckpoint, Checkpoint, Mirror, MirrorError, Store, StoreError, Witness};
 use serde_json::json;
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,7 +90,7 @@ pub(crate) fn run(asked: &Follow) -> anyhow::Result<Said> {
     };
     let report = follower.report(asked, &party, &disagreement)?;
     let text = format!(
-        "nothing is cosigned any more: {disagreement}\na signed report is in `{}`; talk to the operator, and follow on with another `--dir` once it is settled",
+        "nothing is cosigned any more: {disagreement}\na signed report is in `{}`; show it to the operator. Should another history than the one cosigned so far turn out to be right, these keys will never cosign it: revoke them with `countersign witness revoke`, and follow with new ones",
         report.display()
     );
     Ok(if asked.json {
@@ -113,13 +116,42 @@ struct Follower {
     json: bool,
     /// The size of the checkpoint that the operator last took both cosignatures of.
     told: u64,
+    _locks: [File; 2],
 }
 
 /// What each entry goes through.
 struct Checks {
+    /// The log's name, the parties' keys as they are served, and this party's own.
+    founded: Founded,
     pass: Pass<Arc<Directory>>,
     priced: Priced,
     metered: Option<Metered>,
+}
+
+/// What the first entry must be of.
+struct Founded {
+    origin: String,
+    vkeys: BTreeSet<String>,
+    own: String,
+}
+
+impl Founded {
+    fn of(log: &Verifier, store: &Directory, party: &Signer) -> anyhow::Result<Self> {
+        let text = store.read("vkeys")?.unwrap_or_default();
+        let vkeys = String::from_utf8_lossy(&text).lines().skip(1).map(str::to_owned).collect();
+        Ok(Self { origin: log.name().to_owned(), vkeys, own: party.verifier().vkey() })
+    }
+
+    /// Why a record whose first entry has these keys is not the one that this party signed.
+    fn differs(&self, origin: &str, vkeys: &BTreeSet<String>) -> Option<&'static str> {
+        if origin != self.origin {
+            return Some("it is of another origin");
+        }
+        if !vkeys.contains(&self.own) {
+            return Some("it has another key for the party that follows");
+        }
+        (*vkeys != self.vkeys).then_some("its keys are not those that are served")
+    }
 }
 
 impl Checks {
@@ -131,6 +163,12 @@ impl Checks {
         parties: &[u8],
     ) -> Result<(), String> {
         self.pass.entry(index, envelope, parties)?;
+        if index == 0
+            && let (origin, vkeys) = self.pass.founded()
+            && let Some(differs) = self.founded.differs(origin, &vkeys)
+        {
+            return Err(differs.to_owned());
+        }
         let entry = Entry::decode(envelope, parties).map_err(|error| error.to_string())?;
         self.priced.entry(store, index, &entry)?;
         self.metered.iter_mut().for_each(|metered| metered.entry(index, &entry));
@@ -147,32 +185,45 @@ impl Checks {
 impl Follower {
     fn open(asked: &Follow, party: &Signer) -> anyhow::Result<Self> {
         let root = asked.dir.join("record");
-        std::fs::create_dir_all(&root).with_context(|| format!("`{}` cannot be made", root.display()))?;
+        let witness = asked.keys.join("witness");
+        for folder in [&root, &witness] {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("`{}` cannot be made", folder.display()))?;
+        }
+        // One process writes to a copy, and one cosigns by these keys: what it has cosigned lies beside them, whatever copy it keeps.
+        let locks = [office::lock(&asked.dir)?, office::lock(&witness)?];
         let store = Arc::new(Directory::new(&root));
         let mut served = Served::over(&asked.url, |url, origin| {
+            let name = format!("{origin}/{}", asked.party);
+            let folder = asked.keys.display();
+            ensure!(
+                party.name() == name,
+                "the key in `{folder}` is of `{}`, and this record is `{origin}`",
+                party.name()
+            );
             Client::of_party(url, party.clone(), origin, &asked.party)
         })?;
         let log = trusted(asked, &store, &served)?;
-        let name = format!("{}/{}", log.name(), asked.party);
         ensure!(
-            party.name() == name,
-            "the key in `{}` is of `{}`, and this record is `{}`",
-            asked.keys.display(),
-            party.name(),
-            log.name()
+            party.name() == format!("{}/{}", log.name(), asked.party),
+            "the log's key is of another record"
         );
         let keys = WitnessKeys::of(&asked.keys, log.name(), &asked.party)?;
-        keys.register(&mut served, party, log.name(), &asked.party)?;
+        if let Err(error) = keys.register(&mut served, party, log.name(), &asked.party) {
+            // What an operator refuses is no reason not to look at its record.
+            tracing::warn!("{}; it is tried again at the next start", super::said::reason(&error));
+        }
         let (mirror, entries) = Mirror::open(Arc::clone(&store), SEGMENT_BYTES, &log)
             .with_context(|| format!("the mirror in `{}` does not hold", asked.dir.display()))?;
         let depth = if asked.policies { Depth::Clauses } else { Depth::Entries };
         let metered = Metered::of(&asked.meters, &asked.party, &party.verifier());
         let pass = Pass::over(Arc::clone(&store), depth);
-        let mut checks = Checks { pass, priced: Priced::default(), metered };
+        let founded = Founded::of(&log, &store, party)?;
+        let mut checks = Checks { founded, pass, priced: Priced::default(), metered };
         entries
             .for_each_entry(|index, envelope, parties| checks.entry(&store, index, envelope, parties))
             .with_context(|| format!("the mirror in `{}` does not hold", asked.dir.display()))?;
-        let kept = Arc::new(Directory::new(asked.dir.join("witness")));
+        let kept = Arc::new(Directory::new(witness));
         let witness =
             |cosigner: Cosigner| Witness::new(Kept::new(Arc::clone(&kept)), cosigner, [log.clone()]);
         let (w1, w2) = (Arc::new(witness(keys.grew)), witness(keys.replayed));
@@ -181,7 +232,7 @@ impl Follower {
             let address = listen::serve(address, shown)?;
             tracing::info!(%address, "a witness that can be asked");
         }
-        Ok(Self { served, store, mirror, log, w1, w2, checks, json: asked.json, told: 0 })
+        Ok(Self { served, store, mirror, log, w1, w2, checks, json: asked.json, told: 0, _locks: locks })
     }
 
     /// Follows each new checkpoint; gives the last one where it is to be done once.
@@ -190,7 +241,9 @@ impl Follower {
             match self.step() {
                 Ok(head) if asked.once => return Ok(head),
                 Ok(_) => {}
-                Err(error) if error.is::<Disagreement>() || asked.once => return Err(error),
+                Err(error) if error.is::<Disagreement>() || is_final(&error) || asked.once => {
+                    return Err(error);
+                }
                 Err(error) => tracing::warn!("{}; trying again", super::said::reason(&error)),
             }
             std::thread::sleep(Duration::from_millis(asked.every));
@@ -203,29 +256,42 @@ impl Follower {
     /// Takes the checkpoint that is there: sees that it goes on from the last, cosigns that; takes the entries, checks them, and cosigns
     /// that too.
     fn step(&mut self) -> anyhow::Result<Checkpoint> {
-        let signed = self.served.checkpoint().to_vec();
-        let head =
-            Checkpoint::open(&signed, &self.log).map_err(|error| Disagreement::at("checkpoint", &error))?;
+        let (signed, head) = self.newest()?;
         if head.size == self.told && head.root == self.mirror.root() {
             // A call that was served and not recorded makes no record grow.
             self.checks.agree()?;
             return Ok(head);
         }
         let grew = self.cosign(&self.w1, &self.served, &signed, &head)?;
-        self.post(&signed, &grew)?;
+        if let Err(error) = self.post(&signed, &grew) {
+            tracing::warn!("{}", super::said::reason(&error));
+        }
         let (store, served, checks) = (&*self.store, &self.served, &mut self.checks);
+        let mut own = None;
         let followed = self.mirror.follow(served, &signed, |index, envelope, parties| {
-            keep_document(store, served, index, envelope, parties)?;
-            checks.entry(store, index, envelope, parties)
+            match keep_document(store, served, index, envelope, parties) {
+                Ok(()) => checks.entry(store, index, envelope, parties),
+                Err(Document::Fault(what)) => Err(what),
+                Err(Document::Own(error)) => {
+                    let what = error.to_string();
+                    own = Some(error);
+                    Err(what)
+                }
+            }
         });
         match followed {
             Ok(_) => {}
+            Err(_) if own.is_some() => {
+                return Err(own.map_or_else(|| anyhow::anyhow!("the copy cannot go on"), Into::into));
+            }
             Err(MirrorError::Fault(fault)) => return Err(self.fault_or_failure(fault.into())),
             Err(MirrorError::Checkpoint(error)) => return Err(Disagreement::at("checkpoint", &error).into()),
             Err(error @ MirrorError::Source(_)) => {
                 return Err(self.served.failure().unwrap_or_else(|| error.into()));
             }
-            Err(error @ MirrorError::Store(_)) => return Err(error).context("the copy cannot go on"),
+            Err(MirrorError::Store(error)) => {
+                return Err(anyhow::Error::new(error).context("the copy cannot go on"));
+            }
         }
         self.checks.agree()?;
         let replayed = self.cosign(&self.w2, &*self.store, &signed, &head)?;
@@ -237,6 +303,29 @@ impl Follower {
             Said::Done(line.to_string()).print();
         }
         Ok(head)
+    }
+
+    /// The newest checkpoint. One that is smaller than what was cosigned when it was asked for is looked at again before anybody is
+    /// accused: others may have had a newer one cosigned since this was read.
+    fn newest(&mut self) -> anyhow::Result<(Vec<u8>, Checkpoint)> {
+        let known = self.w1.size(self.log.name())?;
+        for look in 0..LOOKS {
+            if look > 0 {
+                self.served.again()?;
+            }
+            let signed = self.served.checkpoint().to_vec();
+            let head = Checkpoint::open(&signed, &self.log)
+                .map_err(|error| Disagreement::at("checkpoint", &error))?;
+            if head.size >= known {
+                return Ok((signed, head));
+            }
+            if look.saturating_add(1) == LOOKS {
+                let what =
+                    format!("it is of size {}, and one of size {known} was cosigned before", head.size);
+                return Err(Disagreement::at("checkpoint", &what).into());
+            }
+        }
+        bail!("no checkpoint was looked at")
     }
 
     /// A document that could not be fetched is no fault of the record.
@@ -254,10 +343,8 @@ impl Follower {
         let known = witness.size(&head.origin)?;
         let request = AddCheckpoint::of(tiles, signed, head.size, known);
         let request = request.map_err(|error| self.served.failure().unwrap_or_else(|| error.into()))?;
-        let Some(request) = request else {
-            let what = format!("it is of size {}, and one of size {known} was cosigned before", head.size);
-            return Err(Disagreement::at("checkpoint", &what).into());
-        };
+        let request =
+            request.context("a newer checkpoint was cosigned meanwhile, since another asked for it")?;
         let now = u64::try_from(Clock.now().as_millis()).unwrap_or(0) / 1000;
         witness.add_checkpoint(&request.encode(), now).map_err(|refused| match refused {
             Refused::Fork(_) | Refused::Inconsistent { .. } | Refused::Shrinks { .. } => {
@@ -304,6 +391,19 @@ impl Follower {
     }
 }
 
+/// Whether going on would not help: the copy's own disk has failed, and is not only full.
+fn is_final(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<StoreError>().is_some_and(|error| !matches!(error, StoreError::Full { .. }))
+}
+
+/// Why a document was not kept.
+enum Document {
+    /// It is not what the record says, or could not be fetched.
+    Fault(String),
+    /// The copy's own disk.
+    Own(StoreError),
+}
+
 /// Takes the memorandum that an entry names, before the entry is looked at.
 fn keep_document(
     store: &Directory,
@@ -311,25 +411,28 @@ fn keep_document(
     index: u64,
     envelope: &[u8],
     parties: &[u8],
-) -> Result<(), String> {
+) -> Result<(), Document> {
     // Only the first entry and amendments name one.
     let may_name = index == 0 || parties.windows(AMEND.len()).any(|part| part == AMEND);
     if !may_name {
         return Ok(());
     }
-    let entry = Entry::decode(envelope, parties).map_err(|error| error.to_string())?;
+    let entry = Entry::decode(envelope, parties).map_err(|error| Document::Fault(error.to_string()))?;
     let Some(Digest(digest)) = document_of(&entry.body) else { return Ok(()) };
     let path = format!("memorandum/{}", hex(&digest));
-    if store.read(&path).map_err(|error| error.to_string())?.is_some() {
+    if store.read(&path).map_err(Document::Own)?.is_some() {
         return Ok(());
     }
-    let bytes = served.read(&path).map_err(|error| error.to_string())?;
-    let bytes = bytes.ok_or_else(|| format!("{path}: it is missing"))?;
+    let bytes = served.read(&path).map_err(|error| Document::Fault(error.to_string()))?;
+    let bytes = bytes.ok_or_else(|| Document::Fault(format!("{path}: it is missing")))?;
     if record::hash::sha256(&bytes) != digest {
-        return Err(format!("{path}: its content has another digest"));
+        return Err(Document::Fault(format!("{path}: its content has another digest")));
     }
-    store.create(&path, &bytes).map_err(|error| error.to_string())
+    store.create(&path, &bytes).map_err(Document::Own)
 }
+
+/// How often a checkpoint that seems too small is looked at.
+const LOOKS: u32 = 3;
 
 const AMEND: &[u8] = br#""kind":"amend""#;
 

@@ -282,6 +282,11 @@ impl<S: Deref<Target: Store + Sized> + Clone> Pass<S> {
         self.replay.entry(envelope, parties).map_err(|fault| fault.to_string())
     }
 
+    /// Of which record the first entry is, and the parties' keys in it.
+    pub(crate) fn founded(&self) -> (&str, BTreeSet<String>) {
+        (self.replay.origin(), self.replay.vkeys().map(Verifier::vkey).collect())
+    }
+
     /// What can be seen between two entries: that whoever had to agree has, and that two folds agree where there are two.
     ///
     /// Errors: the first that does not hold, with its place.

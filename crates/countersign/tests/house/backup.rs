@@ -74,3 +74,48 @@ fn a_copy_of_one_record_is_not_written_over_with_another() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("is a copy of another record"), "{output:?}");
     done(&crate::server::verify(&dest, &[]));
 }
+
+#[test]
+fn a_copy_is_not_the_partnership_itself_and_not_written_over_by_one_that_was_set_back() {
+    let upstream = Upstream::start(Used::AtMost(40, 60));
+    let folder = Folder::founded(&config(&upstream.url()), str::to_owned);
+    folder.serve(&[]).stop();
+    let early = folder.copied();
+    let server = folder.serve(&[]);
+    folder.admit();
+    server.stop();
+    let place = tempfile::tempdir().unwrap();
+    let dest = place.path().join("copy");
+    let entries = backup(&folder, &dest)["entries"].as_u64().unwrap();
+    let refused = |from: &Folder, to: &Path| {
+        let mut command = Command::new(BINARY);
+        let output = run(command.arg("backup").arg(to).arg("--dir").arg(&from.dir));
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(refused(&folder, &folder.dir).contains("is the partnership itself"));
+    folder.verified();
+    // The older copy goes on by itself: as short as it was, and longer by another history.
+    assert!(refused(&early, &dest).contains("does not go on"));
+    let server = early.serve(&[]);
+    for name in ["one", "two", "three", "four"] {
+        early.command(&[
+            "app",
+            "add",
+            name,
+            "--party",
+            "halcyon",
+            "--audience",
+            "business",
+            "--purpose",
+            "p",
+            "--market",
+            "eu",
+        ]);
+    }
+    early.admit();
+    server.stop();
+    assert!(early.entries() > entries);
+    assert!(refused(&early, &dest).contains("does not go on"));
+    done(&crate::server::verify(&dest, &[]));
+}

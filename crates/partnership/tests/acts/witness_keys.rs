@@ -30,9 +30,9 @@ fn a_party_says_by_which_keys_it_cosigns_and_by_which_no_more() {
     let other_name = vkey("other.example/halcyon/w1", 4);
     let third = vkey(&format!("{ORIGIN}/halcyon/w3"), 5);
     // Who signs, which kind, for whom, the key, and what is said of it; nothing where it is done.
-    let steps: [(&str, &str, &str, &str, &str); 14] = [
+    let steps: [(&str, &str, &str, &str, &str); 15] = [
         ("northwind", "witness-key-add", "halcyon", &first, "signature"),
-        ("halcyon", "witness-key-add", "northwind", &first, "signature"),
+        ("halcyon", "witness-key-add", "northwind", &first, "is named"),
         ("northwind", "witness-key-add", "northwind", &first, "is named"),
         ("halcyon", "witness-key-add", "halcyon", &other_name, "is named"),
         ("halcyon", "witness-key-add", "halcyon", &third, "is named"),
@@ -45,6 +45,7 @@ fn a_party_says_by_which_keys_it_cosigns_and_by_which_no_more() {
         ("northwind", "witness-key-revoke", "halcyon", &first, "signature"),
         ("halcyon", "witness-key-revoke", "halcyon", &first, ""),
         ("halcyon", "witness-key-revoke", "halcyon", &first, "does not cosign"),
+        ("halcyon", "witness-key-add", "halcyon", &first, "was revoked"),
     ];
     for (signed_by, kind, party, vkey, told) in steps {
         let deed = key(&house, signed_by, kind, party, vkey);

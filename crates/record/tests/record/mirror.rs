@@ -198,3 +198,16 @@ fn what_is_not_there_yet_is_asked_for_again_and_what_a_visitor_refuses_is_not_ta
     assert!(copy.read("checkpoint").unwrap().is_none());
     assert!(Mirror::open(copy, SEGMENT, &verifier()).unwrap().0.size() <= 300);
 }
+
+#[test]
+fn what_others_have_put_under_a_checkpoint_is_not_in_the_copy() {
+    let (source, copy) = (published(&[300]), memory());
+    let own = source.read("checkpoint").unwrap().unwrap();
+    let stranger = record::note::Signer::generate("stranger.example", [3; 32]).unwrap();
+    let text = String::from_utf8(own.clone()).unwrap();
+    let line = stranger.sign(&format!("{}\n", text.split_once("\n\n").unwrap().0)).unwrap();
+    let more = format!("{text}{}\n", line.trim_end().rsplit('\n').next().unwrap());
+    mirror(&copy).follow(&*source, more.as_bytes(), expect_leaf).unwrap();
+    assert_eq!(copy.read("checkpoint").unwrap().unwrap(), own);
+    check(&*copy).unwrap();
+}

@@ -47,14 +47,15 @@ pub(super) fn report(
     found: &Disagreement,
 ) -> anyhow::Result<PathBuf> {
     let now = Clock.now();
-    let one_line = |text: &str| text.replace('\n', " ");
+    // A note has no control characters but its newlines.
+    let one_line = |text: &str| text.replace(char::is_control, " ");
     let mut text = format!(
         "{origin}\ncountersign/incident/v1\ntime {now}\nheld {held}\nplace {}\nfault {}\n",
         one_line(&found.fault.place),
         one_line(&found.fault.what),
     );
     for line in String::from_utf8_lossy(checkpoint).lines().filter(|line| !line.is_empty()) {
-        text.push_str(&format!("checkpoint {line}\n"));
+        text.push_str(&format!("checkpoint {}\n", one_line(line)));
     }
     let signed = party.sign(&text)?;
     let folder = dir.join("incidents");

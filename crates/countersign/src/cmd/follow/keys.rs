@@ -49,8 +49,13 @@ impl WitnessKeys {
             }
             let act = added(signer, origin, party, &vkey);
             let answer = served.propose(party, &act)?.json();
-            answer.with_context(|| format!("the key `{}` cannot be put on the record", cosigner.name()))?;
-            tracing::info!(key = cosigner.name(), "a new key that cosigns is on the record");
+            let answer = answer
+                .with_context(|| format!("the key `{}` cannot be put on the record", cosigner.name()))?;
+            if answer.get("decision").and_then(Value::as_str) == Some("waiting") {
+                tracing::warn!(key = cosigner.name(), "a new key that cosigns waits for approvals");
+            } else {
+                tracing::info!(key = cosigner.name(), "a new key that cosigns is on the record");
+            }
         }
         Ok(())
     }

@@ -6,11 +6,19 @@ use partnership::act::{Ended, Outcome, Usage};
 use partnership::entry::{Body, Settled};
 use record::Fault;
 
-/// What the follower says of the record in a scene.
+/// What the follower of the second party says of the record in a scene.
 fn checked(scene: &mut Scene) -> Result<(), Fault> {
+    checked_as(scene, |_| {})
+}
+
+/// The same, where it expects what `other` makes of its first entry.
+fn checked_as(scene: &mut Scene, other: impl FnOnce(&mut Founded)) -> Result<(), Fault> {
     scene.publish();
     let store = Arc::new(Directory::new(scene.folder().join("record")));
+    let mut founded = Founded::of(&scene.log(), &store, scene.second()).unwrap();
+    other(&mut founded);
     let mut checks = Checks {
+        founded,
         pass: Pass::over(Arc::clone(&store), Depth::Entries),
         priced: Priced::default(),
         metered: None,
@@ -57,5 +65,22 @@ fn a_settlement_that_is_priced_otherwise_is_named_with_its_act_and_both_amounts(
         assert_eq!(fault.what, said);
         // By the entries alone there is nothing wrong with it.
         scene.verify_entries().unwrap();
+    }
+}
+
+#[test]
+fn a_record_that_was_founded_with_another_key_for_this_party_is_not_its_record() {
+    /// What is said of it, and how it differs.
+    type Other = (&'static str, fn(&mut Founded));
+    let change: [Other; 3] = [
+        ("another key for the party", |founded| {
+            founded.own = Signer::generate("o/halcyon", [9; 32]).unwrap().verifier().vkey();
+        }),
+        ("of another origin", |founded| founded.origin.push('x')),
+        ("not those that are served", |founded| drop(founded.vkeys.pop_last())),
+    ];
+    for (told, change) in change {
+        let fault = checked_as(&mut Scene::found(), change).unwrap_err();
+        assert!(fault.place == "entry 0" && fault.what.contains(told), "{told}: {fault}");
     }
 }

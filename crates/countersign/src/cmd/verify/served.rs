@@ -6,6 +6,7 @@
 use crate::cmd::client::{Answer, Client, Place};
 use anyhow::{Context as _, bail};
 use http::StatusCode;
+use record::audit::COSIGNED;
 use record::tile::{TilePath, WIDTH, changed, partials};
 use record::{Checkpoint, Store, StoreError, note};
 use serde_json::Value;
@@ -89,10 +90,13 @@ impl Served {
 
     /// Takes the checkpoint and its partial tiles; false where a newer one has taken some of them away.
     fn keep(&mut self) -> anyhow::Result<bool> {
+        // What others have cosigned first: the newest checkpoint is never behind it.
+        let cosigned = self.get(COSIGNED)?;
         let checkpoint = self.get("checkpoint")?.context("the server has no checkpoint yet")?;
         let text = note::split(&checkpoint).map(|(text, _)| text.to_owned());
         self.size = text.ok().and_then(|text| Checkpoint::parse(&text).ok()).map_or(0, |head| head.size);
         self.kept = BTreeMap::from([("checkpoint".to_owned(), checkpoint)]);
+        self.kept.extend(cosigned.map(|cosigned| (COSIGNED.to_owned(), cosigned)));
         for tile in partials(self.size) {
             let Some(bytes) = self.get(&tile.path())? else { return Ok(false) };
             self.kept.insert(tile.path(), bytes);
@@ -123,6 +127,9 @@ impl Store for Served {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
         if let Some(bytes) = self.kept.get(path) {
             return Ok(Some(bytes.clone()));
+        }
+        if path == COSIGNED {
+            return Ok(None);
         }
         self.get(path).map_err(|error| {
             let source = std::io::Error::other(format!("{error:#}"));

@@ -291,6 +291,11 @@ impl Scene {
         self.folder.path()
     }
 
+    /// The key of the party that does not operate.
+    pub(crate) fn second(&self) -> &Signer {
+        &self.keys[1]
+    }
+
     pub(crate) fn log(&self) -> record::note::Verifier {
         self.log.verifier()
     }

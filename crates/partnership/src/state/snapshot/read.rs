@@ -32,7 +32,8 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
     sorted(text.applications.iter().map(|application| &application.name))?;
     sorted(text.keys.iter().map(|key| &key.id))?;
     let witness_keys = map(text.witness_keys.into_iter().map(|one| (one.value, one.party)))?;
-    let registry = Registry::of(text.applications, text.keys, set(text.suspended)?, witness_keys);
+    let registry =
+        Registry::of(text.applications, text.keys, set(text.suspended)?, witness_keys, set(text.revoked)?);
     let counts = text.counts.into_iter().map(|count| {
         let sums = Count { allowed: count.allowed, refused: count.refused, deviated: count.deviated };
         (count.clause, sums)

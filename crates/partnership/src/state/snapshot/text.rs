@@ -38,6 +38,7 @@ pub(super) struct StateText {
     pub(super) keys: Vec<Key>,
     pub(super) suspended: Vec<ModelId>,
     pub(super) witness_keys: Vec<OfParty>,
+    pub(super) revoked: Vec<String>,
     pub(super) accounts: Vec<AccountText>,
     pub(super) reservations: Vec<Held>,
     pub(super) open: Vec<OpenText>,

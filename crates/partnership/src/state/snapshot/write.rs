@@ -53,6 +53,7 @@ pub(super) fn state(state: &State) -> StateText {
         applications: registry.applications().cloned().collect(),
         keys: registry.keys().cloned().collect(),
         suspended: registry.suspended().cloned().collect(),
+        revoked: registry.revoked_witness_keys().map(str::to_owned).collect(),
         witness_keys: registry.witness_keys().map(|(vkey, party)| of_party(party, vkey.to_owned())).collect(),
         accounts: accounts(book),
         reservations: book.reservations().map(held).collect(),
