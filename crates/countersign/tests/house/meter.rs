@@ -108,8 +108,10 @@ fn a_stream_comes_chunk_by_chunk_and_a_caller_who_leaves_cuts_it_at_the_upstream
     assert!(coming.piece().unwrap().is_some());
     drop(coming);
     eventually("the upstream's connection is closed", || scene.upstream.cut() == 1);
-    // One who leaves before anything has come.
-    drop(Client::new(meter.url()).ask_only(Request::chat(&scene.key, BODY)).unwrap());
+    // One who leaves without reading a word. A request that has gone no further than the meter would be no call.
+    let asked = Client::new(meter.url()).ask_only(Request::chat(&scene.key, BODY)).unwrap();
+    eventually("it has come to the upstream", || scene.upstream.calls() == 3);
+    drop(asked);
     eventually("all are written down", || scene.place.lines().len() == 3);
     eventually("all are settled", || scene.place.folder.pool().1 == 0);
     meter.stop();
