@@ -49,7 +49,9 @@ fn entries() -> anyhow::Result<()> {
     }
     let few = || LEAVES.iter().skip(1).take(4);
     keep("bundle", "envelopes", &bundle::encode(few().map(|leaf| leaf.envelope.as_slice())))?;
-    keep("bundle", "parties", &bundle::encode(few().map(|leaf| leaf.parties.as_slice())))?;
+    let parties = bundle::encode(few().map(|leaf| leaf.parties.as_slice()));
+    keep("bundle", "parties", &parties)?;
+    keep("bundle-file", "parties", &bundle::to_file(Kind::Parties, &parties))?;
     Ok(())
 }
 

@@ -39,6 +39,7 @@ pub(crate) const ALL: &[Target] = &[
     target("checkpoint", remembers::checkpoint, (32 << 10, 64), (20_000, 100), &["\n\n", "\u{2014} "]),
     target("path", remembers::path, (32 << 10, 64), (20_000, 100), PATHS),
     target("bundle", remembers::bundle, (64 << 10, 128), (20_000, 100), &["\0\0", "\0\u{1}"]),
+    target("bundle-file", remembers::bundle_file, (4 << 20, 600), (20_000, 100), &["\u{4}\"M\u{18}xP"]),
     target("envelope", remembers::envelope, (32 << 10, 64), (20_000, 100), ENTRIES),
     target("parts", remembers::parts, (32 << 10, 64), (20_000, 200), ENTRIES),
     target(

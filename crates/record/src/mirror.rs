@@ -145,7 +145,8 @@ impl<S: Store + ?Sized> Mirror<S> {
     ) -> Result<(), MirrorError> {
         let read = |kind| -> Result<(String, Vec<u8>), MirrorError> {
             let path = tile(kind, number, width).path();
-            let bytes = published(source, &path)?;
+            let bytes = bundle::from_file(kind, published(source, &path)?)
+                .map_err(|error| fault(&path, &error.to_string()))?;
             Ok((path, bytes))
         };
         let (envelopes, parties) = (read(Kind::Entries)?, read(Kind::Parties)?);

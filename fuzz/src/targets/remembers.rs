@@ -100,6 +100,15 @@ pub(super) fn bundle(input: &[u8]) {
     }
 }
 
+/// What comes out of a file of parties' parts is no longer than a bundle can be, and comes out of a file of ours again.
+pub(super) fn bundle_file(input: &[u8]) {
+    let kind = record::tile::Kind::Parties;
+    let Ok(read) = bundle::from_file(kind, input.to_vec()) else { return };
+    assert!(read.len() <= 256 * (bundle::ENTRY_BYTES_MAX + 2));
+    let again = bundle::to_file(kind, &read).into_owned();
+    assert_eq!(bundle::from_file(kind, again), Ok(read));
+}
+
 /// An envelope has one spelling.
 pub(super) fn envelope(input: &[u8]) {
     if let Ok(read) = Envelope::parse(input) {

@@ -31,7 +31,9 @@ pub(super) struct Pair {
 
 impl Bundle {
     fn read<S: Store + ?Sized>(store: &S, tile: TilePath) -> Result<Self, Fault> {
-        Ok(Self { tile, bytes: read(store, &tile.path())? })
+        let path = tile.path();
+        let bytes = bundle::from_file(tile.kind, read(store, &path)?);
+        Ok(Self { tile, bytes: bytes.map_err(|error| fault(&path, error.to_string()))? })
     }
 
     pub(super) fn split(&self) -> Result<Vec<&[u8]>, Fault> {

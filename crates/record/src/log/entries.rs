@@ -175,18 +175,19 @@ impl<S: Store + ?Sized> Entries<S> {
         number: u64,
         mut each: impl FnMut(u64, &[u8], &[u8]) -> Result<(), LoadError>,
     ) -> Result<(), LoadError> {
+        let damaged = |path: &str, error: bundle::BundleError| LoadError::Damaged {
+            place: path.to_owned(),
+            what: error.to_string(),
+        };
         let read = |kind| {
             let path = TilePath { kind, number, width: 256 }.path();
             let bytes = self.store.read(&path)?.ok_or_else(|| StoreError::Missing { path: path.clone() })?;
+            let bytes = bundle::from_file(kind, bytes).map_err(|error| damaged(&path, error))?;
             Ok::<_, LoadError>((path, bytes))
         };
         let ((entries_path, entries), (parties_path, parties)) = (read(Kind::Entries)?, read(Kind::Parties)?);
-        let split = |path: String, bytes| {
-            let damaged =
-                |what: bundle::BundleError| LoadError::Damaged { place: path, what: what.to_string() };
-            bundle::decode(bytes, 256).map_err(damaged)
-        };
-        let (entries, parties) = (split(entries_path, &entries)?, split(parties_path, &parties)?);
+        let split = |path, bytes| bundle::decode(bytes, 256).map_err(|error| damaged(path, error));
+        let (entries, parties) = (split(&entries_path, &entries)?, split(&parties_path, &parties)?);
         let mut leaves = (0..).zip(entries.iter().zip(&parties));
         leaves.try_for_each(|(place, (envelope, parties))| each(place, envelope, parties))
     }

@@ -68,7 +68,8 @@ impl<S: Store + ?Sized> Publisher<S> {
             let number = (self.edge.size() / WIDTH).saturating_sub(1);
             for (kind, bytes) in [(Kind::Entries, &mut self.entries), (Kind::Parties, &mut self.parties)] {
                 let path = TilePath { kind, number, width: 256 }.path();
-                full.push((path, std::mem::take(bytes)));
+                full.push((path, bundle::to_file(kind, bytes).into_owned()));
+                bytes.clear();
             }
         }
     }
@@ -159,8 +160,8 @@ impl<S: Store + ?Sized> Publisher<S> {
     fn partial_bytes(&self, kind: Kind) -> Vec<u8> {
         match kind {
             Kind::Hashes(level) => tile_bytes(self.edge.hashes(level)),
-            Kind::Entries => self.entries.clone(),
-            Kind::Parties => self.parties.clone(),
+            Kind::Entries => bundle::to_file(kind, &self.entries).into_owned(),
+            Kind::Parties => bundle::to_file(kind, &self.parties).into_owned(),
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use record::bundle::{decode, encode};
+use record::bundle::{decode, encode, from_file, to_file};
 use record::store::memory::Memory;
+use record::tile::TilePath;
 use record::{Checkpoint, Mirror, MirrorError, Store};
 
 use crate::support::{SEGMENT, Writer, audit_any, check, expect_leaf, leaf, leaf_of, memory, verifier};
@@ -91,16 +92,17 @@ fn caught(lie: impl Fn(&Arc<Memory>)) -> String {
 /// Changes one half of an entry in whichever bundle has it.
 fn change(store: &Arc<Memory>, prefix: &str, index: usize, by: impl Fn(&mut Vec<Vec<u8>>, usize)) {
     for path in store.list(prefix).unwrap() {
-        let number: usize = path.trim_start_matches(prefix).trim_start_matches('/')[..3].parse().unwrap();
-        let width = path.rsplit_once(".p/").map_or(256, |(_, width)| width.parse().unwrap());
-        if number != index / 256 || index % 256 >= width {
+        let tile = TilePath::parse(&path).unwrap();
+        let width = usize::from(tile.width);
+        if tile.number != index as u64 / 256 || index % 256 >= width {
             continue;
         }
-        let bytes = store.read(&path).unwrap().unwrap();
+        let bytes = from_file(tile.kind, store.read(&path).unwrap().unwrap()).unwrap();
         let mut entries: Vec<Vec<u8>> =
             decode(&bytes, width).unwrap().into_iter().map(<[u8]>::to_vec).collect();
         by(&mut entries, index % 256);
-        store.replace(&path, &encode(entries.iter().map(Vec::as_slice))).unwrap();
+        let bundle = encode(entries.iter().map(Vec::as_slice));
+        store.replace(&path, &to_file(tile.kind, &bundle)).unwrap();
     }
 }
 

@@ -18,7 +18,7 @@ use partnership::State as Books;
 use partnership::entry::{Body, Entry};
 use partnership::ids::{ActId, Timestamp};
 use record::audit::COSIGNED;
-use record::bundle::decode;
+use record::bundle::{decode, from_file};
 use record::store::directory::Directory;
 use record::tile::{Kind, TilePath, WIDTH};
 use record::{Checkpoint, Receipt, Store as _};
@@ -196,6 +196,7 @@ impl<'a> Published<'a> {
             let path = TilePath { kind, number, width }.path();
             let missing = || record::StoreError::Missing { path: path.clone() };
             let bytes = self.store.read(&path)?.ok_or_else(missing)?;
+            let bytes = from_file(kind, bytes).map_err(|_| missing())?;
             let entries = decode(&bytes, usize::from(width)).map_err(|_| missing())?;
             Ok::<Vec<Vec<u8>>, record::StoreError>(entries.into_iter().map(<[u8]>::to_vec).collect())
         };
@@ -206,7 +207,7 @@ impl<'a> Published<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use record::bundle::encode;
+    use record::bundle::{encode, to_file};
 
     #[test]
     fn a_bundle_is_read_once_for_all_entries_of_it_that_are_looked_at() {
@@ -219,7 +220,8 @@ mod tests {
         {
             let from = usize::try_from(number * WIDTH).unwrap();
             let held = parts[from..from + usize::from(width)].iter().map(String::as_bytes);
-            store.create(&TilePath { kind, number, width }.path(), &encode(held)).unwrap();
+            let file = to_file(kind, &encode(held)).into_owned();
+            store.create(&TilePath { kind, number, width }.path(), &file).unwrap();
         }
         let published = Published {
             store: &store,
