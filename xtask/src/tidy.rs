@@ -21,19 +21,21 @@ const EDGES: &[(&str, &[&str])] = &[
 /// The pure crates with all that they may depend on; each name is a promise, so a new one is a decision.
 const PURE: &[(&str, &[&str])] = &[
     ("ledger", &["thiserror"]),
-    ("record", &["base64", "crc32c", "ed25519-dalek", "memchr", "sha2", "thiserror"]),
+    ("record", &["base64", "crc32c", "ed25519-dalek", "lz4_flex", "memchr", "sha2", "thiserror"]),
     ("replay", &["record", "thiserror"]),
     (
         "partnership",
         &[
             "base64",
             "cedar-policy",
+            "curve25519-dalek",
             "jiff",
             "ledger",
             "pulldown-cmark",
             "record",
             "serde",
             "serde_json",
+            "sha2",
             "thiserror",
             "toml",
             "uuid",

@@ -1,4 +1,7 @@
-//! `countersign fund`: grants and tranches, and attesting a milestone.
+//! `countersign fund`: grants and tranches, attesting a milestone, and amounts that are sealed.
+
+mod sealed;
+mod statement;
 
 use super::client::{self, Place, Signing};
 use super::said::{Said, cell, table};
@@ -31,6 +34,68 @@ enum Verb {
     },
     /// Lists grants and tranches.
     List,
+    /// Seals an amount for an `undisclosed` clause; the opening goes to a file.
+    Seal {
+        /// The amount with its asset: "5000000.00 USD".
+        amount: String,
+        /// Where the opening is written; the file must not be there yet.
+        #[arg(long)]
+        out: PathBuf,
+        #[command(flatten)]
+        agreement: sealed::Agreement,
+    },
+    /// Checks that openings are those of what clauses seal, and prints the amount: of one clause, or of several together.
+    Open {
+        /// The clauses.
+        #[arg(required = true)]
+        clauses: Vec<String>,
+        /// The opening; several add up.
+        #[arg(long, required = true)]
+        opening: Vec<PathBuf>,
+        #[command(flatten)]
+        agreement: sealed::Agreement,
+    },
+    /// Adds openings up: who gets the result can check the sum and learns none of its parts.
+    Total {
+        /// The openings.
+        #[arg(required = true)]
+        openings: Vec<PathBuf>,
+        /// Where the opening of the sum is written; the file must not be there yet.
+        #[arg(long)]
+        out: PathBuf,
+        #[command(flatten)]
+        agreement: sealed::Agreement,
+    },
+    /// Seals every balance at the record's checkpoint, so that anyone can see that the books balance and nobody how much is in them.
+    Statement {
+        /// Where the statement is written, which is for everyone.
+        #[arg(long)]
+        out: PathBuf,
+        /// Where the openings are written, which are for the parties.
+        #[arg(long)]
+        openings: PathBuf,
+    },
+    /// Signs a statement for a party, if its own copy of the record (`--dir`) has the same balances.
+    Sign {
+        /// The statement.
+        statement: PathBuf,
+        /// The openings of all its balances.
+        #[arg(long)]
+        openings: PathBuf,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Checks a statement: who has signed it, and that its balances add up to nothing.
+    Check {
+        /// The statement.
+        statement: PathBuf,
+        /// The public keys to trust: a file with one key a line.
+        #[arg(long)]
+        vkeys: PathBuf,
+        /// Openings of some or all of its balances, to be compared with the record in `--dir`.
+        #[arg(long)]
+        openings: Option<PathBuf>,
+    },
 }
 
 /// Runs one verb.
@@ -39,6 +104,16 @@ pub(crate) fn run(fund: Fund) -> anyhow::Result<Said> {
     match fund.verb {
         Verb::Attest { clause, evidence, signing } => attest(place, &clause, &evidence, &signing),
         Verb::List => list(place),
+        Verb::Seal { amount, out, agreement } => sealed::seal(place, &agreement, &amount, &out),
+        Verb::Open { clauses, opening, agreement } => sealed::open(place, &agreement, &clauses, &opening),
+        Verb::Total { openings, out, agreement } => sealed::total(place, &agreement, &openings, &out),
+        Verb::Statement { out, openings } => statement::make(place, &out, &openings),
+        Verb::Sign { statement, openings, signing } => {
+            statement::sign(place, &statement, &openings, &signing)
+        }
+        Verb::Check { statement, vkeys, openings } => {
+            statement::check(place, &statement, &vkeys, openings.as_deref())
+        }
     }
 }
 

@@ -38,6 +38,7 @@ mod repeats;
 mod room;
 mod scene;
 mod scripted;
+mod sealed;
 mod second_verifier;
 mod server;
 mod snapshots;

@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use ledger::{Amount, AssetId, Price};
 
 use crate::ids::{ClauseId, PartyId};
+use crate::sealed::Sealed;
 
 /// One clause of a memorandum.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -280,6 +281,8 @@ pub struct Undisclosed {
     pub reported_by: Option<String>,
     /// When it was announced: a year, a month or a day (`2023`, `2023-01`, `2023-01-23`).
     pub announced: Option<String>,
+    /// The amount agreed, sealed.
+    pub sealed: Option<Sealed>,
 }
 
 /// Rules over acts, in Cedar.

@@ -109,10 +109,20 @@ impl Teller<'_> {
         let announced =
             matter.announced.as_deref().map_or_else(String::new, |when| format!(", announced {when}"));
         let by = matter.reported_by.as_deref().unwrap_or("others");
-        let reported = matter.reported.as_ref().map_or_else(
-            || "its amount is not disclosed".to_owned(),
-            |money| format!("{} is the amount reported by {by}", self.money(money)),
-        );
+        let secret = match &matter.sealed {
+            Some(sealed) => format!(
+                "its amount in {} is sealed here, to be opened to whom the parties choose",
+                sealed.asset()
+            ),
+            None => "its amount is not disclosed".to_owned(),
+        };
+        let reported = match &matter.reported {
+            Some(money) if matter.sealed.is_some() => {
+                format!("{secret}; {} is the amount reported by {by}", self.money(money))
+            }
+            Some(money) => format!("{} is the amount reported by {by}", self.money(money)),
+            None => secret,
+        };
         format!("{}{announced}: {reported}, and nothing moves", matter.about)
     }
 

@@ -16,6 +16,7 @@ pub(super) enum Shape {
     Date,
     Duration,
     Announced,
+    Sealed,
     Money,
     Price,
     Party,
@@ -43,6 +44,9 @@ impl Shape {
             Self::Date => "a date: `2026-01-31`",
             Self::Duration => "an ISO 8601 duration of days, weeks, months or years: `\"P30D\"`",
             Self::Announced => "a year, month or day as text: `\"2023\"`, `\"2023-01\"`, `\"2023-01-23\"`",
+            Self::Sealed => {
+                "a sealed amount with its asset, as `countersign fund seal` prints it: `\"<44 characters of base64> USD\"`"
+            }
             Self::Money => "an amount with its asset: `\"5000000.00 USD\"`",
             Self::Price => "a price of up to 12 decimals with its asset: `\"0.50 CREDIT\"`",
             Self::Party => "a party's id",
@@ -234,12 +238,13 @@ pub(super) const KINDS: &[Row] = &[
     Row {
         name: "undisclosed",
         area: Area::Investment,
-        meaning: "Something agreed whose terms are not public. It is shown with what others report about it, and moves nothing.",
+        meaning: "Something agreed whose terms are not public. It is shown with what others report about it, and moves nothing. A sealed amount is a commitment: whoever is given its opening can check that this amount was agreed and no other.",
         fields: &[
             must("about", Shape::Text, "what it is about"),
             may("reported", Shape::Money, "unknown", "the amount that others report"),
             may("reported_by", Shape::Text, "unknown", "who reports it; needed with `reported`"),
             may("announced", Shape::Announced, "unknown", "when it was announced"),
+            may("sealed", Shape::Sealed, "not committed to", "the amount agreed, sealed"),
         ],
         example: "kind = \"undisclosed\"\nforce = \"non-binding\"\nsource = \"disclosed\"\nabout = \"an option on a later round\"\nannounced = \"2025-11\"\n",
     },

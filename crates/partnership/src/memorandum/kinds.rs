@@ -210,7 +210,8 @@ fn undisclosed(reader: &mut Reader<'_>) -> Option<Undisclosed> {
             "reported by nobody",
         );
     }
-    Some(Undisclosed { about: about?, reported, reported_by, announced })
+    let sealed = reader.sealed("sealed");
+    Some(Undisclosed { about: about?, reported, reported_by, announced, sealed })
 }
 
 fn announced(reader: &mut Reader<'_>) -> Option<String> {

@@ -15,6 +15,7 @@ use super::diagnostic::Diagnostic;
 use super::fields::{Field, Need};
 use super::near::nearest;
 use crate::ids::{ClauseId, PartyId};
+use crate::sealed::Sealed;
 
 /// What the header says that clauses refer to. Parties are unknown if the header could not be read.
 #[derive(Debug, Clone)]
@@ -380,6 +381,29 @@ impl<'a> Reader<'a> {
         amount.map(|amount| Money { amount, asset })
     }
 
+    /// A sealed amount of an asset of the header.
+    pub(super) fn sealed(&mut self, name: &str) -> Option<Sealed> {
+        let (text, span) = self.text_at(name)?;
+        match Sealed::parse(text) {
+            Ok(sealed) if self.scope.assets.contains_key(sealed.asset()) => Some(sealed),
+            Ok(sealed) => {
+                let word = sealed.asset().as_ref();
+                self.unknown_asset(text, word, span);
+                None
+            }
+            Err(error) => {
+                self.fault(
+                    "memorandum::sealed",
+                    format!("`{name}` is no sealed amount"),
+                    span,
+                    "cannot be opened",
+                )
+                .help = Some(error.to_string());
+                None
+            }
+        }
+    }
+
     /// An amount that is more than zero.
     pub(super) fn money_above_zero(&mut self, name: &str) -> Option<Money> {
         let money = self.money(name)?;
@@ -433,20 +457,20 @@ impl<'a> Reader<'a> {
         };
         let asset = AssetId::from(word);
         let Some(scale) = self.scope.assets.get(&asset).copied() else {
-            let names: Vec<&str> = self.scope.assets.keys().map(AsRef::as_ref).collect();
-            let help = format!("{}; others are added in the header's `assets`", suggest(word, &names));
-            let from = text.len().saturating_sub(word.len());
-            let span = self.within(span, text, from..text.len());
-            self.fault(
-                "memorandum::unknown-asset",
-                format!("`{word}` is no asset"),
-                span,
-                "not in the header",
-            )
-            .help = Some(help);
+            self.unknown_asset(text, word, span);
             return None;
         };
         Some((decimal, asset, scale, span))
+    }
+
+    /// The asset `word`, with which the value `text` ends, is not in the header.
+    fn unknown_asset(&mut self, text: &str, word: &str, span: Range<usize>) {
+        let names: Vec<&str> = self.scope.assets.keys().map(AsRef::as_ref).collect();
+        let help = format!("{}; others are added in the header's `assets`", suggest(word, &names));
+        let from = text.len().saturating_sub(word.len());
+        let span = self.within(span, text, from..text.len());
+        self.fault("memorandum::unknown-asset", format!("`{word}` is no asset"), span, "not in the header")
+            .help = Some(help);
     }
 
     /// Where a part of a string's content stands in the file; the whole value if it is written with escapes.

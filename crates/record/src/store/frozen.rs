@@ -133,7 +133,7 @@ impl<'a, S: Store + ?Sized> Frozen<'a, S> {
     }
 
     /// The size that the checkpoint states, signed or not; that is for the audit to check.
-    fn published(&self) -> u64 {
+    pub fn published(&self) -> u64 {
         let signed = self.checkpoint().and_then(|signed| note::split(signed).ok());
         signed.and_then(|(text, _)| Checkpoint::parse(text).ok()).map_or(0, |head| head.size)
     }

@@ -111,6 +111,7 @@ fn line(state: &State, clause: &memorandum::Clause) -> Option<String> {
 
 fn undisclosed(state: &State, matter: &memorandum::Undisclosed) -> String {
     match &matter.reported {
+        None if matter.sealed.is_some() => format!("sealed: {}", matter.about),
         None => format!("not disclosed: {}", matter.about),
         Some(reported) => {
             let amount = Money::of(state, reported.amount, &reported.asset);
