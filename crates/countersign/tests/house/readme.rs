@@ -55,6 +55,16 @@ const EXPECTED: &[(&str, &[&str])] = &[
             "holds, as far as the entries tell: every byte is accounted for",
         ],
     ),
+    (
+        "what nobody is told",
+        &[
+            "balances at size",
+            "signed by northwind: the",
+            "signed by halcyon: the",
+            "add up to nothing",
+            "northwind-halcyon.example/record/halcyon",
+        ],
+    ),
     ("server", &["Microsoft", "not disclosed", "10000000000.00 USD", "cs_live_"]),
     (
         "the article",
