@@ -6,10 +6,12 @@
 //! record, and only named.
 
 mod ahead;
+mod since;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ahead::{Pair, Range};
+pub use since::{audit_published_since, audit_since};
 
 use crate::bundle;
 use crate::checkpoint::Checkpoint;
@@ -292,10 +294,13 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
 
     /// All entries: those before the journal from the bundles, the others from the journal.
     fn run(&mut self, origin: &str, survey: &Survey) -> Result<(), Fault> {
-        self.take_published(survey.first.unwrap_or(0))?;
-        let store = self.store;
+        // Both are nothing new where the audit goes on from a checkpoint (`since`), and all of it otherwise.
+        self.take_published(survey.first.unwrap_or(0).max(self.edge.size()))?;
+        let (store, taken) = (self.store, self.edge.size());
         survey.walk(store, origin, |frame, segment| match frame {
+            Frame::Entry { index, .. } if index < taken => Ok(()),
             Frame::Entry { envelope, parties, .. } => self.entry(envelope, parties),
+            Frame::Trailer(trailer) if trailer.size < taken => Ok(()),
             Frame::Trailer(trailer) if trailer.root != self.edge.root() => {
                 let what = format!("its root at size {} is not that of its entries", trailer.size);
                 Err(fault(&crate::store::segment_path(segment), what))
@@ -305,7 +310,7 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
         self.finish()
     }
 
-    /// The first `size` entries, from the bundles.
+    /// The entries up to `size`, from the bundles.
     fn run_published(&mut self, size: u64) -> Result<(), Fault> {
         self.take_published(size)?;
         self.finish()
@@ -313,18 +318,30 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
 
     fn take_published(&mut self, size: u64) -> Result<(), Fault> {
         self.check_head()?;
-        let range = Range { size, published: self.head.map_or(0, |head| head.size) };
+        let published = self.head.map_or(0, |head| head.size);
+        let range = Range { from: self.edge.size(), size, published };
         ahead::each(self.store, range, |pair| self.pair(pair))
     }
 
     fn pair(&mut self, pair: Pair) -> Result<(), Fault> {
         let Pair { entries, parties, count, leaves, wrong } = pair;
         let halves = entries.split()?.into_iter().zip(parties.split()?);
-        for ((envelope, part), hash) in halves.zip(leaves) {
-            self.leaf(envelope, part, hash)?;
+        // Those of this bundle that the tree has already: none, but in the one with which an audit goes on (`since`).
+        let known = self.edge.hashes(0).to_vec();
+        let first = self.edge.size().saturating_sub(known.len() as u64);
+        let held = leaves.len() as u64;
+        for (place, ((envelope, part), hash)) in (0_u64..).zip(halves.zip(leaves)) {
+            match usize::try_from(place).ok().and_then(|place| known.get(place)) {
+                Some(known) if *known != hash => {
+                    let place = format!("entry {}", first.saturating_add(place));
+                    return Err(fault(&place, "its envelope is not the one in the tree"));
+                }
+                Some(_) => {}
+                None => self.leaf(envelope, part, hash)?,
+            }
         }
         if let Some(what) = wrong {
-            return Err(fault(&format!("entry {}", self.edge.size()), what));
+            return Err(fault(&format!("entry {}", first.saturating_add(held)), what));
         }
         for bundle in [&entries, &parties] {
             // It holds what was just taken, and nothing that is still to be compared with it.
