@@ -316,6 +316,8 @@ impl Replay {
         let head = decided.head;
         Ok(match decided.deed {
             Deed::Other | Deed::Infer { .. } => Effect::Other,
+            Deed::Erase { is_whole: true } => Effect::Other,
+            Deed::Erase { is_whole: false } => return Err(Fault::Erases(head.id)),
             Deed::Amend { version, digest } => {
                 let approved_by = waited.ok_or(Fault::Unasked(head.id))?.given;
                 if decided.memorandum.checked_add(1) != Some(version) {
