@@ -40,6 +40,7 @@ mod scene;
 mod scripted;
 mod second_verifier;
 mod server;
+mod since;
 mod snapshots;
 mod streams;
 mod surfaces;

@@ -99,7 +99,9 @@ fn a_record_that_does_not_go_on_from_what_was_verified_is_found() {
         audit_since(store, before, &verifier(), |_, _, _| Ok(())).map(drop)
     };
     // An entry of before is another one now, wherever it stood, or the first of those that came since.
-    for (at, size, holds) in [(0, 300, false), (299, 300, false), (300, 300, true), (255, 256, false), (691, 692, false)] {
+    for (at, size, holds) in
+        [(0, 300, false), (299, 300, false), (300, 300, true), (255, 256, false), (691, 692, false)]
+    {
         let found = any(&with_another(at), &before(size));
         assert_eq!(found.is_ok(), holds, "entry {at} from {size}");
         if let Err(fault) = found {

@@ -1,5 +1,6 @@
 //! A whole record folds; and whatever is changed in it, one thing at a time, is found where it stands.
 
+mod saved;
 mod scene;
 
 use record::hash::base64;
