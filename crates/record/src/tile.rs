@@ -6,6 +6,10 @@
     reason = "tree positions; release keeps overflow checks, so an overflow stops before anything is written"
 )]
 
+mod present;
+
+pub(crate) use present::{FullTiles, Present};
+
 use crate::hash::{Hash, node_hash};
 use crate::merkle::{Frontier, Nodes};
 use crate::store::{Store, StoreError};

@@ -129,7 +129,7 @@ impl<S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> Pass<
     fn pass_over_one(&mut self, kind: Kind, number: u64) -> Result<(), Fault> {
         let full = TilePath { kind, number, width: 256 };
         if self.is_there(&full) {
-            self.tiles.remove(&(kind, number));
+            drop(self.tiles.take(kind, number));
             return Ok(());
         }
         Err(fault(&full.path(), "it is missing"))
