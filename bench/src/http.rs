@@ -23,9 +23,12 @@ pub(crate) struct Head {
     pub(crate) length: Option<usize>,
     /// Whether the body comes in chunks.
     pub(crate) chunked: bool,
-    /// Whether it names an act.
-    pub(crate) names_act: bool,
+    /// The act that it names.
+    pub(crate) act: Option<ActId>,
 }
+
+/// An act's id as it is written.
+pub(crate) type ActId = [u8; 36];
 
 impl Head {
     fn parse(bytes: &[u8]) -> io::Result<Self> {
@@ -41,7 +44,7 @@ impl Head {
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
                 head.chunked = value.trim().eq_ignore_ascii_case("chunked");
             } else if name.eq_ignore_ascii_case("countersign-act") {
-                head.names_act = !value.trim().is_empty();
+                head.act = value.trim().as_bytes().try_into().ok();
             }
         }
         Ok(head)
@@ -177,12 +180,12 @@ mod tests {
 
     #[test]
     fn answers_are_read_whole_however_they_are_cut() {
-        let text = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nCountersign-Act: x\r\n\r\nhello\
+        let text = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nCountersign-Act: 019b0000-0000-7000-8000-000000000001\r\n\r\nhello\
                     HTTP/1.1 429 No\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n\
                     POST / HTTP/1.1\r\nhost: a\r\n\r\n";
-        let (none, act) = (Head::default(), true);
+        let (none, act) = (Head::default(), Some(*b"019b0000-0000-7000-8000-000000000001"));
         let expected = vec![
-            (Head { status: Some(200), length: Some(5), names_act: act, ..none }, "hello".to_owned()),
+            (Head { status: Some(200), length: Some(5), act, ..none }, "hello".to_owned()),
             (Head { status: Some(429), chunked: true, ..none }, "abc0123456789".to_owned()),
             (none, String::new()),
         ];

@@ -74,6 +74,28 @@ pub(crate) fn said(command: &mut Command) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// What a command says on stdout, and the most memory that it had at once. Units: MiB. Shape: it says less than a pipe holds.
+///
+/// Errors: as those of [`said`]; and where the kernel does not tell.
+pub(crate) fn peak(command: &mut Command) -> anyhow::Result<(String, f64)> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak_kib = None;
+    while child.try_wait()?.is_none() {
+        // One that has just ended has no memory any more.
+        let now = std::fs::read_to_string(&status).ok().and_then(|text| kib(&text, "VmHWM:"));
+        peak_kib = now.or(peak_kib);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let output = child.wait_with_output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        bail!("{command:?} ended with {}: {text}", output.status);
+    }
+    let peak_kib = peak_kib.context("the kernel does not tell how much memory it had")?;
+    Ok((text, peak_kib as f64 / 1024.0))
+}
+
 /// A process that is ended when this is dropped: it is asked to first, and killed where it does not.
 #[derive(Debug)]
 pub(crate) struct Running(Child);
@@ -135,7 +157,7 @@ impl Tree {
     pub(crate) fn pss(self) -> anyhow::Result<f64> {
         let read = |id: &u32| std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).ok();
         let sizes =
-            self.members()?.iter().filter_map(read).filter_map(|text| pss_kib(&text)).collect::<Vec<_>>();
+            self.members()?.iter().filter_map(read).filter_map(|text| kib(&text, "Pss:")).collect::<Vec<_>>();
         Ok(sizes.into_iter().fold(0, u64::saturating_add) as f64 / 1024.0)
     }
 
@@ -210,8 +232,8 @@ fn parse_stat(text: &str) -> Option<Stat> {
     })
 }
 
-fn pss_kib(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+fn kib(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -256,7 +278,7 @@ mod tests {
 
     #[test]
     fn the_share_of_memory_is_read_in_kib() {
-        assert_eq!(pss_kib("Rss:  9 kB\nPss:      5120 kB\nPss_Dirty: 1 kB\n"), Some(5120));
-        assert_eq!(pss_kib("Rss: 9 kB\n"), None);
+        assert_eq!(kib("Rss:  9 kB\nPss:      5120 kB\nPss_Dirty: 1 kB\n", "Pss:"), Some(5120));
+        assert_eq!(kib("Rss: 9 kB\n", "Pss:"), None);
     }
 }

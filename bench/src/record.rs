@@ -2,6 +2,8 @@
 //!
 //! The entries are those of real calls. Nothing is pinned: what writes has three threads, as in the server.
 
+mod memory;
+
 use crate::clock::now;
 use crate::options::{Disk, Rounds};
 use crate::pipeline::Pipeline;
@@ -10,7 +12,7 @@ use crate::progress;
 use crate::scene::{ORIGIN, SEGMENT_BYTES, Scene};
 use crate::table::Table;
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use record::commitment::Fields;
 use record::hash::leaf_hash;
 use record::merkle::Frontier;
@@ -38,6 +40,9 @@ const SQLITE: &str = include_str!("sqlite.py");
 /// How the record is measured.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    /// What is measured; everything where none is given.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    parts: Vec<Part>,
     #[command(flatten)]
     rounds: Rounds,
     /// How long each lasts where entries are written.
@@ -46,8 +51,27 @@ pub(crate) struct Options {
     /// How many calls the record has that is verified; each is two entries.
     #[arg(long, default_value_t = 100_000)]
     calls: usize,
+    /// How many entries the record has over which memory is looked at. A kilobyte each on the disk.
+    #[arg(long, default_value_t = 400_000)]
+    entries: usize,
     #[command(flatten)]
     disk: Disk,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Entries made durable, beside the bare disk and SQLite.
+    Append,
+    /// A record verified, beside bare SHA-256.
+    Verify,
+    /// The memory that verifying takes.
+    Memory,
+}
+
+impl Options {
+    fn measures(&self, part: Part) -> bool {
+        self.parts.is_empty() || self.parts.contains(&part)
+    }
 }
 
 /// Measures, and gives the report.
@@ -55,8 +79,16 @@ pub(crate) struct Options {
 /// Errors: where something fails, or a record does not hold.
 pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
     let place = options.disk.place()?;
-    let tables =
-        [("durable entries a second", append(options, &place)?), ("verified", verify(options, &place)?)];
+    let mut tables = Vec::new();
+    if options.measures(Part::Append) {
+        tables.push(("durable entries a second", append(options, &place)?));
+    }
+    if options.measures(Part::Verify) {
+        tables.push(("verified", verify(options, &place)?));
+    }
+    if options.measures(Part::Memory) {
+        tables.push(("memory", memory::memory(options, &place)?));
+    }
     Ok(options.rounds.report(&tables))
 }
 

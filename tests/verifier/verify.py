@@ -241,6 +241,15 @@ WHAT = {
     "witness-key-add": change("witness-key-add", ("vkey", string), *SIGNED),
     "witness-key-revoke": change("witness-key-revoke", ("vkey", string), *SIGNED),
 }
+
+
+def check_erasure(what, place):
+    """One that is allowed is of an end user, or of the months before the first of one. One that was refused may be of nothing."""
+    first = "-01T00:00:00.000Z"
+    is_whole = ("before" in what or "subject" in what) and what.get("before", first).endswith(first)
+    check(is_whole, place, "it erases neither what is an end user's nor what is of the months before the first of one")
+
+
 REASONS = (("clauses", each(string)), ("deviations", each(members(("clause", string), ("code", one_of(*CODES)), ("why", string)))))
 WHY = {
     "allow": members(("memorandum", count), ("decision", string), *REASONS),
@@ -847,6 +856,8 @@ class Replay:
             self.take_key(act, part["what"].get("idempotency"), place)
             self.open.add(act)
             self.at_once = act if kind not in ("infer", "amend", "erase") else None
+            if kind == "erase":
+                check_erasure(part["what"], place)
             if kind == "amend":
                 self.amending[act] = digest(part["what"]["digest"], place)
             self.check_allowed(kind, part["what"], waited, place)

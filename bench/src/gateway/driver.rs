@@ -76,7 +76,7 @@ impl Asked {
 }
 
 /// What a caller sends: a body of an ordinary length.
-fn request(address: SocketAddr, key: &str, shape: Shape) -> Vec<u8> {
+pub(super) fn request(address: SocketAddr, key: &str, shape: Shape) -> Vec<u8> {
     let stream = if shape == Shape::Stream { r#""stream":true,"# } else { "" };
     let body = format!(
         r#"{{"model":"{MODEL}",{stream}"max_tokens":100,"messages":[{{"role":"system","content":"You are a careful assistant. Answer in one short paragraph."}},{{"role":"user","content":"Compare the two drafts of the attached letter and say in plain words which of them keeps closer to what was agreed, and where the other one does not."}}]}}"#
@@ -190,7 +190,7 @@ impl Caller {
         if head.status != Some(200) || !is_right(&self.body, shape) {
             bail!("status {:?}, saying: {}", head.status, String::from_utf8_lossy(&self.body));
         }
-        ensure!(head.names_act || !self.asked.names_act, "an answer names no act");
+        ensure!(head.act.is_some() || !self.asked.names_act, "an answer names no act");
         Ok(first_byte)
     }
 }

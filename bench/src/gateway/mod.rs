@@ -4,6 +4,7 @@
 //! What is measured runs on one core; the callers and the upstream, which are ours, on another. CPU is that of the whole process
 //! tree, as the kernel counts it: of all figures it is the one that a busy machine moves least.
 
+mod cosign;
 mod driver;
 mod lease;
 mod mock;
@@ -45,6 +46,9 @@ pub(crate) struct Options {
     /// Acts over which memory is looked at.
     #[arg(long, default_value_t = 100_000)]
     acts: u64,
+    /// Acts a round of which the time to a cosigned receipt is looked at.
+    #[arg(long, default_value_t = 200)]
+    samples: u32,
     #[command(flatten)]
     disk: Disk,
 }
@@ -75,6 +79,8 @@ enum Part {
     Memory,
     /// The consumer's own meter beside nginx.
     Meter,
+    /// From an answer to a receipt that both parties have cosigned.
+    Cosign,
 }
 
 impl Who {

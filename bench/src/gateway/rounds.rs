@@ -147,6 +147,9 @@ impl Rig<'_> {
             let table = Table::with_ratio("meter", "nginx");
             tables.push(("the meter", self.compare(&[Who::Direct, Who::Nginx, Who::Meter], table).await?));
         }
+        if self.options.measures(Part::Cosign) {
+            tables.push(("from an answer to a cosigned receipt", self.cosign().await?));
+        }
         Ok(tables)
     }
 

@@ -21,6 +21,8 @@ use tokio::task::JoinSet;
 const APPLICATION: &str = "bench";
 /// How many keys are asked for at once.
 const KEYS_AT_ONCE: usize = 64;
+/// How long followers are given to come that far at first.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A partnership under way, until this is dropped.
 #[derive(Debug)]
@@ -99,6 +101,32 @@ impl Server {
         }
         ensure!(keys.len() == count, "{} keys were made, not {count}", keys.len());
         Ok(keys)
+    }
+
+    /// The folder's own socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.join("socket")
+    }
+
+    /// Starts the follower of one party, with a folder of its own and no key but that party's.
+    ///
+    /// Errors: where it does not start.
+    pub(crate) fn follow(&self, party: &str) -> anyhow::Result<Running> {
+        let own = self.dir.with_file_name(party);
+        std::fs::create_dir_all(own.join("keys"))?;
+        let key = format!("keys/{party}.key");
+        std::fs::copy(self.dir.join(&key), own.join(&key))?;
+        let mut command = Command::new(binary()?);
+        command.arg("follow").arg(format!("http://{}", self.address)).args(["--party", party]);
+        command.arg("--keys").arg(own.join("keys")).arg("--dir").arg(own.join("mirror"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(own.join("log"))?);
+        Ok(Running::new(command.spawn().context("the follower does not start")?))
+    }
+
+    /// What the followers have logged.
+    pub(crate) fn followers_said(&self) -> String {
+        let log = |party: &str| std::fs::read_to_string(self.dir.with_file_name(party).join("log"));
+        PARTIES.iter().filter_map(|party| log(party).ok()).collect()
     }
 
     /// Its process.

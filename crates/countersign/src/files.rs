@@ -32,6 +32,31 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     sync_directory(parent(path))
 }
 
+/// As [`replace`], of bytes that `write` writes one after the other.
+///
+/// Errors: those of `write` too; the old file is then untouched.
+#[expect(clippy::disallowed_methods, reason = "this module knows how to make a rename last")]
+pub(crate) fn replace_by(
+    path: &Path,
+    mode: u32,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    let staged = stage_by(path, mode, write)?;
+    fs::rename(&staged, path).inspect_err(|_| drop(fs::remove_file(&staged)))?;
+    sync_directory(parent(path))
+}
+
+/// A file to write to and read from that has no name, in the folder for temporary files. It is gone with the process.
+///
+/// Errors: those of the file system.
+pub(crate) fn unnamed() -> io::Result<File> {
+    let path = std::env::temp_dir().join("countersign");
+    let staged = fresh(&path)?;
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&staged)?;
+    fs::remove_file(&staged)?;
+    Ok(file)
+}
+
 /// Removes a file for good; not there is as good.
 ///
 /// Errors: those of the file system.
@@ -91,15 +116,25 @@ pub(crate) fn parent(path: &Path) -> &Path {
 
 /// Writes bytes to a synced file of a fresh name beside `path`.
 fn stage(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
+    stage_by(path, mode, |file| file.write_all(bytes))
+}
+
+/// A name beside `path` that no other file of this process has.
+fn fresh(path: &Path) -> io::Result<PathBuf> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let name = path
         .file_name()
         .ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "a path without a file name"))?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let staged = parent(path).join(format!(".{}.{}.{number}", name.to_string_lossy(), std::process::id()));
+    Ok(parent(path).join(format!(".{}.{}.{number}", name.to_string_lossy(), std::process::id())))
+}
+
+/// As [`stage`], of what `write` writes.
+fn stage_by(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<PathBuf> {
+    let staged = fresh(path)?;
     let written =
         OpenOptions::new().write(true).create_new(true).mode(mode).open(&staged).and_then(|mut file| {
-            file.write_all(bytes)?;
+            write(&mut file)?;
             file.sync_all()
         });
     match written {

@@ -6,10 +6,12 @@
 //! record, and only named.
 
 mod ahead;
+mod since;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use ahead::{Pair, Range};
+pub use since::{audit_published_since, audit_since};
 
 use crate::bundle;
 use crate::checkpoint::Checkpoint;
@@ -17,7 +19,7 @@ use crate::hash::{Hash, hex, leaf_hash, sha256};
 use crate::log::{CHECKPOINT, Damaged, Frame, Survey, check_parts};
 use crate::note::{self, Verifier};
 use crate::store::{Store, StoreError, segment_number};
-use crate::tile::{Edge, Kind, TilePath, WIDTH, items, partials, tile_bytes};
+use crate::tile::{Edge, Kind, Present, TilePath, WIDTH, items, partials, tile_bytes};
 
 /// What an audit has seen; all of it was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +57,7 @@ pub struct Fault {
 /// The store must not change meanwhile: of a record that a server writes to, pass a
 /// [`Frozen`](crate::store::frozen::Frozen) view.
 ///
-/// Memory: a bundle, a journal segment, and the names of all files.
+/// Memory: a bundle, a journal segment, and the names of partial tiles; full ones are kept by rows.
 ///
 /// # Errors
 /// [`Fault`]: the first byte out of place, or what `visit` said of an entry.
@@ -104,7 +106,7 @@ impl Ground {
         if log.name() != origin {
             return Err(fault("vkeys", format!("the key is of `{}`, not of `{origin}`", log.name())));
         }
-        let names = Names::sort(store.list("")?)?;
+        let names = Names::of(store)?;
         let parties = check_vkeys(store, log)?;
         let memoranda = check_memoranda(store, &names.memoranda)?;
         let checkpoint = read_checkpoint(store, log)?;
@@ -161,29 +163,35 @@ impl From<Damaged> for Fault {
 /// The files of a record by what they are.
 #[derive(Debug, Default)]
 struct Names {
-    /// The widths that are there of each tile and bundle.
-    tiles: BTreeMap<(Kind, u64), BTreeSet<u16>>,
+    tiles: Present,
     memoranda: Vec<String>,
     leftovers: Vec<String>,
     files: u64,
 }
 
 impl Names {
-    fn sort(paths: Vec<String>) -> Result<Self, Fault> {
-        let mut names = Self { files: paths.len() as u64, ..Self::default() };
-        for path in paths {
+    fn of<S: Store + ?Sized>(store: &S) -> Result<Self, Fault> {
+        let (mut names, mut unknown) = (Self::default(), None);
+        store.each_path("", &mut |path| {
+            names.files = names.files.saturating_add(1);
             if let Some(tile) = TilePath::parse(&path) {
-                names.tiles.entry((tile.kind, tile.number)).or_default().insert(tile.width);
+                names.tiles.insert(&tile);
             } else if path.starts_with("memorandum/") {
                 names.memoranda.push(path);
             } else if path.starts_with("tmp/") {
                 names.leftovers.push(path);
             } else if segment_number(&path).is_none()
                 && ![CHECKPOINT, COSIGNED, VKEYS].contains(&path.as_str())
+                && unknown.as_ref().is_none_or(|other| path < *other)
             {
-                return Err(fault(&path, "the format has no file of this name"));
+                unknown = Some(path);
             }
+        })?;
+        if let Some(path) = unknown {
+            return Err(fault(&path, "the format has no file of this name"));
         }
+        names.memoranda.sort_unstable();
+        names.leftovers.sort_unstable();
         Ok(names)
     }
 }
@@ -269,7 +277,7 @@ struct Pass<'a, S: ?Sized, V> {
     /// What others have cosigned, until the tree has its size.
     cosigned: Option<Checkpoint>,
     /// The files that are not accounted for yet.
-    tiles: BTreeMap<(Kind, u64), BTreeSet<u16>>,
+    tiles: Present,
     visit: V,
     edge: Edge,
     /// The bundles that were read as the source of entries, of which each has been taken.
@@ -279,12 +287,7 @@ struct Pass<'a, S: ?Sized, V> {
 }
 
 impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> Pass<'a, S, V> {
-    fn new(
-        store: &'a S,
-        head: Option<&'a Checkpoint>,
-        tiles: BTreeMap<(Kind, u64), BTreeSet<u16>>,
-        visit: V,
-    ) -> Self {
+    fn new(store: &'a S, head: Option<&'a Checkpoint>, tiles: Present, visit: V) -> Self {
         let (edge, taken) = (Edge::new(), BTreeSet::new());
         let (cosigned, entries, parties) = (None, Vec::new(), Vec::new());
         Self { store, head, cosigned, tiles, visit, edge, taken, entries, parties }
@@ -292,10 +295,13 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
 
     /// All entries: those before the journal from the bundles, the others from the journal.
     fn run(&mut self, origin: &str, survey: &Survey) -> Result<(), Fault> {
-        self.take_published(survey.first.unwrap_or(0))?;
-        let store = self.store;
+        // Both are nothing new where the audit goes on from a checkpoint (`since`), and all of it otherwise.
+        self.take_published(survey.first.unwrap_or(0).max(self.edge.size()))?;
+        let (store, taken) = (self.store, self.edge.size());
         survey.walk(store, origin, |frame, segment| match frame {
+            Frame::Entry { index, .. } if index < taken => Ok(()),
             Frame::Entry { envelope, parties, .. } => self.entry(envelope, parties),
+            Frame::Trailer(trailer) if trailer.size < taken => Ok(()),
             Frame::Trailer(trailer) if trailer.root != self.edge.root() => {
                 let what = format!("its root at size {} is not that of its entries", trailer.size);
                 Err(fault(&crate::store::segment_path(segment), what))
@@ -305,7 +311,7 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
         self.finish()
     }
 
-    /// The first `size` entries, from the bundles.
+    /// The entries up to `size`, from the bundles.
     fn run_published(&mut self, size: u64) -> Result<(), Fault> {
         self.take_published(size)?;
         self.finish()
@@ -313,18 +319,30 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
 
     fn take_published(&mut self, size: u64) -> Result<(), Fault> {
         self.check_head()?;
-        let range = Range { size, published: self.head.map_or(0, |head| head.size) };
+        let published = self.head.map_or(0, |head| head.size);
+        let range = Range { from: self.edge.size(), size, published };
         ahead::each(self.store, range, |pair| self.pair(pair))
     }
 
     fn pair(&mut self, pair: Pair) -> Result<(), Fault> {
         let Pair { entries, parties, count, leaves, wrong } = pair;
         let halves = entries.split()?.into_iter().zip(parties.split()?);
-        for ((envelope, part), hash) in halves.zip(leaves) {
-            self.leaf(envelope, part, hash)?;
+        // Those of this bundle that the tree has already: none, but in the one with which an audit goes on (`since`).
+        let known = self.edge.hashes(0).to_vec();
+        let first = self.edge.size().saturating_sub(known.len() as u64);
+        let held = leaves.len() as u64;
+        for (place, ((envelope, part), hash)) in (0_u64..).zip(halves.zip(leaves)) {
+            match usize::try_from(place).ok().and_then(|place| known.get(place)) {
+                Some(known) if *known != hash => {
+                    let place = format!("entry {}", first.saturating_add(place));
+                    return Err(fault(&place, "its envelope is not the one in the tree"));
+                }
+                Some(_) => {}
+                None => self.leaf(envelope, part, hash)?,
+            }
         }
         if let Some(what) = wrong {
-            return Err(fault(&format!("entry {}", self.edge.size()), what));
+            return Err(fault(&format!("entry {}", first.saturating_add(held)), what));
         }
         for bundle in [&entries, &parties] {
             // It holds what was just taken, and nothing that is still to be compared with it.
@@ -337,21 +355,15 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
     }
 
     fn account_for(&mut self, tile: &TilePath) {
-        if let Some(widths) = self.tiles.get_mut(&(tile.kind, tile.number)) {
-            widths.remove(&tile.width);
-        }
+        self.tiles.remove(tile);
         self.taken.insert(*tile);
     }
 
     /// The right edge; then every file must have been accounted for.
     fn finish(&mut self) -> Result<(), Fault> {
         self.check_edge()?;
-        match self.tiles.first_key_value() {
-            Some(((kind, number), widths)) => {
-                let width = widths.first().copied().unwrap_or(256);
-                let path = TilePath { kind: *kind, number: *number, width }.path();
-                Err(fault(&path, "the record has no entries for this file"))
-            }
+        match self.tiles.first() {
+            Some(tile) => Err(fault(&tile.path(), "the record has no entries for this file")),
             None => Ok(()),
         }
     }
@@ -434,7 +446,7 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
         if number < published && !self.is_there(&full) {
             return Err(fault(&full.path(), "it is missing"));
         }
-        for width in self.tiles.remove(&(kind, number)).unwrap_or_default() {
+        for width in self.tiles.take(kind, number) {
             let path = TilePath { kind, number, width }.path();
             let wanted = match kind {
                 Kind::Hashes(_) => bytes.get(..usize::from(width).saturating_mul(32)),
@@ -451,8 +463,7 @@ impl<'a, S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> P
     }
 
     fn is_there(&self, tile: &TilePath) -> bool {
-        let left = self.tiles.get(&(tile.kind, tile.number));
-        left.is_some_and(|widths| widths.contains(&tile.width)) || self.taken.contains(tile)
+        self.tiles.contains(tile) || self.taken.contains(tile)
     }
 }
 

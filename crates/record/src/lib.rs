@@ -30,7 +30,7 @@ pub mod store;
 pub mod tile;
 pub mod witness;
 
-pub use audit::{Audited, Fault, audit, audit_published};
+pub use audit::{Audited, Fault, audit, audit_published, audit_published_since, audit_since};
 pub use checkpoint::Checkpoint;
 pub use cosignature::{Cosigned, Cosigner, CosignerKey};
 pub use envelope::Envelope;

@@ -73,6 +73,15 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Path`], [`StoreError::Io`].
     fn list(&self, directory: &str) -> Result<Vec<String>, StoreError>;
 
+    /// Hands the paths of all files below `directory` to `each`, in any order; for a record of many, without a list of all.
+    ///
+    /// # Errors
+    /// Those of [`Store::list`].
+    fn each_path(&self, directory: &str, each: &mut dyn FnMut(String)) -> Result<(), StoreError> {
+        self.list(directory)?.into_iter().for_each(each);
+        Ok(())
+    }
+
     /// Makes segment `number` with `size` zero bytes; durable and whole or not there.
     ///
     /// # Errors
@@ -209,6 +218,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn list(&self, directory: &str) -> Result<Vec<String>, StoreError> {
         (**self).list(directory)
+    }
+
+    fn each_path(&self, directory: &str, each: &mut dyn FnMut(String)) -> Result<(), StoreError> {
+        (**self).each_path(directory, each)
     }
 
     fn segment_create(&self, number: u32, size: u32) -> Result<(), StoreError> {

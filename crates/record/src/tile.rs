@@ -6,6 +6,10 @@
     reason = "tree positions; release keeps overflow checks, so an overflow stops before anything is written"
 )]
 
+mod present;
+
+pub(crate) use present::{FullTiles, Present};
+
 use crate::hash::{Hash, node_hash};
 use crate::merkle::{Frontier, Nodes};
 use crate::store::{Store, StoreError};
@@ -143,6 +147,37 @@ impl Edge {
             levels.push(if width == 0 { Vec::new() } else { read_hashes(store, &tile)? });
         }
         let Some(frontier) = Frontier::from_nodes(cut, subtrees(&levels)) else {
+            unreachable!("an edge has one node for each set bit of its size")
+        };
+        Ok(Self { frontier, levels })
+    }
+
+    /// Reads the edge that the tree had at `size`, from the tiles of the tree of `within` leaves that it has grown to. It believes the
+    /// tiles; whoever knows the root at `size` compares it.
+    ///
+    /// Shape: `size` is at most `within`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if a tile cannot be read or is not there.
+    pub fn at<S: Store + ?Sized>(store: &S, size: u64, within: u64) -> Result<Self, StoreError> {
+        let mut levels = Vec::new();
+        for level in 0..LEVELS {
+            let count = items(size, level);
+            if count == 0 {
+                break;
+            }
+            let (number, width) = (count / WIDTH, usize::from(remainder(count)));
+            let mut hashes = Vec::new();
+            if width > 0 {
+                let present = (items(within, level) - number * WIDTH).min(WIDTH);
+                let present = u16::try_from(present).unwrap_or(256);
+                let tile = TilePath { kind: Kind::Hashes(level), number, width: present };
+                hashes = read_hashes(store, &tile)?;
+                hashes.truncate(width);
+            }
+            levels.push(hashes);
+        }
+        let Some(frontier) = Frontier::from_nodes(size, subtrees(&levels)) else {
             unreachable!("an edge has one node for each set bit of its size")
         };
         Ok(Self { frontier, levels })

@@ -159,6 +159,12 @@ impl OpenActs {
         self.rooms.get_mut(place)
     }
 
+    /// The list for what an open act holds.
+    pub(crate) fn held_mut(&mut self, id: ActId) -> Option<&mut Vec<Held>> {
+        let place = self.places.get(&id)?;
+        self.rooms.get_mut(*place).map(|room| &mut room.held)
+    }
+
     /// Those that are open, in order of id.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (ActId, &Open)> {
         self.places.iter().filter_map(|(id, place)| Some((*id, self.rooms.get(*place)?)))

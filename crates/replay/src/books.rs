@@ -1,5 +1,7 @@
 //! The books: accounts with their four sums, moved by transfers under the rules of the record. Not here: why a transfer is made.
 
+mod saved;
+
 use crate::acts::Held;
 use crate::entry::{Op, Transfer};
 use crate::fault::Fault;

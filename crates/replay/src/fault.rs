@@ -32,6 +32,11 @@ pub enum Fault {
     /// The first entry is no genesis, or a later one is.
     #[error("a record begins with one genesis entry and has no other")]
     Genesis,
+    /// An erasure that is of nobody and of no whole months.
+    #[error(
+        "act `{0}` erases neither what is an end user's nor what is of the months before the first of one"
+    )]
+    Erases(ActId),
     /// Time went back.
     #[error("the entry's time lies before the time of the entry before it")]
     TimeWentBack,

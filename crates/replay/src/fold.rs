@@ -29,7 +29,8 @@ type WitnessKey = (Box<[u8]>, Box<[u8]>);
 
 /// What all entries so far add up to, worked out from their transfers alone.
 ///
-/// Memory: the accounts, the acts under way, and 16 bytes for each act there ever was.
+/// Memory: the accounts, the acts under way, a day's idempotency keys, and 16 bytes for each act there ever was; with a shelf
+/// ([`Replay::on`]) for some hundred thousand of them, and no more.
 #[derive(Debug, Clone)]
 pub struct Replay {
     pub(crate) entries: u64,
@@ -37,28 +38,28 @@ pub struct Replay {
     pub(crate) origin: String,
     pub(crate) keys: Keys,
     pub(crate) books: Books,
-    seen: Seen,
+    pub(crate) seen: Seen,
     pub(crate) open: OpenActs,
     pub(crate) waiting: BTreeMap<ActId, Waiting>,
-    amending: BTreeMap<ActId, Amending>,
-    repeats: Repeats,
-    at_once: Option<AtOnce>,
+    pub(crate) amending: BTreeMap<ActId, Amending>,
+    pub(crate) repeats: Repeats,
+    pub(crate) at_once: Option<AtOnce>,
     pub(crate) versions: Vec<Version>,
     pub(crate) proposed: Vec<Proposed>,
     /// Whose approvals were asked, with the first entry that did.
     pub(crate) asked: BTreeMap<Asked, u64>,
     pub(crate) drawn: Vec<Drawn>,
     /// Who has attested each milestone by each evidence, under the version in force.
-    attested: BTreeMap<Evidence, Vec<Box<[u8]>>>,
+    pub(crate) attested: BTreeMap<Evidence, Vec<Box<[u8]>>>,
     /// The keys by which parties cosign, in the order in which they were added.
     pub(crate) witnesses: Vec<WitnessKey>,
     /// The vkeys of those that were revoked, which never cosign again.
-    revoked: Vec<Box<[u8]>>,
+    pub(crate) revoked: Vec<Box<[u8]>>,
     /// The clauses whose tranche was drawn, or that have expired.
-    booked: BTreeSet<Box<[u8]>>,
+    pub(crate) booked: BTreeSet<Box<[u8]>>,
     /// Where the last digest stands, and after it the last entry with which a command began.
-    digested: u64,
-    begun: Option<u64>,
+    pub(crate) digested: u64,
+    pub(crate) begun: Option<u64>,
     /// Every memorandum that an entry names, with the first such entry.
     pub(crate) named: BTreeMap<Hash, u64>,
     pub(crate) lease: Option<Lease>,
@@ -316,6 +317,8 @@ impl Replay {
         let head = decided.head;
         Ok(match decided.deed {
             Deed::Other | Deed::Infer { .. } => Effect::Other,
+            Deed::Erase { is_whole: true } => Effect::Other,
+            Deed::Erase { is_whole: false } => return Err(Fault::Erases(head.id)),
             Deed::Amend { version, digest } => {
                 let approved_by = waited.ok_or(Fault::Unasked(head.id))?.given;
                 if decided.memorandum.checked_add(1) != Some(version) {

@@ -10,7 +10,7 @@ use record::note::Verifier;
 
 /// The key of each party, by the party's name as it is spelled.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Keys(Vec<(Box<[u8]>, Verifier)>);
+pub(crate) struct Keys(pub(crate) Vec<(Box<[u8]>, Verifier)>);
 
 impl Keys {
     /// The keys of the first entry, each one its party's own; all signatures there verify, and there is one.

@@ -8,7 +8,8 @@
 //! Fast by expecting: fields have one order and values one spelling, so the text is compared with what it must be and read in one
 //! pass over borrowed bytes. Nothing is written again to compare it.
 //!
-//! Where to start: [`Replay`] is the fold; `entry` reads the kinds of entry, `text` their spelling; `books` keeps accounts.
+//! Where to start: [`Replay`] is the fold; `entry` reads the kinds of entry, `text` their spelling; `books` keeps accounts, and `saved` writes all of it
+//! down for whoever goes on later.
 
 #![deny(clippy::float_arithmetic, clippy::arithmetic_side_effects)]
 
@@ -21,6 +22,7 @@ mod fold;
 mod founding;
 mod moment;
 mod repeats;
+mod saved;
 mod seen;
 mod settling;
 mod text;
@@ -33,4 +35,6 @@ pub use books::Sums;
 pub use fault::{Fault, Misspelt};
 pub use fold::Replay;
 pub use moment::Moment;
+pub use saved::{NextLine, SavedError, ToLine};
+pub use seen::Shelf;
 pub use totals::{Account, Asked, Counts, Drawn, Lease, OpenAct, Proposed, Version};

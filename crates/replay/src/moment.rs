@@ -24,6 +24,11 @@ impl Moment {
         self.text.get(..13).unwrap_or_default()
     }
 
+    /// Whether it is the first of a month.
+    pub(crate) fn begins_a_month(&self) -> bool {
+        self.text.ends_with(b"-01T00:00:00.000Z")
+    }
+
     /// Reads its one spelling.
     #[inline]
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {

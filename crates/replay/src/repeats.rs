@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 /// The keys that belong to an act. Memory: those of the last day.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Repeats {
-    taken: BTreeMap<Hash, (ActId, i64)>,
+    pub(crate) taken: BTreeMap<Hash, (ActId, i64)>,
     /// When each was taken, oldest first; some may be free again, or taken anew.
-    in_order: VecDeque<(i64, Hash)>,
+    pub(crate) in_order: VecDeque<(i64, Hash)>,
 }
 
 impl Repeats {

@@ -2,16 +2,21 @@
 //!
 //! By a fold of its own (`replay`), which shares no code with the one that wrote the record. With `--policies` that one runs beside it:
 //! each decision is judged again, policies and prices included, each settlement is computed again, and the two must agree.
-//! Nothing is written.
+//! Nothing is written, but for what `--save` asks for: whoever has that file goes on from it by `--from` (`saved`), and reads only what came
+//! since.
 
 mod agreed;
+mod at;
 mod judged;
 mod progress;
+mod saved;
 mod served;
+mod shelf;
 mod shown;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use at::{At, state_at};
 pub(crate) use served::Served;
 
 use super::said::Said;
@@ -19,17 +24,17 @@ use crate::office;
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use judged::Judged;
+use partnership::Terms;
 use partnership::act::Digest;
 use partnership::entry::Entry;
-use partnership::ids::Timestamp;
-use partnership::{State, Terms};
 use record::audit::COSIGNED;
 use record::cosignature::{Cosigned, CosignerKey};
 use record::note::Verifier;
 use record::store::directory::Directory;
 use record::store::frozen::Frozen;
-use record::{Audited, Fault, Store};
+use record::{Audited, Checkpoint, Fault, Store};
 use replay::Replay;
+use saved::{Before, Kept};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
@@ -48,6 +53,12 @@ pub(crate) struct Verify {
     /// Judge every entry again by the clauses that were in force, policies and prices included. Slower.
     #[arg(long)]
     policies: bool,
+    /// Go on from what an earlier verification has saved, and read only what came since. Not with `--policies`.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Save what a later verification needs to go on from this one. Keep it like a key: it is believed.
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -55,8 +66,23 @@ pub(crate) struct Verify {
 
 /// Verifies, and says what was checked or what does not hold.
 pub(crate) fn run(asked: &Verify) -> anyhow::Result<Said> {
-    let (vkeys, depth) = (asked.vkeys.as_deref(), Depth::of(asked));
-    let verified = verify_place(&asked.place, vkeys, depth, |_, _, _| Ok(()));
+    if asked.policies && asked.from.is_some() {
+        bail!(
+            "`--policies` judges every entry from the first one on, which no saved state has; leave out `--from` to have the whole record judged again, or leave out `--policies`"
+        );
+    }
+    let course = Course {
+        vkeys: asked.vkeys.as_deref(),
+        depth: Depth::of(asked),
+        from: asked.from.as_deref(),
+        saves: asked.save.is_some(),
+    };
+    let verified = verify_place(&asked.place, course, |_, _, _| Ok(())).and_then(|mut verified| {
+        if let Some(file) = &asked.save {
+            verified.save(file)?;
+        }
+        Ok(verified)
+    });
     Ok(match verified {
         Ok(verified) if asked.json => Said::Done(verified.json().to_string()),
         Ok(verified) => Said::Done(verified.text()),
@@ -78,7 +104,7 @@ pub(crate) fn entries(
     vkeys: Option<&Path>,
     mut each: impl FnMut(u64, &Entry),
 ) -> anyhow::Result<Verified> {
-    verify_place(place, vkeys, Depth::Entries, |index, envelope, parties| {
+    verify_place(place, Course::whole(vkeys, Depth::Entries), |index, envelope, parties| {
         each(index, &Entry::decode(envelope, parties).map_err(|error| error.to_string())?);
         Ok(())
     })
@@ -86,14 +112,13 @@ pub(crate) fn entries(
 
 fn verify_place(
     place: &str,
-    vkeys: Option<&Path>,
-    depth: Depth,
+    course: Course<'_>,
     each: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
 ) -> anyhow::Result<Verified> {
     if place.starts_with("http://") || place.starts_with("https://") {
-        verify_served(place, vkeys, depth, each)
+        verify_served(place, course, each)
     } else {
-        verify_each(Path::new(place), vkeys, depth, each)
+        verify_each(Path::new(place), course, each)
     }
 }
 
@@ -112,6 +137,25 @@ impl Depth {
     }
 }
 
+/// How a record is verified.
+#[derive(Debug, Clone, Copy)]
+struct Course<'a> {
+    /// The keys to trust.
+    vkeys: Option<&'a Path>,
+    depth: Depth,
+    /// What an earlier verification has saved.
+    from: Option<&'a Path>,
+    /// Whether what was found is to be saved.
+    saves: bool,
+}
+
+impl<'a> Course<'a> {
+    /// From the first entry on, and nothing is saved.
+    const fn whole(vkeys: Option<&'a Path>, depth: Depth) -> Self {
+        Self { vkeys, depth, from: None, saves: false }
+    }
+}
+
 /// A record in which everything held.
 #[derive(Debug)]
 pub(crate) struct Verified {
@@ -123,6 +167,12 @@ pub(crate) struct Verified {
     terms: Option<Terms>,
     depth: Depth,
     keys_given: bool,
+    /// What was taken from a file, where not all was read.
+    before: Option<Before>,
+    /// What there is to save.
+    kept: Option<Kept>,
+    /// The digest of what was saved.
+    saved: Option<record::Hash>,
 }
 
 /// How long a server is given to end a write that was met half done. Longer than a write and a sync take.
@@ -137,105 +187,57 @@ pub(crate) fn pause() {
 ///
 /// Errors: those of [`verify_each`].
 pub(crate) fn verify(dir: &Path, vkeys: Option<&Path>, depth: Depth) -> anyhow::Result<Verified> {
-    verify_each(dir, vkeys, depth, |_, _, _| Ok(()))
+    verify_each(dir, Course::whole(vkeys, depth), |_, _, _| Ok(()))
 }
 
-/// Verifies the record of the partnership in `dir`, or the record that `dir` itself is. `vkeys` are the keys to trust; without
-/// them those that the record serves are used, and the answer says so. A server may write on meanwhile: what is verified is one
+/// Verifies the record of the partnership in `dir`, or the record that `dir` itself is. Without keys to trust
+/// those that the record serves are used, and the answer says so. A server may write on meanwhile: what is verified is one
 /// state of the record. Every entry that holds is handed to `each`.
 ///
 /// Errors: the first thing that does not hold, with its place.
 fn verify_each(
     dir: &Path,
-    vkeys: Option<&Path>,
-    depth: Depth,
+    course: Course<'_>,
     each: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
 ) -> anyhow::Result<Verified> {
     let store = Directory::new(record_of(dir)?);
-    let log = trusted(&store, vkeys)?;
+    let log = trusted(&store, course.vkeys)?;
     let frozen = Frozen::take(&store, log.name(), pause)?;
-    let (mut pass, bar) = (Pass::over(&frozen, depth), progress::bar(&frozen));
-    let audited = record::audit(&frozen, log.name(), &log, pass.visitor(progress::of(&bar, each)));
+    let (mut pass, bar) = (Pass::over(&frozen, course.depth), progress::bar(&frozen));
+    let head = pass.begin(course, &log)?;
+    let visitor = pass.visitor(progress::of(&bar, each));
+    let audited = match &head {
+        Some(head) => record::audit_since(&frozen, head, &log, visitor),
+        None => record::audit(&frozen, log.name(), &log, visitor),
+    };
     bar.finish_and_clear();
-    pass.verified(audited?, &log, vkeys.is_some())
+    pass.verified(audited?, &log, course.vkeys.is_some())
 }
 
-/// Verifies the record that a server serves, up to its checkpoint. `vkeys` as for [`verify`].
+/// Verifies the record that a server serves, up to its checkpoint; otherwise as [`verify_each`].
 ///
 /// Errors: the first thing that does not hold, with its place; or the server does not answer, or keeps the parties' part back.
 fn verify_served(
     url: &str,
-    vkeys: Option<&Path>,
-    depth: Depth,
+    course: Course<'_>,
     each: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
 ) -> anyhow::Result<Verified> {
     let served = Served::open(url)?;
-    let log = trusted(&served, vkeys)?;
-    let (mut pass, bar) = (Pass::over(&served, depth), progress::bar(&served));
+    let log = trusted(&served, course.vkeys)?;
+    let (mut pass, bar) = (Pass::over(&served, course.depth), progress::bar(&served));
+    let head = pass.begin(course, &log)?;
     let visitor = pass.visitor(progress::of(&bar, each));
-    let audited = record::audit_published(&served, log.name(), &log, visitor);
+    let audited = match &head {
+        Some(head) => record::audit_published_since(&served, head, &log, visitor),
+        None => record::audit_published(&served, log.name(), &log, visitor),
+    };
     bar.finish_and_clear();
     let verified =
-        audited.map_err(Into::into).and_then(|audited| pass.verified(audited, &log, vkeys.is_some()));
+        audited.map_err(Into::into).and_then(|audited| pass.verified(audited, &log, course.vkeys.is_some()));
     if let Some(failure) = served.failure() {
         return Err(failure.context("the record could not be read to its end, so nothing is said of it"));
     }
     verified
-}
-
-/// A point of the record: after an entry, or at the end of a day or moment.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum At {
-    Index(u64),
-    Time(Timestamp),
-}
-
-impl std::str::FromStr for At {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(index) = text.parse() {
-            return Ok(Self::Index(index));
-        }
-        let day = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == 10);
-        let day =
-            day.and_then(|day| day.tomorrow().ok()).map(|next| Timestamp::start_of(next).plus_millis(-1));
-        day.or_else(|| text.parse().ok()).map(Self::Time).ok_or_else(|| {
-            "write an entry's index, a day (2027-01-31) or a moment (2027-01-31T12:00:00Z)".to_owned()
-        })
-    }
-}
-
-impl At {
-    fn includes(self, index: u64, at: Timestamp) -> bool {
-        match self {
-            Self::Index(last) => index <= last,
-            Self::Time(last) => at <= last,
-        }
-    }
-}
-
-/// What the entries up to `until` of the record of the partnership in `dir` add up to. Every byte of the record is looked at.
-///
-/// Errors: the first byte or entry that does not hold, or that there is no such entry.
-pub(crate) fn state_at(dir: &Path, until: At) -> anyhow::Result<State> {
-    let store = Directory::new(record_of(dir)?);
-    let log = trusted(&store, None)?;
-    let frozen = Frozen::take(&store, log.name(), pause)?;
-    let mut state = State::new(office::library(&frozen)?);
-    let visit = |index: u64, envelope: &[u8], parties: &[u8]| {
-        let entry = Entry::decode(envelope, parties).map_err(|error| error.to_string())?;
-        let applied = if until.includes(index, entry.at) { state.apply(&entry, index) } else { Ok(()) };
-        applied.map_err(|error| error.to_string())
-    };
-    let entries = record::audit(&frozen, log.name(), &log, visit)?.entries;
-    match until {
-        At::Index(index) if index >= entries => {
-            bail!("entry {index} is not there yet: the record has {entries} entries, from 0")
-        }
-        At::Time(_) if state.entries() == 0 => bail!("the record had not begun then"),
-        _ => Ok(state),
-    }
 }
 
 /// The folder of the record of the partnership in `dir`, or `dir` itself where it is one.
@@ -252,12 +254,33 @@ pub(crate) struct Pass<S> {
     replay: Replay,
     judged: Judged<S>,
     depth: Depth,
+    before: Option<Before>,
+    kept: Option<Kept>,
 }
 
 impl<S: Deref<Target: Store + Sized> + Clone> Pass<S> {
     pub(crate) fn over(store: S, depth: Depth) -> Self {
         let judged = Judged::over(store.clone());
-        Self { store, replay: Replay::new(), judged, depth }
+        let replay = Replay::on(Some(shelf::new()));
+        Self { store, replay, judged, depth, before: None, kept: None }
+    }
+
+    /// Takes over what was saved, where there is such a thing, and sees to what is to be saved; gives the checkpoint to go on from.
+    ///
+    /// Errors: where what was saved is not sound, or is of another record.
+    fn begin(&mut self, course: Course<'_>, log: &Verifier) -> anyhow::Result<Option<Checkpoint>> {
+        let head = match course.from {
+            Some(file) => {
+                let (before, replay) = saved::load(file, log)?;
+                self.replay = replay;
+                Some(self.before.insert(before).head.clone())
+            }
+            None => None,
+        };
+        if course.saves {
+            self.kept = Kept::of(&*self.store, log)?;
+        }
+        Ok(head)
     }
 
     /// What an audit hands each entry to; where it holds, so does it to `each`.
@@ -266,6 +289,9 @@ impl<S: Deref<Target: Store + Sized> + Clone> Pass<S> {
         mut each: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
     ) -> impl FnMut(u64, &[u8], &[u8]) -> Result<(), String> {
         move |index, envelope, parties| {
+            if let Some(kept) = &mut self.kept {
+                kept.at(index, &self.replay);
+            }
             self.entry(index, envelope, parties)?;
             each(index, envelope, parties)
         }
@@ -303,6 +329,11 @@ impl<S: Deref<Target: Store + Sized> + Clone> Pass<S> {
             versions.insert(*digest, terms);
         }
         agreed::agreed(&self.replay, &versions)?;
+        if self.replay.is_blind() {
+            bail!(
+                "the ids of earlier acts, which were put in a file in the folder for temporary files, could not be read back; see that it has room and try again"
+            );
+        }
         if let Some(asset) = self.replay.unbalanced() {
             bail!(fault("balances", &format!("the debits and credits of `{asset}` differ")));
         }
@@ -314,10 +345,11 @@ impl<S: Deref<Target: Store + Sized> + Clone> Pass<S> {
 
     fn verified(self, audited: Audited, log: &Verifier, keys_given: bool) -> anyhow::Result<Verified> {
         let mut versions = self.versions()?;
-        let Self { replay, depth, .. } = self;
+        let Self { replay, depth, before, kept, .. } = self;
         let terms = replay.versions().last().and_then(|version| versions.remove(&version.digest));
         let (origin, log) = (log.name().to_owned(), log.clone());
-        let verified = Verified { origin, log, audited, replay, terms, depth, keys_given };
+        let verified =
+            Verified { origin, log, audited, replay, terms, depth, keys_given, before, kept, saved: None };
         verified.agrees()?;
         Ok(verified)
     }
@@ -327,6 +359,16 @@ impl Verified {
     /// The log's name.
     pub(crate) fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// Saves what a later verification needs to go on from this one.
+    ///
+    /// Errors: where nothing is under a checkpoint yet, or the file cannot be written.
+    fn save(&mut self, file: &Path) -> anyhow::Result<()> {
+        let kept =
+            self.kept.take().context("there is nothing to save: no entry is under a checkpoint yet")?;
+        self.saved = Some(kept.save(file, &self.replay)?);
+        Ok(())
     }
 
     /// How many entries it has.

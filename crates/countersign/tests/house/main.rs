@@ -41,6 +41,7 @@ mod scripted;
 mod sealed;
 mod second_verifier;
 mod server;
+mod since;
 mod snapshots;
 mod streams;
 mod surfaces;

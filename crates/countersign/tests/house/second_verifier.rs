@@ -100,6 +100,29 @@ takes("two", "2026-11-23T23:00:00.000Z")
 }
 
 #[test]
+fn a_second_verifier_knows_what_an_erasure_is_of() {
+    let script = r#"
+import sys
+sys.path.insert(0, sys.argv[1])
+import verify
+month, day = "2026-11-01T00:00:00.000Z", "2026-11-02T00:00:00.000Z"
+for what in ({"subject": "s"}, {"before": month}, {"before": month, "subject": "s"}, {}, {"before": day}, {"before": day, "subject": "s"}):
+    try:
+        verify.check_erasure(what, "here")
+        print("fits")
+    except verify.Broken as broken:
+        print(broken)
+"#;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/verifier");
+    let output =
+        Command::new(crate::needs::python()).args(["-B", "-c", script]).arg(folder).output().unwrap();
+    let refused =
+        "here: it erases neither what is an end user's nor what is of the months before the first of one";
+    let lines = done(&output);
+    assert_eq!(lines.lines().collect::<Vec<_>>(), ["fits", "fits", "fits", refused, refused, refused]);
+}
+
+#[test]
 fn a_second_verifier_agrees_on_every_balance() {
     let said = agrees(BINDING);
     let names = names(&said);

@@ -66,9 +66,10 @@ impl Pair {
     }
 }
 
-/// The first `size` entries of a record of which `published` are published.
+/// The first `size` entries of a record of which `published` are published; without the bundles that only have some before `from`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Range {
+    pub(super) from: u64,
     pub(super) size: u64,
     pub(super) published: u64,
 }
@@ -82,16 +83,17 @@ pub(super) fn each<S: Store + ?Sized>(
     range: Range,
     mut take: impl FnMut(Pair) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let count = range.size.div_ceil(WIDTH);
+    let (first, end) = (range.from / WIDTH, range.size.div_ceil(WIDTH));
+    let count = end.saturating_sub(first);
     let cores = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
     let threads = usize::try_from(count).unwrap_or(cores).min(cores);
     thread::scope(|scope| {
         // Bundle n comes from thread n modulo their number, so that they come in order.
-        let sources: Vec<Receiver<_>> = (0_u64..)
+        let sources: Vec<Receiver<_>> = (first..)
             .take(threads)
             .map(|begin| {
                 let (sender, receiver) = sync_channel(AHEAD);
-                scope.spawn(move || send(store, (begin..count).step_by(threads), range, &sender));
+                scope.spawn(move || send(store, (begin..end).step_by(threads), range, &sender));
                 receiver
             })
             .collect();

@@ -170,7 +170,7 @@ impl<F: Files> Directory<F> {
         }
     }
 
-    fn walk(&self, directory: &str, paths: &mut Vec<String>) -> io::Result<()> {
+    fn walk(&self, directory: &str, each: &mut dyn FnMut(String)) -> io::Result<()> {
         let names = match self.files.list(&self.root.join(directory)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             names => names?,
@@ -179,9 +179,9 @@ impl<F: Files> Directory<F> {
             let name = entry.name;
             let path = if directory.is_empty() { name } else { format!("{directory}/{name}") };
             if entry.is_directory {
-                self.walk(&path, paths)?;
+                self.walk(&path, each)?;
             } else {
-                paths.push(path);
+                each(path);
             }
         }
         Ok(())
@@ -253,13 +253,17 @@ impl<F: Files> Store for Directory<F> {
     }
 
     fn list(&self, directory: &str) -> Result<Vec<String>, StoreError> {
+        let mut paths = Vec::new();
+        self.each_path(directory, &mut |path| paths.push(path))?;
+        paths.sort_unstable();
+        Ok(paths)
+    }
+
+    fn each_path(&self, directory: &str, each: &mut dyn FnMut(String)) -> Result<(), StoreError> {
         if !directory.is_empty() {
             check_path(directory)?;
         }
-        let mut paths = Vec::new();
-        self.walk(directory, &mut paths).map_err(|source| error(directory, source))?;
-        paths.sort_unstable();
-        Ok(paths)
+        self.walk(directory, each).map_err(|source| error(directory, source))
     }
 
     fn segment_create(&self, number: u32, size: u32) -> Result<(), StoreError> {

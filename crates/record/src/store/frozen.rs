@@ -29,16 +29,18 @@ use crate::audit::{COSIGNED, Fault, check_journal};
 use crate::checkpoint::Checkpoint;
 use crate::log::{CHECKPOINT, Survey};
 use crate::note;
-use crate::tile::{TilePath, WIDTH, partials};
+use crate::tile::{FullTiles, TilePath, WIDTH, partials};
 
 /// One consistent state of the record in another store, to read only: each write gives [`StoreError::ReadOnly`].
 ///
-/// Memory: the journal without its empty ends, the partial tiles and bundles, and the names of all files.
+/// Memory: the journal without its empty ends, the partial tiles and bundles, and the names of other files; full tiles are kept by rows.
 #[derive(Debug)]
 pub struct Frozen<'a, S: ?Sized> {
     store: &'a S,
     /// All files but the segments; those that may change or go have their bytes here.
     files: BTreeMap<String, Option<Vec<u8>>>,
+    /// The full tiles and bundles, which never change.
+    full: FullTiles,
     segments: BTreeMap<u32, Segment>,
 }
 
@@ -84,15 +86,20 @@ impl<'a, S: Store + ?Sized> Frozen<'a, S> {
 
     /// Reads everything once. The order matters; the module's text has the reasons.
     fn look(store: &'a S) -> Result<Self, StoreError> {
-        let mut view = Self { store, files: BTreeMap::new(), segments: BTreeMap::new() };
+        let (files, full, segments) = (BTreeMap::new(), FullTiles::default(), BTreeMap::new());
+        let mut view = Self { store, files, full, segments };
         view.keep(COSIGNED)?;
         view.keep(CHECKPOINT)?;
         for tile in partials(view.published()) {
             view.keep(&tile.path())?;
         }
-        for path in store.list("")? {
-            view.name(path)?;
-        }
+        let mut named = Ok(());
+        store.each_path("", &mut |path| {
+            if named.is_ok() {
+                named = view.name(path);
+            }
+        })?;
+        named?;
         for number in store.segments()?.into_iter().rev() {
             view.keep_segment(number)?;
         }
@@ -118,10 +125,11 @@ impl<'a, S: Store + ?Sized> Frozen<'a, S> {
         {
             return Ok(());
         }
-        if TilePath::parse(&path).is_some_and(|tile| u64::from(tile.width) < WIDTH) {
-            return self.keep(&path);
+        match TilePath::parse(&path) {
+            Some(tile) if u64::from(tile.width) < WIDTH => return self.keep(&path),
+            Some(tile) => self.full.insert(tile.kind, tile.number),
+            None => drop(self.files.insert(path, None)),
         }
-        self.files.insert(path, None);
         Ok(())
     }
 
@@ -130,6 +138,11 @@ impl<'a, S: Store + ?Sized> Frozen<'a, S> {
             self.segments.insert(number, Segment::new(bytes));
         }
         Ok(())
+    }
+
+    fn is_full_tile(&self, path: &str) -> bool {
+        let tile = TilePath::parse(path).filter(|tile| u64::from(tile.width) == WIDTH);
+        tile.is_some_and(|tile| self.full.contains(tile.kind, tile.number))
     }
 
     /// The size that the checkpoint states, signed or not; that is for the audit to check.
@@ -188,6 +201,7 @@ impl<S: Store + ?Sized> Store for Frozen<'_, S> {
         match self.files.get(path) {
             Some(Some(bytes)) => Ok(Some(bytes.clone())),
             Some(None) => self.store.read(path),
+            None if self.is_full_tile(path) => self.store.read(path),
             None => Ok(None),
         }
     }
@@ -217,9 +231,21 @@ impl<S: Store + ?Sized> Store for Frozen<'_, S> {
             directory.is_empty() || rest.is_some_and(|rest| rest.starts_with('/'))
         };
         let segments = self.segments.keys().map(|number| segment_path(*number));
-        let mut paths: Vec<String> = self.files.keys().cloned().chain(segments).filter(below).collect();
+        let full = self.full.iter().map(|tile| tile.path());
+        let mut paths: Vec<String> =
+            self.files.keys().cloned().chain(full).chain(segments).filter(below).collect();
         paths.sort_unstable();
         Ok(paths)
+    }
+
+    fn each_path(&self, directory: &str, each: &mut dyn FnMut(String)) -> Result<(), StoreError> {
+        if !directory.is_empty() {
+            return self.list(directory).map(|paths| paths.into_iter().for_each(each));
+        }
+        self.files.keys().cloned().for_each(&mut *each);
+        self.full.iter().map(|tile| tile.path()).for_each(&mut *each);
+        self.segments.keys().map(|number| segment_path(*number)).for_each(each);
+        Ok(())
     }
 
     fn segment_create(&self, number: u32, _: u32) -> Result<(), StoreError> {

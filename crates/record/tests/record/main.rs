@@ -15,6 +15,7 @@ mod journey;
 mod mirror;
 mod power;
 mod prefix;
+mod since;
 mod steps;
 mod support;
 mod witness;

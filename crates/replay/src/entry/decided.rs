@@ -59,6 +59,10 @@ pub(crate) enum Deed<'a> {
         id: &'a [u8],
         budget: Option<(&'a [u8], i128)>,
     },
+    /// An erasure, and whether it is of an end user or of whole months.
+    Erase {
+        is_whole: bool,
+    },
     /// A key by which a party cosigns, or no more.
     Witness {
         vkey: &'a [u8],
@@ -200,23 +204,25 @@ fn infer<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {
     Ok(Deed::Infer { key })
 }
 
-/// Reads what is erased: each field but the last may be left out.
+/// Reads what is erased: each field but the last may be left out. One that was refused may be of nothing.
 fn erase<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {
     if text.has(r#""application":""#) {
         text.string()?;
         text.literal(",")?;
     }
+    let mut before = None;
     if text.has(r#""before":""#) {
-        text.moment()?;
+        before = Some(text.moment()?);
         text.literal(",")?;
     }
-    if text.has(r#""subject":""#) {
+    let is_of_one = text.has(r#""subject":""#);
+    if is_of_one {
         text.digest()?;
         text.literal(",")?;
     }
     text.literal(r#""keys":""#)?;
     text.count()?;
-    Ok(Deed::Other)
+    Ok(Deed::Erase { is_whole: before.map_or(is_of_one, |before| before.begins_a_month()) })
 }
 
 /// Reads a change of the register.

@@ -1,5 +1,6 @@
 //! A whole record folds; and whatever is changed in it, one thing at a time, is found where it stands.
 
+mod saved;
 mod scene;
 
 use record::hash::base64;
@@ -25,6 +26,44 @@ fn a_whole_record_is_folded_with_all_that_it_says() {
     assert_eq!(replay.lease().unwrap().amounts, [("CREDIT".to_owned(), 9), ("USD".to_owned(), 1)]);
     assert_eq!(replay.at().to_string(), at(1210));
     assert_eq!(replay.vkeys().count(), 2);
+}
+
+#[test]
+fn an_erasure_that_is_allowed_is_of_an_end_user_or_of_whole_months() {
+    let (user, keys) = (format!(r#""subject":"{}","#, base64(&[4; 32])), r#""keys":"2"}"#);
+    let before = |moment: &str| format!(r#""before":"{moment}","#);
+    let (month, day) = (before("2026-11-01T00:00:00.000Z"), before("2026-11-02T00:00:00.000Z"));
+    let later = before("2026-11-01T00:00:00.001Z");
+    let application = r#""application":"app","#;
+    let said = |what: &str, decision: &str| {
+        let mut entries = whole();
+        entries.push(scene::erasure(what, decision));
+        folded(&entries).map(drop).map_err(|(_, fault)| fault.to_string())
+    };
+    let refused = r#""deny","code":"invalid","remedy":"r""#;
+    for (what, fits) in [
+        (format!("{{{user}{keys}"), true),
+        (format!("{{{month}{keys}"), true),
+        (format!("{{{application}{month}{user}{keys}"), true),
+        (format!("{{{keys}"), false),
+        (format!("{{{application}{keys}"), false),
+        (format!("{{{day}{keys}"), false),
+        (format!("{{{later}{user}{keys}"), false),
+    ] {
+        let found = said(&what, "\"allow\"");
+        assert_eq!(found.is_ok(), fits, "{what}: {found:?}");
+        if let Err(fault) = found {
+            assert!(fault.contains("erases neither what is an end user's nor"), "{fault}");
+        }
+        assert_eq!(said(&what, refused), Ok(()), "what was refused may be of nothing: {what}");
+    }
+    for what in [
+        format!("{{{user}{month}{keys}"),
+        format!(r#"{{{user}"keys":"-1"}}"#),
+        format!(r#"{{{user}"keys":2}}"#),
+    ] {
+        assert!(said(&what, "\"allow\"").unwrap_err().contains("one spelling"), "{what}");
+    }
 }
 
 /// What stands in entry `index` becomes something else; what is said of it.

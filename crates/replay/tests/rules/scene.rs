@@ -101,6 +101,14 @@ impl Decision<'_> {
     }
 }
 
+/// An erasure of this under the second version, after the last entry of the record.
+pub(super) fn erasure(what: &str, decision: &str) -> Text {
+    let decision =
+        Decision { act: 90, at: 1220, kind: "erase", who: ANA, what, why: decision, money: NOTHING };
+    let Text { envelope, parties } = decision.text();
+    Text { envelope, parties: parties.replacen(r#""memorandum":"1""#, r#""memorandum":"2""#, 1) }
+}
+
 const NOTHING: &str = r#"{"transfers":[]}"#;
 const ALLOW: &str = r#""allow""#;
 

@@ -13,7 +13,7 @@ impl Verified {
     /// The report for a person. Shape: lines, without the last newline.
     pub(crate) fn text(&self) -> String {
         let mut lines = vec![
-            format!("{} holds{}: every byte is accounted for", self.origin, self.as_far_as()),
+            format!("{} holds{}: every byte{} is accounted for", self.origin, self.as_far_as(), self.since()),
             row("entries", &self.entries()),
             row("root", &base64(&self.audited.root)),
             row("acts", &self.acts()),
@@ -33,7 +33,9 @@ impl Verified {
         );
         lines.extend(self.lease().map(|lease| row("lease", &lease)));
         lines.extend(self.audited.leftovers.iter().map(|path| format!("    left by a cut write: {path}")));
+        lines.extend(self.before.as_ref().map(|before| row("before", &before.text())));
         lines.push(row("keys", self.keys()));
+        lines.extend(self.saved.map(|state| row("saved", &format!("sha256 {}", base64(&state)))));
         lines.join("\n")
     }
 
@@ -66,6 +68,12 @@ impl Verified {
             "clauses_judged": self.depth == Depth::Clauses,
             "balances": self.replay.accounts().map(|account| self.account(&account)).collect::<Vec<_>>(),
             "keys_verified": self.keys_given,
+            "before": self.before.as_ref().map(|before| json!({
+                "entries": before.head.size,
+                "root": base64(&before.head.root),
+                "state": base64(&before.state),
+            })),
+            "saved": self.saved.map(|state| base64(&state)),
         })
     }
 
@@ -132,6 +140,11 @@ impl Verified {
             }
             _ => "none is in force yet".to_owned(),
         }
+    }
+
+    /// Which bytes were read, where not all were.
+    fn since(&self) -> String {
+        self.before.as_ref().map(|before| format!(" since entry {}", before.head.size)).unwrap_or_default()
     }
 
     /// How far what holds was looked into.
