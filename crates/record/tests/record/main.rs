@@ -15,6 +15,7 @@ mod journey;
 mod mirror;
 mod power;
 mod prefix;
+mod specified;
 mod steps;
 mod support;
 mod witness;
