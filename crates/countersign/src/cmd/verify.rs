@@ -12,7 +12,7 @@ mod shown;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use served::Served;
+pub(crate) use served::{Http, Link, Served};
 
 use super::said::Said;
 use crate::office;
