@@ -149,7 +149,7 @@ impl Following {
         let given = asked.vkeys.as_deref().map(|path| {
             std::fs::read(path).with_context(|| format!("the keys in `{}` cannot be read", path.display()))
         });
-        let log = trusted(given.transpose()?, &*store, &served)?;
+        let log = trusted(given.transpose()?.as_deref(), &*store, &served)?;
         ensure!(
             party.name() == format!("{}/{}", log.name(), asked.party),
             "the log's key is of another record"

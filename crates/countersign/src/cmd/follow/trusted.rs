@@ -9,15 +9,15 @@ use record::note::Verifier;
 ///
 /// Errors: what is served is not what is known, or is no key.
 pub(crate) fn trusted<L: Link>(
-    given: Option<Vec<u8>>,
+    given: Option<&[u8]>,
     store: &impl Store,
     served: &Served<L>,
 ) -> anyhow::Result<Verifier> {
     let now = served.read("vkeys")?.context("the server has no file `vkeys`")?;
     let held = store.read("vkeys")?;
-    for (known, whose) in [(&given, "those that were given"), (&held, "those that the mirror has")] {
+    for (known, whose) in [(given, "those that were given"), (held.as_deref(), "those that the mirror has")] {
         ensure!(
-            known.as_ref().is_none_or(|known| *known == now),
+            known.is_none_or(|known| *known == now),
             "the keys that are served are not {whose}; this may be another record, or an operator with another key"
         );
     }
