@@ -106,19 +106,30 @@ pub(crate) fn node_modules() -> anyhow::Result<PathBuf> {
 ///
 /// Errors: where one is missing and cannot be installed.
 pub(crate) fn programs() -> anyhow::Result<()> {
-    for (program, version, package) in PROGRAMS {
-        let found = Command::new(program).arg(version).output();
-        if found.is_ok_and(|output| output.status.success()) {
-            continue;
-        }
-        succeeds(Command::new("apt-get").args(["update", "--quiet"]))?;
-        // No service is to be started by what is installed.
-        let mut apt = Command::new("apt-get");
-        apt.env("RUNLEVEL", "1").env("DEBIAN_FRONTEND", "noninteractive");
-        insist(apt.args(["install", "--quiet", "--yes", "--no-install-recommends", package]))
-            .with_context(|| format!("`{program}` is missing and cannot be installed; install it by hand"))?;
+    PROGRAMS.iter().try_for_each(|(name, version, package)| program(name, version, package))
+}
+
+/// A program that is called; installed where it is missing.
+///
+/// Errors: it is missing and cannot be installed.
+pub(crate) fn program(name: &str, version: &str, package: &str) -> anyhow::Result<()> {
+    let found = Command::new(name).arg(version).output();
+    if found.is_ok_and(|output| output.status.success()) {
+        return Ok(());
     }
-    Ok(())
+    install(package)
+        .with_context(|| format!("`{name}` is missing and cannot be installed; install it by hand"))
+}
+
+/// Installs a Debian package.
+///
+/// Errors: where it cannot be had.
+pub(crate) fn install(package: &str) -> anyhow::Result<()> {
+    succeeds(Command::new("apt-get").args(["update", "--quiet"]))?;
+    // No service is to be started by what is installed.
+    let mut apt = Command::new("apt-get");
+    apt.env("RUNLEVEL", "1").env("DEBIAN_FRONTEND", "noninteractive");
+    insist(apt.args(["install", "--quiet", "--yes", "--no-install-recommends", package]))
 }
 
 /// Runs a command to its end.

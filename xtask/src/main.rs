@@ -1,4 +1,5 @@
-//! The project's automation: `cargo xtask test` runs every check, `cargo xtask tidy` holds the layers in place,
+//! The project's automation: `cargo xtask test` runs every check, and with `--strangers` programs of others over what ours writes,
+//! `cargo xtask tidy` holds the layers in place,
 //! `cargo xtask soak` and `cargo xtask fuzz` look on, for longer than a test may, for what the tests may not have met,
 //! `cargo xtask bench` measures.
 //!
@@ -9,6 +10,7 @@ mod environment;
 mod fuzz;
 mod sizes;
 mod soak;
+mod strangers;
 mod test;
 mod tidy;
 
@@ -19,13 +21,15 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test"] => test::run(),
+        ["test", "--strangers", words @ ..] => strangers::run(words),
         ["tidy"] => tidy::run(),
         ["soak", words @ ..] => soak::run(words),
         ["fuzz", words @ ..] => fuzz::run(words),
         ["bench", words @ ..] => bench::run(words),
         [rustc, words @ ..] if rustc.ends_with("rustc") => fuzz::compile(rustc, words),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask test | tidy | bench gateway|ledger|record|policy|start|build, or {}, or {}",
+            "usage: {}, or cargo xtask tidy | bench gateway|ledger|record|policy|start|build, or {}, or {}",
+            strangers::USAGE,
             soak::USAGE,
             fuzz::USAGE
         )),

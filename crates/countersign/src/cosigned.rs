@@ -21,8 +21,8 @@ const HELD_MAX: usize = 64;
 
 /// The cosignatures that have come in.
 #[derive(Debug)]
-pub(crate) struct Cosigned {
-    store: Arc<Directory>,
+pub(crate) struct Cosigned<S = Directory> {
+    store: Arc<S>,
     log: Verifier,
     held: Mutex<Held>,
 }
@@ -78,20 +78,16 @@ pub(crate) enum NotTaken {
     Store(#[from] StoreError),
 }
 
-impl Cosigned {
+impl<S: Store> Cosigned<S> {
     /// What the record in `store` has of it; `keys` are those that cosign.
     ///
     /// Errors: those of the store.
-    pub(crate) fn open(
-        store: Arc<Directory>,
-        log: Verifier,
-        keys: &[CosignerKey],
-    ) -> Result<Self, StoreError> {
+    pub(crate) fn open(store: Arc<S>, log: Verifier, keys: &[CosignerKey]) -> Result<Self, StoreError> {
         let kept = store.read(COSIGNED)?;
         let mut held = Held::default();
         let opened = kept.as_deref().and_then(|note| Opened::open(note, &[&log], keys).ok());
         if let Some(opened) = opened
-            && is_of(&store, &log, &opened.checkpoint)?
+            && is_of(&*store, &log, &opened.checkpoint)?
         {
             held.whole = opened.checkpoint.size;
             held.see(&opened);
@@ -106,7 +102,7 @@ impl Cosigned {
     /// Errors: [`NotTaken`].
     pub(crate) fn take(&self, note: &[u8], keys: &[CosignerKey], published: u64) -> Result<(), NotTaken> {
         let head = Checkpoint::open(note, &self.log).map_err(|error| NotTaken::Wrong(error.to_string()))?;
-        if head.size == 0 || head.size > published || !is_of(&self.store, &self.log, &head)? {
+        if head.size == 0 || head.size > published || !is_of(&*self.store, &self.log, &head)? {
             return Err(NotTaken::NotOurs);
         }
         let wrong = |error: NoteError| NotTaken::Wrong(error.to_string());
@@ -187,7 +183,7 @@ impl Held {
 }
 
 /// Whether the record in `store` goes on from this head. One that was set back to an older copy does not go on from what it had signed since.
-fn is_of(store: &Directory, log: &Verifier, head: &Checkpoint) -> Result<bool, StoreError> {
+fn is_of(store: &impl Store, log: &Verifier, head: &Checkpoint) -> Result<bool, StoreError> {
     let newest = || -> Result<Option<Checkpoint>, StoreError> {
         let signed = store.read("checkpoint")?.unwrap_or_default();
         Ok(Checkpoint::open(&signed, log).ok())

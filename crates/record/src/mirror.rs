@@ -20,6 +20,8 @@ pub struct Mirror<S: ?Sized> {
     log: Log,
     journal: Journal<S>,
     publisher: Publisher<S>,
+    /// Whether entries were taken that are in no journal, since it could not be written.
+    failed: bool,
 }
 
 /// Why a mirror did not follow.
@@ -53,7 +55,8 @@ impl<S: Store + ?Sized> Mirror<S> {
     ) -> Result<(Self, Entries<S>), LoadError> {
         let Loaded { log, journal, publisher, entries, .. } =
             log::load(store, verifier.name(), segment_bytes, verifier)?;
-        Ok((Self { verifier: verifier.clone(), log, journal, publisher }, entries))
+        let verifier = verifier.clone();
+        Ok((Self { verifier, log, journal, publisher, failed: false }, entries))
     }
 
     /// How many entries it holds.
@@ -75,13 +78,17 @@ impl<S: Store + ?Sized> Mirror<S> {
     /// Memory: some 12 MiB, and a hash for each 256 new entries.
     ///
     /// # Errors
-    /// [`MirrorError`]. After [`MirrorError::Source`] it may be tried again; after any other this must be thrown away.
+    /// [`MirrorError`]. After [`MirrorError::Source`] it may be tried again, and after [`MirrorError::Store`] where the disk was only
+    /// full, unless it then says [`StoreError::Poisoned`]; after any other this must be thrown away.
     pub fn follow<T: Store + ?Sized>(
         &mut self,
         source: &T,
         signed: &[u8],
         mut visit: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
     ) -> Result<Checkpoint, MirrorError> {
+        if self.failed {
+            return Err(StoreError::Poisoned.into());
+        }
         let head = Checkpoint::open(signed, &self.verifier)?;
         let tiles = self.lead(source, &head)?;
         let mut tiles = tiles.into_iter();
@@ -180,7 +187,9 @@ impl<S: Store + ?Sized> Mirror<S> {
         }
         let Some(group) = self.log.seal() else { return Ok(()) };
         let groups = [group];
-        self.journal.write(&groups)?;
+        let written = self.journal.write(&groups);
+        self.failed |= written.is_err();
+        written?;
         groups.into_iter().for_each(|group| self.publisher.absorb(group));
         if self.publisher.pending_bytes() > PENDING_BYTES_MAX {
             self.publisher.write_full()?;

@@ -1,6 +1,6 @@
-//! The simulations of the record and of the whole core, for as long as one likes, on every core of the machine.
+//! The simulations of the record, of the whole core and of two parties, for as long as one likes, on every core of the machine.
 //!
-//! Not a simulation: it runs the tests `soak` of the two and tells them through the environment where to begin.
+//! Not a simulation: it runs their tests `soak` and tells them through the environment where to begin.
 
 use crate::environment::succeeds;
 use crate::report;
@@ -8,12 +8,13 @@ use anyhow::{Context as _, bail};
 use std::process::{Child, Command};
 use std::time::Instant;
 
-/// How many moments are looked at in the whole core unless told otherwise; a tenth of it more in the record alone.
+/// How many moments are looked at in the whole core, and with two parties, unless told otherwise; a tenth of it in the record alone.
 pub(super) const POINTS: u64 = 1_000_000;
 
 /// The tests, with the part of the points that each gets.
-const TESTS: [(&[&str], u64); 2] = [
+const TESTS: [(&[&str], u64); 3] = [
     (&["--package", "countersign", "--bin", "countersign", "clerk::simulation::soak"], 1),
+    (&["--package", "countersign", "--bin", "countersign", "clerk::simulation::followed::soak"], 1),
     (&["--package", "record", "--test", "record", "power::soak"], 10),
 ];
 

@@ -6,6 +6,7 @@
 
 mod books;
 mod bugs;
+mod followed;
 mod life;
 mod oracle;
 mod people;

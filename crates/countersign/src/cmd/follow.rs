@@ -6,34 +6,37 @@
 //!
 //! Not here: how a copy is kept in order ([`record::Mirror`]), and what an entry must hold to (`verify`).
 
+mod checks;
+mod follower;
 mod incident;
 mod keys;
 mod listen;
 mod metered;
 mod priced;
+mod trusted;
+
+pub(crate) use follower::{Followed, Follower, Ground, Held, Older, Party, is_final};
+#[cfg(test)]
+pub(crate) use follower::{LOOKS, Takes};
+pub(crate) use incident::Disagreement;
+pub(crate) use keys::WitnessKeys;
+pub(crate) use trusted::trusted;
 
 use super::client::Client;
 use super::said::Said;
-use super::verify::{Depth, Pass, Served};
+use super::verify::{Depth, Http, Served};
 use crate::clock::Clock;
 use crate::files::Keys;
 use crate::office;
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use clap::Args;
-use incident::Disagreement;
-use keys::WitnessKeys;
 use metered::{Metered, Meters};
-use partnership::act::Digest;
-use partnership::entry::{Entry, document_of};
-use priced::Priced;
-use record::cosignature::Cosigner;
-use record::hash::{base64, hex};
+use record::hash::base64;
 use record::note::{Signer, Verifier};
 use record::store::directory::Directory;
-use record::witness::{Kept, Refused};
-use record::{AddCheckpoint, Checkpoint, Mirror, MirrorError, Store, StoreError, Witness};
+use record::witness::Kept;
+use record::{Checkpoint, Mirror};
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -82,13 +85,13 @@ pub(crate) struct Follow {
 pub(crate) fn run(asked: &Follow) -> anyhow::Result<Said> {
     crate::telemetry::start();
     let party = Keys::new(&asked.keys).signer(&asked.party)?;
-    let mut follower = Follower::open(asked, &party)?;
-    let followed = follower.follow(asked);
+    let mut following = Following::open(asked, &party)?;
+    let followed = following.follow(asked);
     let disagreement = match followed {
-        Ok(head) => return Ok(follower.said(&head)),
+        Ok(head) => return Ok(following.said(&head)),
         Err(error) => error.downcast::<Disagreement>()?,
     };
-    let report = follower.report(asked, &party, &disagreement)?;
+    let report = following.report(asked, &party, &disagreement)?;
     let text = format!(
         "nothing is cosigned any more: {disagreement}\na signed report is in `{}`; show it to the operator. Should another history than the one cosigned so far turn out to be right, these keys will never cosign it: revoke them with `countersign witness revoke`, and follow with new ones",
         report.display()
@@ -105,84 +108,24 @@ pub(crate) fn run(asked: &Follow) -> anyhow::Result<Said> {
 }
 
 /// One process that follows one record.
-struct Follower {
-    served: Served,
-    store: Arc<Directory>,
-    mirror: Mirror<Directory>,
+struct Following {
+    follower: Follower<Real>,
     log: Verifier,
-    w1: Arc<Witness<Kept<Directory>>>,
-    w2: Witness<Kept<Directory>>,
-    checks: Checks,
     json: bool,
-    /// The size of the checkpoint that the operator last took both cosignatures of.
-    told: u64,
     _locks: [File; 2],
 }
 
-/// What each entry goes through.
-struct Checks {
-    /// The log's name, the parties' keys as they are served, and this party's own.
-    founded: Founded,
-    pass: Pass<Arc<Directory>>,
-    priced: Priced,
-    metered: Option<Metered>,
+/// The network, disk and memory of this process.
+struct Real;
+
+impl Ground for Real {
+    type Link = Http;
+    type Store = Directory;
+    type Memory = Kept<Directory>;
+    type Copy = Mirror<Directory>;
 }
 
-/// What the first entry must be of.
-struct Founded {
-    origin: String,
-    vkeys: BTreeSet<String>,
-    own: String,
-}
-
-impl Founded {
-    fn of(log: &Verifier, store: &Directory, party: &Signer) -> anyhow::Result<Self> {
-        let text = store.read("vkeys")?.unwrap_or_default();
-        let vkeys = String::from_utf8_lossy(&text).lines().skip(1).map(str::to_owned).collect();
-        Ok(Self { origin: log.name().to_owned(), vkeys, own: party.verifier().vkey() })
-    }
-
-    /// Why a record whose first entry has these keys is not the one that this party signed.
-    fn differs(&self, origin: &str, vkeys: &BTreeSet<String>) -> Option<&'static str> {
-        if origin != self.origin {
-            return Some("it is of another origin");
-        }
-        if !vkeys.contains(&self.own) {
-            return Some("it has another key for the party that follows");
-        }
-        (*vkeys != self.vkeys).then_some("its keys are not those that are served")
-    }
-}
-
-impl Checks {
-    fn entry(
-        &mut self,
-        store: &Directory,
-        index: u64,
-        envelope: &[u8],
-        parties: &[u8],
-    ) -> Result<(), String> {
-        self.pass.entry(index, envelope, parties)?;
-        if index == 0
-            && let (origin, vkeys) = self.pass.founded()
-            && let Some(differs) = self.founded.differs(origin, &vkeys)
-        {
-            return Err(differs.to_owned());
-        }
-        let entry = Entry::decode(envelope, parties).map_err(|error| error.to_string())?;
-        self.priced.entry(store, index, &entry)?;
-        self.metered.iter_mut().for_each(|metered| metered.entry(index, &entry));
-        Ok(())
-    }
-
-    /// What can be seen between two entries.
-    fn agree(&mut self) -> anyhow::Result<()> {
-        self.pass.agrees_so_far().map_err(Disagreement::of)?;
-        self.metered.as_mut().map_or(Ok(()), Metered::agrees)
-    }
-}
-
-impl Follower {
+impl Following {
     fn open(asked: &Follow, party: &Signer) -> anyhow::Result<Self> {
         let root = asked.dir.join("record");
         let witness = asked.keys.join("witness");
@@ -203,7 +146,10 @@ impl Follower {
             );
             Client::of_party(url, party.clone(), origin, &asked.party)
         })?;
-        let log = trusted(asked, &store, &served)?;
+        let given = asked.vkeys.as_deref().map(|path| {
+            std::fs::read(path).with_context(|| format!("the keys in `{}` cannot be read", path.display()))
+        });
+        let log = trusted(given.transpose()?.as_deref(), &*store, &served)?;
         ensure!(
             party.name() == format!("{}/{}", log.name(), asked.party),
             "the log's key is of another record"
@@ -213,26 +159,24 @@ impl Follower {
             // What an operator refuses is no reason not to look at its record.
             tracing::warn!("{}; it is tried again at the next start", super::said::reason(&error));
         }
-        let (mirror, entries) = Mirror::open(Arc::clone(&store), SEGMENT_BYTES, &log)
-            .with_context(|| format!("the mirror in `{}` does not hold", asked.dir.display()))?;
         let depth = if asked.policies { Depth::Clauses } else { Depth::Entries };
         let metered = Metered::of(&asked.meters, &asked.party, &party.verifier());
-        let pass = Pass::over(Arc::clone(&store), depth);
-        let founded = Founded::of(&log, &store, party)?;
-        let mut checks = Checks { founded, pass, priced: Priced::default(), metered };
-        entries
-            .for_each_entry(|index, envelope, parties| checks.entry(&store, index, envelope, parties))
-            .with_context(|| format!("the mirror in `{}` does not hold", asked.dir.display()))?;
         let kept = Arc::new(Directory::new(witness));
-        let witness =
-            |cosigner: Cosigner| Witness::new(Kept::new(Arc::clone(&kept)), cosigner, [log.clone()]);
-        let (w1, w2) = (Arc::new(witness(keys.grew)), witness(keys.replayed));
+        let memory = || Kept::new(Arc::clone(&kept));
+        let party = Party { signer: party, keys, depth, metered };
+        let (shown, of, dir) = (Arc::clone(&store), log.clone(), asked.dir.display());
+        let follower = Mirror::open(Arc::clone(&store), SEGMENT_BYTES, &of)
+            .map_err(anyhow::Error::from)
+            .and_then(|(mirror, entries)| {
+                Follower::open(Held { served, store, mirror, entries, log: of }, party, memory)
+            })
+            .with_context(|| format!("the mirror in `{dir}` does not hold"))?;
         if let Some(address) = &asked.listen {
-            let shown = listen::Shown { witness: Arc::clone(&w1), store: Arc::clone(&store) };
+            let shown = listen::Shown { witness: Arc::clone(follower.w1()), store: shown };
             let address = listen::serve(address, shown)?;
             tracing::info!(%address, "a witness that can be asked");
         }
-        Ok(Self { served, store, mirror, log, w1, w2, checks, json: asked.json, told: 0, _locks: locks })
+        Ok(Self { follower, log, json: asked.json, _locks: locks })
     }
 
     /// Follows each new checkpoint; gives the last one where it is to be done once.
@@ -241,129 +185,29 @@ impl Follower {
             match self.step() {
                 Ok(head) if asked.once => return Ok(head),
                 Ok(_) => {}
-                Err(error) if error.is::<Disagreement>() || is_final(&error) || asked.once => {
-                    return Err(error);
-                }
+                Err(error) if error.is::<Disagreement>() || is_final(&error) => return Err(error),
+                // What seems to have gone back is looked at for a while also where it is to be done once.
+                Err(error) if asked.once && !error.is::<Older>() => return Err(error),
                 Err(error) => tracing::warn!("{}; trying again", super::said::reason(&error)),
             }
             std::thread::sleep(Duration::from_millis(asked.every));
-            if let Err(error) = self.served.again() {
+            if let Err(error) = self.follower.look_again() {
                 tracing::warn!("{}; trying again", super::said::reason(&error));
             }
         }
     }
 
-    /// Takes the checkpoint that is there: sees that it goes on from the last, cosigns that; takes the entries, checks them, and cosigns
-    /// that too.
     fn step(&mut self) -> anyhow::Result<Checkpoint> {
-        let (signed, head) = self.newest()?;
-        if head.size == self.told && head.root == self.mirror.root() {
-            // A call that was served and not recorded makes no record grow.
-            self.checks.agree()?;
-            return Ok(head);
+        let now = u64::try_from(Clock.now().as_millis()).unwrap_or(0) / 1000;
+        let Followed { head, is_new } = self.follower.step(now)?;
+        if is_new {
+            tracing::info!(size = head.size, "held, replayed and cosigned");
         }
-        let grew = self.cosign(&self.w1, &self.served, &signed, &head)?;
-        if let Err(error) = self.post(&signed, &grew) {
-            tracing::warn!("{}", super::said::reason(&error));
-        }
-        let (store, served, checks) = (&*self.store, &self.served, &mut self.checks);
-        let mut own = None;
-        let followed = self.mirror.follow(served, &signed, |index, envelope, parties| {
-            match keep_document(store, served, index, envelope, parties) {
-                Ok(()) => checks.entry(store, index, envelope, parties),
-                Err(Document::Fault(what)) => Err(what),
-                Err(Document::Own(error)) => {
-                    let what = error.to_string();
-                    own = Some(error);
-                    Err(what)
-                }
-            }
-        });
-        match followed {
-            Ok(_) => {}
-            Err(_) if own.is_some() => {
-                return Err(own.map_or_else(|| anyhow::anyhow!("the copy cannot go on"), Into::into));
-            }
-            Err(MirrorError::Fault(fault)) => return Err(self.fault_or_failure(fault.into())),
-            Err(MirrorError::Checkpoint(error)) => return Err(Disagreement::at("checkpoint", &error).into()),
-            Err(error @ MirrorError::Source(_)) => {
-                return Err(self.served.failure().unwrap_or_else(|| error.into()));
-            }
-            Err(MirrorError::Store(error)) => {
-                return Err(anyhow::Error::new(error).context("the copy cannot go on"));
-            }
-        }
-        self.checks.agree()?;
-        let replayed = self.cosign(&self.w2, &*self.store, &signed, &head)?;
-        self.post(&signed, &format!("{grew}{replayed}"))?;
-        self.told = head.size;
-        tracing::info!(size = head.size, "held, replayed and cosigned");
-        if self.json {
+        if is_new && self.json {
             let line = json!({ "cosigned": true, "size": head.size, "root": base64(&head.root) });
             Said::Done(line.to_string()).print();
         }
         Ok(head)
-    }
-
-    /// The newest checkpoint. One that is smaller than what was cosigned when it was asked for is looked at again before anybody is
-    /// accused: others may have had a newer one cosigned since this was read.
-    fn newest(&mut self) -> anyhow::Result<(Vec<u8>, Checkpoint)> {
-        let known = self.w1.size(self.log.name())?;
-        for look in 0..LOOKS {
-            if look > 0 {
-                self.served.again()?;
-            }
-            let signed = self.served.checkpoint().to_vec();
-            let head = Checkpoint::open(&signed, &self.log)
-                .map_err(|error| Disagreement::at("checkpoint", &error))?;
-            if head.size >= known {
-                return Ok((signed, head));
-            }
-            if look.saturating_add(1) == LOOKS {
-                let what =
-                    format!("it is of size {}, and one of size {known} was cosigned before", head.size);
-                return Err(Disagreement::at("checkpoint", &what).into());
-            }
-        }
-        bail!("no checkpoint was looked at")
-    }
-
-    /// A document that could not be fetched is no fault of the record.
-    fn fault_or_failure(&self, disagreement: Disagreement) -> anyhow::Error {
-        self.served.failure().unwrap_or_else(|| disagreement.into())
-    }
-
-    fn cosign(
-        &self,
-        witness: &Witness<Kept<Directory>>,
-        tiles: &impl Store,
-        signed: &[u8],
-        head: &Checkpoint,
-    ) -> anyhow::Result<String> {
-        let known = witness.size(&head.origin)?;
-        let request = AddCheckpoint::of(tiles, signed, head.size, known);
-        let request = request.map_err(|error| self.served.failure().unwrap_or_else(|| error.into()))?;
-        let request =
-            request.context("a newer checkpoint was cosigned meanwhile, since another asked for it")?;
-        let now = u64::try_from(Clock.now().as_millis()).unwrap_or(0) / 1000;
-        witness.add_checkpoint(&request.encode(), now).map_err(|refused| match refused {
-            Refused::Fork(_) | Refused::Inconsistent { .. } | Refused::Shrinks { .. } => {
-                Disagreement::at("checkpoint", &refused).into()
-            }
-            other => anyhow::Error::new(other),
-        })
-    }
-
-    /// Hands the operator a checkpoint with these lines under it. It may not take them, and the record is followed all the same.
-    fn post(&self, signed: &[u8], lines: &str) -> anyhow::Result<()> {
-        let mut note = signed.to_vec();
-        note.extend_from_slice(lines.as_bytes());
-        let answer = self.served.post("/record/cosign", note)?;
-        if !answer.status.is_success() {
-            let problem = answer.json().err().map(|error| error.to_string()).unwrap_or_default();
-            bail!("the operator did not take the cosignature: {problem}");
-        }
-        Ok(())
     }
 
     fn said(&self, head: &Checkpoint) -> Said {
@@ -384,84 +228,11 @@ impl Follower {
             &asked.dir,
             party,
             self.log.name(),
-            self.served.checkpoint(),
-            self.mirror.size(),
+            self.follower.checkpoint(),
+            self.follower.held(),
             found,
         )
     }
-}
-
-/// Whether going on would not help: the copy's own disk has failed, and is not only full.
-fn is_final(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<StoreError>().is_some_and(|error| !matches!(error, StoreError::Full { .. }))
-}
-
-/// Why a document was not kept.
-enum Document {
-    /// It is not what the record says, or could not be fetched.
-    Fault(String),
-    /// The copy's own disk.
-    Own(StoreError),
-}
-
-/// Takes the memorandum that an entry names, before the entry is looked at.
-fn keep_document(
-    store: &Directory,
-    served: &Served,
-    index: u64,
-    envelope: &[u8],
-    parties: &[u8],
-) -> Result<(), Document> {
-    // Only the first entry and amendments name one.
-    let may_name = index == 0 || parties.windows(AMEND.len()).any(|part| part == AMEND);
-    if !may_name {
-        return Ok(());
-    }
-    let entry = Entry::decode(envelope, parties).map_err(|error| Document::Fault(error.to_string()))?;
-    let Some(Digest(digest)) = document_of(&entry.body) else { return Ok(()) };
-    let path = format!("memorandum/{}", hex(&digest));
-    if store.read(&path).map_err(Document::Own)?.is_some() {
-        return Ok(());
-    }
-    let bytes = served.read(&path).map_err(|error| Document::Fault(error.to_string()))?;
-    let bytes = bytes.ok_or_else(|| Document::Fault(format!("{path}: it is missing")))?;
-    if record::hash::sha256(&bytes) != digest {
-        return Err(Document::Fault(format!("{path}: its content has another digest")));
-    }
-    store.create(&path, &bytes).map_err(Document::Own)
-}
-
-/// How often a checkpoint that seems too small is looked at.
-const LOOKS: u32 = 3;
-
-const AMEND: &[u8] = br#""kind":"amend""#;
-
-/// The log's key: from the file that was given, or as the mirror has it, or as it is served at first sight.
-fn trusted(asked: &Follow, store: &Directory, served: &Served) -> anyhow::Result<Verifier> {
-    let now = served.read("vkeys")?.context("the server has no file `vkeys`")?;
-    let held = store.read("vkeys")?;
-    let given = asked.vkeys.as_deref().map(|path| {
-        std::fs::read(path).with_context(|| format!("the keys in `{}` cannot be read", path.display()))
-    });
-    let given = given.transpose()?;
-    for (known, whose) in [(&given, "those that were given"), (&held, "those that the mirror has")] {
-        ensure!(
-            known.as_ref().is_none_or(|known| *known == now),
-            "the keys that are served are not {whose}; this may be another record, or an operator with another key"
-        );
-    }
-    let text = String::from_utf8(now.clone()).context("the keys that are served are no text")?;
-    let log = Verifier::parse(text.lines().next().unwrap_or_default()).context("the log's key")?;
-    if held.is_none() {
-        if given.is_none() {
-            tracing::warn!(
-                key = log.vkey(),
-                "the log's key is believed at first sight; compare it with the operator"
-            );
-        }
-        store.create("vkeys", &now)?;
-    }
-    Ok(log)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ mod backup;
 mod balance;
 mod client;
 mod erase;
-mod follow;
+pub(crate) mod follow;
 mod fund;
 mod init;
 mod key;
@@ -16,7 +16,7 @@ mod model;
 mod receipt;
 mod said;
 mod up;
-mod verify;
+pub(crate) mod verify;
 mod witness;
 
 use clap::{Parser, Subcommand};

@@ -17,7 +17,7 @@ mod shown;
 pub(crate) mod tests;
 
 pub(crate) use at::{At, state_at};
-pub(crate) use served::Served;
+pub(crate) use served::{Http, Link, Served};
 
 use super::said::Said;
 use crate::office;

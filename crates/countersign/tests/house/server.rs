@@ -345,7 +345,12 @@ url = "{upstream}"
 
 /// Writes a file in the place of the one there is.
 pub(crate) fn write(path: &Path, text: &str) {
-    File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
+    put(path, text.as_bytes());
+}
+
+/// The same with bytes.
+pub(crate) fn put(path: &Path, bytes: &[u8]) {
+    File::create(path).unwrap().write_all(bytes).unwrap();
 }
 
 /// A file of the examples.

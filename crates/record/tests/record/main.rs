@@ -16,6 +16,7 @@ mod mirror;
 mod power;
 mod prefix;
 mod since;
+mod specified;
 mod steps;
 mod support;
 mod witness;

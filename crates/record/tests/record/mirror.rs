@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use record::bundle::{decode, encode, from_file, to_file};
+use record::store::faulty::{Fault, Faulty};
 use record::store::memory::Memory;
 use record::tile::TilePath;
-use record::{Checkpoint, Mirror, MirrorError, Store};
+use record::{Checkpoint, Mirror, MirrorError, Store, StoreError};
 
 use crate::support::{SEGMENT, Writer, audit_any, check, expect_leaf, leaf, leaf_of, memory, verifier};
 
@@ -212,4 +213,33 @@ fn what_others_have_put_under_a_checkpoint_is_not_in_the_copy() {
     mirror(&copy).follow(&*source, more.as_bytes(), expect_leaf).unwrap();
     assert_eq!(copy.read("checkpoint").unwrap().unwrap(), own);
     check(&*copy).unwrap();
+}
+
+#[test]
+fn whichever_call_to_its_disk_fails_a_mirror_goes_on_or_is_opened_anew_and_holds() {
+    let source = published(&[300]);
+    let signed = source.read("checkpoint").unwrap().unwrap();
+    let mut calls = u64::MAX;
+    for fault in [Fault::Full, Fault::Fails, Fault::FailsButPersisted, Fault::Torn] {
+        let mut at = 0;
+        while at < calls {
+            let copy = memory();
+            let faulty = Arc::new(Faulty::new(Arc::clone(&copy), at, fault));
+            let opened = Mirror::open(Arc::clone(&faulty), SEGMENT, &verifier());
+            if let Ok((mut mirror, _)) = opened
+                && mirror.follow(&*source, &signed, expect_leaf).is_err()
+            {
+                match mirror.follow(&*source, &signed, expect_leaf) {
+                    Ok(head) => assert!(head.size == 300 && fault == Fault::Full, "call {at}, {fault:?}"),
+                    Err(MirrorError::Store(StoreError::Poisoned)) => {}
+                    Err(other) => panic!("call {at}, {fault:?}: {other}"),
+                }
+            }
+            calls = calls.min(if faulty.calls() > at { u64::MAX } else { faulty.calls() });
+            assert_eq!(follow(&mut mirror(&copy), &source).unwrap().size, 300, "call {at}, {fault:?}");
+            check(&*copy).unwrap();
+            at += 1;
+        }
+        assert!(at > 8, "{at} calls");
+    }
 }

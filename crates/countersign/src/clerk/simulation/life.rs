@@ -13,13 +13,14 @@ use bytes::Bytes;
 use cloud::Chat;
 use cloud::gateway::Call;
 use partnership::act::{
-    Act, Administer, Application, Approve, Attest, Deed, Digest, Infer, Key, Principal, approval_bytes,
-    attestation_bytes, idempotency_digest,
+    Act, Administer, Application, Approve, Attest, Deed, Digest, Infer, Key, Principal, WitnessKey,
+    approval_bytes, attestation_bytes, idempotency_digest, witness_key_bytes,
 };
 use partnership::decision::{Decision, Settlement};
 use partnership::entry::Refused;
 use partnership::ids::{ActId, ClauseId, PartyId, Timestamp};
 use partnership::{Answer, Entropy, State};
+use record::cosignature::CosignerKey;
 use record::store::chance::Chance;
 use record::store::simulated::Disk;
 use record::{Group, StoreError};
@@ -277,6 +278,27 @@ impl<'a> Life<'a> {
         };
         self.propose("north", Deed::Administer(Administer::KeyNew(key)));
         self.settle_down();
+    }
+
+    /// Has a party's cosignatures by these keys count. Everything is written.
+    pub(super) fn cosigned_by(&mut self, party: &'static str, vkeys: &[String]) {
+        for vkey in vkeys {
+            let bytes = witness_key_bytes(place::ORIGIN, "witness-key-add", vkey);
+            let signature = record::hash::base64(&place::party(party).sign_bytes(&bytes));
+            let key = WitnessKey { vkey: vkey.clone(), party: party.into(), signature };
+            self.propose(party, Deed::Administer(Administer::WitnessKeyAdd(key)));
+            self.settle_down();
+        }
+    }
+
+    /// Whether the process must end.
+    pub(super) fn must_end(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// The keys that cosign.
+    pub(super) fn cosigners(&self) -> Vec<CosignerKey> {
+        self.state().registry().cosigners()
     }
 
     /// The party's approval of the first act that waits for one.

@@ -72,6 +72,11 @@ impl Oracle {
         }
     }
 
+    /// The entries that are known to be durable.
+    pub(super) fn leaves(&self) -> &[Leaf] {
+        &self.leaves
+    }
+
     pub(super) fn finds(&mut self, why: &str) {
         self.found = self.found.take().or_else(|| Some((self.points, why.to_owned())));
     }

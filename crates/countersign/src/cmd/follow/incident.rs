@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 /// The record does not hold, or is not the one that was seen before.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{fault}")]
-pub(super) struct Disagreement {
+pub(crate) struct Disagreement {
     /// Where, and what.
-    pub(super) fault: Fault,
+    pub(crate) fault: Fault,
 }
 
 impl From<Fault> for Disagreement {

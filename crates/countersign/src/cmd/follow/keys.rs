@@ -13,11 +13,11 @@ use std::path::Path;
 
 /// The keys of one party.
 #[derive(Debug)]
-pub(super) struct WitnessKeys {
+pub(crate) struct WitnessKeys {
     /// `w1`: the log only grew.
-    pub(super) grew: Cosigner,
+    pub(crate) grew: Cosigner,
     /// `w2`: every entry is held and was replayed.
-    pub(super) replayed: Cosigner,
+    pub(crate) replayed: Cosigner,
 }
 
 impl WitnessKeys {

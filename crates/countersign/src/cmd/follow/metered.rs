@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 /// The party's meters.
 #[derive(Debug, Clone, Args)]
-pub(super) struct Meters {
+pub(crate) struct Meters {
     /// The folder of a journal of `countersign meter`, to hold against the record; several, where the party has several meters.
     #[arg(long, value_name = "DIR")]
     meter: Vec<PathBuf>,
@@ -31,7 +31,7 @@ pub(super) struct Meters {
 
 /// The comparison so far.
 #[derive(Debug)]
-pub(super) struct Metered {
+pub(crate) struct Metered {
     readers: Vec<Reader>,
     comparison: Comparison,
 }

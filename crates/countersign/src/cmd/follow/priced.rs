@@ -11,7 +11,7 @@ use partnership::act::{Deed, Digest, Ended};
 use partnership::entry::{Body, Decided, Entry, Settled, Verdict};
 use partnership::ids::ActId;
 use partnership::memorandum::{Clause, Kind, RateCard};
-use record::store::directory::Directory;
+use record::Store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl Priced {
     /// Takes the next entry.
     ///
     /// Errors: a settlement that is not what the rate card makes of its usage.
-    pub(super) fn entry(&mut self, store: &Directory, index: u64, entry: &Entry) -> Result<(), String> {
+    pub(super) fn entry(&mut self, store: &impl Store, index: u64, entry: &Entry) -> Result<(), String> {
         match &entry.body {
             Body::Genesis(genesis) => self.bring_into_force(store, &genesis.memorandum),
             Body::Decided(decided) => {
@@ -59,7 +59,7 @@ impl Priced {
         }
     }
 
-    fn bring_into_force(&mut self, store: &Directory, digest: &Digest) -> Result<(), String> {
+    fn bring_into_force(&mut self, store: &impl Store, digest: &Digest) -> Result<(), String> {
         let terms = office::document(store, digest).map_err(|error| format!("{error:#}"))?;
         self.terms = Some(Arc::new(terms));
         Ok(())
@@ -87,7 +87,7 @@ impl Priced {
         }
     }
 
-    fn settled(&mut self, store: &Directory, settled: &Settled) -> Result<(), String> {
+    fn settled(&mut self, store: &impl Store, settled: &Settled) -> Result<(), String> {
         if let Some(digest) = self.amending.remove(&settled.act).filter(|_| settled.ended == Ended::Done) {
             return self.bring_into_force(store, &digest);
         }

@@ -1,5 +1,6 @@
 //! Settlements that add up and are not what the rate card makes of their usage: the entries by themselves do not tell, prices do.
 
+use super::checks::{Checks, Founded};
 use super::*;
 use crate::cmd::verify::tests::Scene;
 use partnership::act::{Ended, Outcome, Usage};
@@ -17,12 +18,7 @@ fn checked_as(scene: &mut Scene, other: impl FnOnce(&mut Founded)) -> Result<(),
     let store = Arc::new(Directory::new(scene.folder().join("record")));
     let mut founded = Founded::of(&scene.log(), &store, scene.second()).unwrap();
     other(&mut founded);
-    let mut checks = Checks {
-        founded,
-        pass: Pass::over(Arc::clone(&store), Depth::Entries),
-        priced: Priced::default(),
-        metered: None,
-    };
+    let mut checks = Checks::over(&store, founded, Depth::Entries, None);
     let log = scene.log();
     let visit = |index: u64, envelope: &[u8], parties: &[u8]| checks.entry(&store, index, envelope, parties);
     record::audit(&*store, log.name(), &log, visit)?;

@@ -10,17 +10,35 @@ use record::audit::COSIGNED;
 use record::tile::{TilePath, WIDTH, changed, partials};
 use record::{Checkpoint, Store, StoreError, note};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use tokio::runtime::Runtime;
 
 /// How often one begins again because a newer checkpoint came.
 const TRIES: u32 = 20;
 
-/// The record of a server, as it was at one checkpoint.
-pub(crate) struct Served {
+/// How the files of a record come, and how a cosigned checkpoint goes back.
+pub(crate) trait Link: Send + Sync {
+    /// A file of the record; none where there is none.
+    ///
+    /// Errors: it could not be asked for, which says nothing of the record.
+    fn get(&self, path: &str) -> anyhow::Result<Option<Vec<u8>>>;
+
+    /// Hands the operator a checkpoint with cosignatures under it.
+    ///
+    /// Errors: it did not come there, or was not taken.
+    fn cosign(&self, note: Vec<u8>) -> anyhow::Result<()>;
+}
+
+/// A server over HTTP.
+pub(crate) struct Http {
     runtime: Runtime,
     client: Client,
+}
+
+/// The record of a server, as it was at one checkpoint.
+pub(crate) struct Served<L = Http> {
+    link: L,
     /// What is kept, by path.
     kept: BTreeMap<String, Vec<u8>>,
     size: u64,
@@ -37,9 +55,7 @@ impl Served {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let place = Place { server: Some(url), ..Place::default() };
         let client = runtime.block_on(Client::reach(&place))?;
-        let mut served = Self { runtime, client, kept: BTreeMap::new(), size: 0, failed: Mutex::new(None) };
-        served.again()?;
-        Ok(served)
+        Self::through(Http { runtime, client })
     }
 
     /// As [`Served::open`], from then on as whom `signed_in` makes of the record's origin.
@@ -50,9 +66,30 @@ impl Served {
         signed_in: impl FnOnce(&str, &str) -> anyhow::Result<Client>,
     ) -> anyhow::Result<Self> {
         let mut served = Self::open(url)?;
-        let origin = served.get("checkpoint")?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let origin = served.link.get("checkpoint")?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let origin = origin.unwrap_or_default();
-        served.client = signed_in(&base_of(url), origin.lines().next().unwrap_or_default())?;
+        served.link.client = signed_in(&base_of(url), origin.lines().next().unwrap_or_default())?;
+        Ok(served)
+    }
+
+    /// Asks for what is at `path`, outside the record too.
+    pub(crate) fn ask(&self, path: &str) -> anyhow::Result<Answer> {
+        self.link.runtime.block_on(self.link.client.get(path))
+    }
+
+    /// Proposes an act in the name of `party`.
+    pub(crate) fn propose(&self, party: &str, act: &Value) -> anyhow::Result<Answer> {
+        self.link.runtime.block_on(self.link.client.propose(Some(party), act))
+    }
+}
+
+impl<L: Link> Served<L> {
+    /// The record that comes by `link`.
+    ///
+    /// Errors: those of the link, or it has no checkpoint.
+    pub(crate) fn through(link: L) -> anyhow::Result<Self> {
+        let mut served = Self { link, kept: BTreeMap::new(), size: 0, failed: Mutex::new(None) };
+        served.again()?;
         Ok(served)
     }
 
@@ -60,12 +97,21 @@ impl Served {
     ///
     /// Errors: those of [`Served::open`].
     pub(crate) fn again(&mut self) -> anyhow::Result<()> {
-        for _ in 0..TRIES {
-            if self.keep()? {
-                return Ok(());
+        let mut sizes = BTreeSet::new();
+        for _ in 1..TRIES {
+            match self.keep()? {
+                None => return Ok(()),
+                Some(_) => drop(sizes.insert(self.size)),
             }
         }
-        bail!("the record grows faster than its edge can be read; try again")
+        match self.keep()? {
+            None => Ok(()),
+            // A newer checkpoint may take an older one's partial tiles away, and none of its own.
+            Some(missing) if sizes.iter().all(|size| *size == self.size) => {
+                bail!("`{missing}` is missing, and the checkpoint of size {} needs it", self.size)
+            }
+            Some(_) => bail!("the record grows faster than its edge can be read; try again"),
+        }
     }
 
     /// The checkpoint as it was signed.
@@ -73,43 +119,36 @@ impl Served {
         self.kept.get("checkpoint").map_or(&[], Vec::as_slice)
     }
 
-    /// Asks for what is at `path`, outside the record too.
-    pub(crate) fn ask(&self, path: &str) -> anyhow::Result<Answer> {
-        self.runtime.block_on(self.client.get(path))
+    /// Hands the operator a checkpoint with cosignatures under it.
+    ///
+    /// Errors: those of [`Link::cosign`].
+    pub(crate) fn cosign(&self, note: Vec<u8>) -> anyhow::Result<()> {
+        self.link.cosign(note)
     }
 
-    /// Sends bytes to `path`.
-    pub(crate) fn post(&self, path: &str, body: Vec<u8>) -> anyhow::Result<Answer> {
-        self.runtime.block_on(self.client.post(path, body))
-    }
-
-    /// Proposes an act in the name of `party`.
-    pub(crate) fn propose(&self, party: &str, act: &Value) -> anyhow::Result<Answer> {
-        self.runtime.block_on(self.client.propose(Some(party), act))
-    }
-
-    /// Takes the checkpoint and its partial tiles; false where a newer one has taken some of them away.
-    fn keep(&mut self) -> anyhow::Result<bool> {
+    /// Takes the checkpoint and its partial tiles; gives one that is not there, which a newer checkpoint may have taken away.
+    fn keep(&mut self) -> anyhow::Result<Option<String>> {
         // What others have cosigned first: the newest checkpoint is never behind it.
-        let cosigned = self.get(COSIGNED)?;
-        let checkpoint = self.get("checkpoint")?.context("the server has no checkpoint yet")?;
+        let cosigned = self.link.get(COSIGNED)?;
+        let checkpoint = self.link.get("checkpoint")?.context("the server has no checkpoint yet")?;
         let text = note::split(&checkpoint).map(|(text, _)| text.to_owned());
         self.size = text.ok().and_then(|text| Checkpoint::parse(&text).ok()).map_or(0, |head| head.size);
         self.kept = BTreeMap::from([("checkpoint".to_owned(), checkpoint)]);
         self.kept.extend(cosigned.map(|cosigned| (COSIGNED.to_owned(), cosigned)));
         for tile in partials(self.size) {
-            let Some(bytes) = self.get(&tile.path())? else { return Ok(false) };
+            let Some(bytes) = self.link.get(&tile.path())? else { return Ok(Some(tile.path())) };
             self.kept.insert(tile.path(), bytes);
         }
-        Ok(true)
+        Ok(None)
     }
 
     /// Why a file could not be asked for, if one could not.
     pub(crate) fn failure(&self) -> Option<anyhow::Error> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
 
-    /// A file of the record; none where there is none.
+impl Link for Http {
     fn get(&self, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
         let answer = self.runtime.block_on(self.client.get(&format!("/record/{path}")))?;
         match answer.status {
@@ -121,9 +160,18 @@ impl Served {
             }
         }
     }
+
+    fn cosign(&self, note: Vec<u8>) -> anyhow::Result<()> {
+        let answer = self.runtime.block_on(self.client.post("/record/cosign", note))?;
+        if !answer.status.is_success() {
+            let problem = answer.json().err().map(|error| error.to_string()).unwrap_or_default();
+            bail!("the operator did not take the cosignature: {problem}");
+        }
+        Ok(())
+    }
 }
 
-impl Store for Served {
+impl<L: Link> Store for Served<L> {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
         if let Some(bytes) = self.kept.get(path) {
             return Ok(Some(bytes.clone()));
@@ -131,7 +179,7 @@ impl Store for Served {
         if path == COSIGNED {
             return Ok(None);
         }
-        self.get(path).map_err(|error| {
+        self.link.get(path).map_err(|error| {
             let source = std::io::Error::other(format!("{error:#}"));
             self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             StoreError::Io { path: path.to_owned(), source }

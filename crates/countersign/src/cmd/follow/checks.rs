@@ -1,0 +1,128 @@
+//! What each entry goes through before a party says that it holds and has replayed it.
+//!
+//! Not here: whether it is in the tree (`record::Mirror`).
+
+use super::incident::Disagreement;
+use super::metered::Metered;
+use super::priced::Priced;
+use crate::cmd::verify::{Depth, Pass};
+use partnership::act::Digest;
+use partnership::entry::{Entry, document_of};
+use record::hash::hex;
+use record::note::{Signer, Verifier};
+use record::{Store, StoreError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What each entry goes through.
+pub(crate) struct Checks<S: Store> {
+    /// The log's name, the parties' keys as they are served, and this party's own.
+    founded: Founded,
+    pass: Pass<Arc<S>>,
+    priced: Priced,
+    metered: Option<Metered>,
+}
+
+/// What the first entry must be of.
+pub(crate) struct Founded {
+    pub(super) origin: String,
+    pub(super) vkeys: BTreeSet<String>,
+    pub(super) own: String,
+}
+
+impl Founded {
+    /// By the keys that are kept in `store`.
+    ///
+    /// Errors: those of the store.
+    pub(crate) fn of(log: &Verifier, store: &impl Store, party: &Signer) -> Result<Self, StoreError> {
+        let text = store.read("vkeys")?.unwrap_or_default();
+        let vkeys = String::from_utf8_lossy(&text).lines().skip(1).map(str::to_owned).collect();
+        Ok(Self { origin: log.name().to_owned(), vkeys, own: party.verifier().vkey() })
+    }
+
+    /// Why a record whose first entry has these keys is not the one that this party signed.
+    fn differs(&self, origin: &str, vkeys: &BTreeSet<String>) -> Option<&'static str> {
+        if origin != self.origin {
+            return Some("it is of another origin");
+        }
+        if !vkeys.contains(&self.own) {
+            return Some("it has another key for the party that follows");
+        }
+        (*vkeys != self.vkeys).then_some("its keys are not those that are served")
+    }
+}
+
+impl<S: Store> Checks<S> {
+    /// Over the entries of the copy in `store`, from the first on.
+    pub(crate) fn over(store: &Arc<S>, founded: Founded, depth: Depth, metered: Option<Metered>) -> Self {
+        Self { founded, pass: Pass::over(Arc::clone(store), depth), priced: Priced::default(), metered }
+    }
+
+    /// Takes the next entry.
+    ///
+    /// Errors: what does not hold of it.
+    pub(crate) fn entry(
+        &mut self,
+        store: &S,
+        index: u64,
+        envelope: &[u8],
+        parties: &[u8],
+    ) -> Result<(), String> {
+        self.pass.entry(index, envelope, parties)?;
+        if index == 0
+            && let (origin, vkeys) = self.pass.founded()
+            && let Some(differs) = self.founded.differs(origin, &vkeys)
+        {
+            return Err(differs.to_owned());
+        }
+        let entry = Entry::decode(envelope, parties).map_err(|error| error.to_string())?;
+        self.priced.entry(store, index, &entry)?;
+        self.metered.iter_mut().for_each(|metered| metered.entry(index, &entry));
+        Ok(())
+    }
+
+    /// What can be seen between two entries.
+    ///
+    /// Errors: [`Disagreement`]; or a journal of a meter does not hold.
+    pub(crate) fn agree(&mut self) -> anyhow::Result<()> {
+        self.pass.agrees_so_far().map_err(Disagreement::of)?;
+        self.metered.as_mut().map_or(Ok(()), Metered::agrees)
+    }
+}
+
+/// Why a document was not kept.
+pub(super) enum Document {
+    /// It is not what the record says, or could not be fetched.
+    Fault(String),
+    /// The copy's own disk.
+    Own(StoreError),
+}
+
+/// Takes the memorandum that an entry names, before the entry is looked at.
+pub(super) fn keep_document(
+    store: &impl Store,
+    served: &impl Store,
+    index: u64,
+    envelope: &[u8],
+    parties: &[u8],
+) -> Result<(), Document> {
+    // Only the first entry and amendments name one.
+    let may_name = index == 0 || parties.windows(AMEND.len()).any(|part| part == AMEND);
+    if !may_name {
+        return Ok(());
+    }
+    let entry = Entry::decode(envelope, parties).map_err(|error| Document::Fault(error.to_string()))?;
+    let Some(Digest(digest)) = document_of(&entry.body) else { return Ok(()) };
+    let path = format!("memorandum/{}", hex(&digest));
+    if store.read(&path).map_err(Document::Own)?.is_some() {
+        return Ok(());
+    }
+    let bytes = served.read(&path).map_err(|error| Document::Fault(error.to_string()))?;
+    let bytes = bytes.ok_or_else(|| Document::Fault(format!("{path}: it is missing")))?;
+    if record::hash::sha256(&bytes) != digest {
+        return Err(Document::Fault(format!("{path}: its content has another digest")));
+    }
+    store.create(&path, &bytes).map_err(Document::Own)
+}
+
+const AMEND: &[u8] = br#""kind":"amend""#;
