@@ -2,7 +2,7 @@
 
 use super::super::place::{self, ORIGIN};
 use partnership::entry::Entry;
-use record::bundle::{decode, encode};
+use record::bundle::{decode, encode, from_file, to_file};
 use record::note::Signer;
 use record::store::chance::Chance;
 use record::store::memory::Memory;
@@ -186,9 +186,10 @@ fn file(store: &Memory, kind: Kind, size: u64, at: u64, change: impl FnOnce(&mut
 fn entries(store: &Memory, kind: Kind, size: u64, at: u64, change: impl FnOnce(&mut Vec<Vec<u8>>, usize)) {
     let width = usize::try_from((size - at / 256 * 256).min(256)).unwrap();
     file(store, kind, size, at, |bytes, place| {
-        let mut all: Vec<Vec<u8>> = decode(bytes, width).unwrap().into_iter().map(<[u8]>::to_vec).collect();
+        let bundle = from_file(kind, std::mem::take(bytes)).unwrap();
+        let mut all: Vec<Vec<u8>> = decode(&bundle, width).unwrap().into_iter().map(<[u8]>::to_vec).collect();
         change(&mut all, place);
-        *bytes = encode(all.iter().map(Vec::as_slice));
+        *bytes = to_file(kind, &encode(all.iter().map(Vec::as_slice))).into_owned();
     });
 }
 
