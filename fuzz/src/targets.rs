@@ -6,6 +6,7 @@ mod decides;
 mod remembers;
 pub(crate) mod scene;
 mod serves;
+mod vouches;
 
 pub(crate) use remembers::{ENTRIES as FOLDER_ENTRIES, written};
 
@@ -49,6 +50,10 @@ pub(crate) const ALL: &[Target] = &[
         (20_000, 100),
         &["\n\n", "extra ", "index ", "\u{2014} "],
     ),
+    target("cosignature", vouches::cosignature, (64 << 10, 128), (100_000, 400), NOTES),
+    target("request", vouches::request, (128 << 10, 128), (200_000, 400), NOTES),
+    target("memory", vouches::memory, (128 << 10, 256), (200_000, 400), NOTES),
+    target("policy", vouches::policy, (256 << 10, 1_000), (1_000_000, 10_000), POLICIES),
     target("journal", remembers::journal, (4 << 20, 64), (8_000_000, 1_000), &["\u{1}", "\u{2}"]),
     target("folder", remembers::folder, (4 << 20, 64), (8_000_000, 1_000), PATHS),
     target("entry", decides::entry, (16 << 20, 200), (2_000_000, 1_000), ENTRIES),
@@ -94,6 +99,22 @@ const fn target(
 const fn bound((fixed, for_each_byte): (u64, u64)) -> Bound {
     Bound { fixed, for_each_byte }
 }
+
+const NOTES: &[&str] = &[
+    "\n\n",
+    "\u{2014} ",
+    "old 0\n",
+    "time 0\n",
+    "northwind-halcyon.example/record",
+    "northwind-halcyon.example/record/halcyon/w1",
+    "PRIVATE+KEY+",
+    "+",
+    "countersign/witness/v1 ",
+    "countersign/fork/v1 ",
+];
+
+const POLICIES: &[&str] =
+    &["log ", "witness ", "group ", "quorum ", "any ", "all ", "none", "1 ", "2 ", "#", "\t", "https://"];
 
 const PATHS: &[&str] = &[
     "tile/",
