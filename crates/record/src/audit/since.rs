@@ -93,9 +93,10 @@ impl<S: Store + ?Sized, V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>> Pass<
         }
         let edge = (0..LEVELS).find(|level| !items(size, *level).is_multiple_of(WIDTH)).unwrap_or(0);
         let count = items(size, edge);
-        let left = items(head.size, edge).saturating_sub(count - count % WIDTH).min(WIDTH);
+        let number = count / WIDTH;
+        let left = items(head.size, edge).saturating_sub(number.saturating_mul(WIDTH)).min(WIDTH);
         let width = u16::try_from(left).unwrap_or(256);
-        let tile = TilePath { kind: Kind::Hashes(edge), number: count / WIDTH, width };
+        let tile = TilePath { kind: Kind::Hashes(edge), number, width };
         let what = format!(
             "it, or a tile above it, leads to the root neither of the checkpoint nor of the first {size} entries, which was {root}"
         );
