@@ -26,6 +26,7 @@ use metered::{Metered, Meters};
 use partnership::act::Digest;
 use partnership::entry::{Entry, document_of};
 use priced::Priced;
+use record::audit::VKEYS;
 use record::cosignature::Cosigner;
 use record::hash::{base64, hex};
 use record::note::{Signer, Verifier};
@@ -147,10 +148,10 @@ impl Founded {
         if origin != self.origin {
             return Some("it is of another origin");
         }
-        if !vkeys.contains(&self.own) {
+        if !self.vkeys.contains(&self.own) {
             return Some("it has another key for the party that follows");
         }
-        (*vkeys != self.vkeys).then_some("its keys are not those that are served")
+        (!vkeys.is_subset(&self.vkeys)).then_some("its keys are not those that are served")
     }
 }
 
@@ -178,6 +179,11 @@ impl Checks {
     /// What can be seen between two entries.
     fn agree(&mut self) -> anyhow::Result<()> {
         self.pass.agrees_so_far().map_err(Disagreement::of)?;
+        ensure!(
+            self.pass.is_a_partys(&self.founded.own),
+            "the key `{}` gave way to another on the record; follow with that one in its place",
+            self.founded.own
+        );
         self.metered.as_mut().map_or(Ok(()), Metered::agrees)
     }
 }
@@ -294,6 +300,7 @@ impl Follower {
             }
         }
         self.checks.agree()?;
+        self.keep_keys()?;
         let replayed = self.cosign(&self.w2, &*self.store, &signed, &head)?;
         self.post(&signed, &format!("{grew}{replayed}"))?;
         self.told = head.size;
@@ -303,6 +310,15 @@ impl Follower {
             Said::Done(line.to_string()).print();
         }
         Ok(head)
+    }
+
+    /// Has the keys beside the copy that its entries say.
+    fn keep_keys(&self) -> anyhow::Result<()> {
+        let keys = self.checks.pass.keys_file(&self.log);
+        if self.store.read(VKEYS)?.as_deref() != Some(keys.as_bytes()) {
+            self.store.replace(VKEYS, keys.as_bytes())?;
+        }
+        Ok(())
     }
 
     /// The newest checkpoint. One that is smaller than what was cosigned when it was asked for is looked at again before anybody is
@@ -446,7 +462,7 @@ fn trusted(asked: &Follow, store: &Directory, served: &Served) -> anyhow::Result
     let given = given.transpose()?;
     for (known, whose) in [(&given, "those that were given"), (&held, "those that the mirror has")] {
         ensure!(
-            known.as_ref().is_none_or(|known| *known == now),
+            known.as_ref().is_none_or(|known| leads(known, &now)),
             "the keys that are served are not {whose}; this may be another record, or an operator with another key"
         );
     }
@@ -462,6 +478,14 @@ fn trusted(asked: &Follow, store: &Directory, served: &Served) -> anyhow::Result
         store.create("vkeys", &now)?;
     }
     Ok(log)
+}
+
+/// Whether keys that are served are those that are known, with more after them at most. That each of those may be there is seen when the
+/// entries were replayed.
+fn leads(known: &[u8], served: &[u8]) -> bool {
+    let lines = |text: &[u8]| -> Vec<String> { String::from_utf8_lossy(text).lines().map(str::to_owned).collect() };
+    let (known, served) = (lines(known), lines(served));
+    known.first() == served.first() && known.iter().all(|key| served.contains(key))
 }
 
 #[cfg(test)]
