@@ -155,7 +155,9 @@ impl Office {
         let undone = opened.end_erasures(&vault, clock)?;
         let Opened { mut partnership, journal, mut publisher, snapshot, erasures: _ } = opened;
         let desk = Desk::of(partnership.state()).context("the partnership has not begun")?;
-        match keep_keys(&store, &mut publisher, &desk.keys_file(&verifier)).and_then(|()| publisher.publish(&log)) {
+        match keep_keys(&store, &mut publisher, &desk.keys_file(&verifier))
+            .and_then(|()| publisher.publish(&log))
+        {
             Err(error @ record::StoreError::Full { .. }) => {
                 tracing::warn!(%error, "the record is whole, and its disk is full");
             }

@@ -270,7 +270,9 @@ impl Replay {
             Deed::PartyKey { party, recovery: Some(_), .. } => Some(plain(party)),
             _ => None,
         };
-        self.asked.entry(Asked { under: self.in_force(), kind: decided.head.kind, of, went_on, by }).or_insert(self.entries);
+        self.asked
+            .entry(Asked { under: self.in_force(), kind: decided.head.kind, of, went_on, by })
+            .or_insert(self.entries);
     }
 
     fn allowed(

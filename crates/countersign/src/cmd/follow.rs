@@ -137,8 +137,8 @@ struct Founded {
 }
 
 impl Founded {
-    fn of(log: &Verifier, store: &Directory, party: &Signer) -> anyhow::Result<Self> {
-        let text = store.read("vkeys")?.unwrap_or_default();
+    fn of(log: &Verifier, served: &impl Store, party: &Signer) -> anyhow::Result<Self> {
+        let text = served.read(VKEYS)?.unwrap_or_default();
         let vkeys = String::from_utf8_lossy(&text).lines().skip(1).map(str::to_owned).collect();
         Ok(Self { origin: log.name().to_owned(), vkeys, own: party.verifier().vkey() })
     }
@@ -224,7 +224,7 @@ impl Follower {
         let depth = if asked.policies { Depth::Clauses } else { Depth::Entries };
         let metered = Metered::of(&asked.meters, &asked.party, &party.verifier());
         let pass = Pass::over(Arc::clone(&store), depth);
-        let founded = Founded::of(&log, &store, party)?;
+        let founded = Founded::of(&log, &served, party)?;
         let mut checks = Checks { founded, pass, priced: Priced::default(), metered };
         entries
             .for_each_entry(|index, envelope, parties| checks.entry(&store, index, envelope, parties))
@@ -483,7 +483,8 @@ fn trusted(asked: &Follow, store: &Directory, served: &Served) -> anyhow::Result
 /// Whether keys that are served are those that are known, with more after them at most. That each of those may be there is seen when the
 /// entries were replayed.
 fn leads(known: &[u8], served: &[u8]) -> bool {
-    let lines = |text: &[u8]| -> Vec<String> { String::from_utf8_lossy(text).lines().map(str::to_owned).collect() };
+    let lines =
+        |text: &[u8]| -> Vec<String> { String::from_utf8_lossy(text).lines().map(str::to_owned).collect() };
     let (known, served) = (lines(known), lines(served));
     known.first() == served.first() && known.iter().all(|key| served.contains(key))
 }

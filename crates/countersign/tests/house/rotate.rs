@@ -4,7 +4,7 @@
 //! Not here: each forgery of such an act (`partnership`, `cmd/verify/tests`).
 
 use crate::second_verifier;
-use crate::server::{BINARY, Folder, Server, config, done, run, verify, write};
+use crate::server::{BINARY, Folder, Server, config, done, eventually, run, verify, write};
 use crate::upstream::{Upstream, Used};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -79,7 +79,8 @@ impl Scene {
         let file = self.place("evidence");
         write(&file, evidence);
         let (file, keys) = (file.to_str().unwrap().to_owned(), keys.to_str().unwrap().to_owned());
-        let words = ["fund", "attest", "release-tranche", "--evidence", &file, "--party", "halcyon", "--keys", &keys];
+        let words =
+            ["fund", "attest", "release-tranche", "--evidence", &file, "--party", "halcyon", "--keys", &keys];
         self.folder.command(&words).status.success()
     }
 
@@ -130,16 +131,18 @@ fn a_partys_key_gives_way_and_is_mended_when_it_is_lost_and_all_who_verify_go_on
     assert!(!scene.attests(&lost, "by the old key"), "the old key counts no more");
     assert!(scene.attests(&second, "by the new key"));
     // The follower says what is wrong while it has the old key, accuses nobody, and goes on with the new.
-    let stale = scene.follow(&url);
-    assert_eq!(stale.status.code(), Some(1));
-    assert!(!scene.place("mirror/incidents").exists(), "{stale:?}");
+    eventually("the change is published", || scene.follow(&url).status.code() == Some(1));
+    assert!(!scene.place("mirror/incidents").exists());
     scene.take(&second);
     scene.follows(&url);
     let listed = scene.folder.said(&["party", "key", "list"]);
     let halcyons: Vec<&Value> =
         listed.as_array().unwrap().iter().filter(|key| key["party"] == "halcyon").collect();
     assert_eq!(halcyons.len(), 2);
-    assert_eq!((&halcyons[1]["vkey"], &halcyons[1]["counts"]), (&Value::from(vkey.clone()), &Value::from(true)));
+    assert_eq!(
+        (&halcyons[1]["vkey"], &halcyons[1]["counts"]),
+        (&Value::from(vkey.clone()), &Value::from(true))
+    );
     let changed = scene.served("vkeys-second");
     let report = scene.verified(&[&changed, &first]);
     assert_eq!(report["key_changes"][0]["vkey"], Value::from(vkey));
@@ -148,16 +151,28 @@ fn a_partys_key_gives_way_and_is_mended_when_it_is_lost_and_all_who_verify_go_on
     let third = scene.place("third");
     made(&third, "halcyon");
     let (safe, next) = (scene.place("safe/halcyon-recovery.key"), third.to_str().unwrap().to_owned());
-    let words =
-        ["party", "key", "recover", "--party", "halcyon", "--recovery", safe.to_str().unwrap(), "--new", &next];
+    let words = [
+        "party",
+        "key",
+        "recover",
+        "--party",
+        "halcyon",
+        "--recovery",
+        safe.to_str().unwrap(),
+        "--new",
+        &next,
+    ];
     let said: Value = serde_json::from_str(&done(&scene.theirs(&url, &words))).unwrap();
-    assert_eq!((&said["decision"], &said["missing"][0]), (&Value::from("waiting"), &Value::from("northwind")));
+    assert_eq!(
+        (&said["decision"], &said["missing"][0]),
+        (&Value::from("waiting"), &Value::from("northwind"))
+    );
     assert!(!scene.attests(&third, "too early"));
     scene.folder.said(&["act", "approve", said["act"].as_str().unwrap(), "--party", "northwind"]);
     assert!(scene.attests(&third, "by the third key"));
     assert!(!scene.attests(&second, "by the one that was lost"));
     scene.take(&third);
-    scene.follows(&url);
+    eventually("the recovery is published", || scene.follow(&url).status.success());
     let mended = scene.served("vkeys-third");
     let report = scene.verified(&[&mended, &changed, &first]);
     assert_eq!(report["key_changes"][1]["recovered"], true);
