@@ -288,6 +288,8 @@ impl<S: Store> Parts<S> {
         let clerk = Clerk { desk: orders, clock, standing: Arc::clone(&standing) };
         let publishes = Publishes {
             publisher,
+            keys: desk.load().keys_file(&signer.verifier()),
+            desk: Arc::clone(&desk),
             signer,
             group,
             clock,

@@ -89,6 +89,10 @@ pub(crate) struct Desk {
     pub(crate) since: Timestamp,
     /// The parties' public keys.
     pub(crate) vkeys: BTreeMap<PartyId, Verifier>,
+    /// The keys that may speak for a party in one matter: that its own is lost.
+    pub(crate) recovery: BTreeMap<PartyId, Verifier>,
+    /// All keys that each party has had, in order of use.
+    ever: Vec<Verifier>,
 }
 
 impl Desk {
@@ -100,8 +104,20 @@ impl Desk {
             epoch: state.epoch(),
             since: state.versions().first().map(|version| version.since).unwrap_or_default(),
             vkeys: state.vkeys().map(|(party, key)| (party.clone(), key.clone())).collect(),
+            recovery: recovery_of(state.terms()?),
+            ever: state.vkeys_ever().into_iter().flat_map(|(_, keys)| keys).cloned().collect(),
         })
     }
+
+    /// The file of public keys: the log's, then each party's in the order of use.
+    pub(crate) fn keys_file(&self, log: &Verifier) -> String {
+        std::iter::once(log).chain(&self.ever).map(|key| format!("{key}\n")).collect()
+    }
+}
+
+fn recovery_of(terms: &Terms) -> BTreeMap<PartyId, Verifier> {
+    let named = terms.memorandum().header.recovery.iter();
+    named.filter_map(|(party, vkey)| Some((party.clone(), Verifier::parse(vkey).ok()?))).collect()
 }
 
 /// Counts the acts under way, so that a stop can wait for them.
@@ -138,13 +154,15 @@ impl Office {
         let mut opened = Opened::of(&store, opening, || found::prepare(dir, &store, &verifier))?;
         let undone = opened.end_erasures(&vault, clock)?;
         let Opened { mut partnership, journal, mut publisher, snapshot, erasures: _ } = opened;
-        match publisher.publish(&log) {
+        let desk = Desk::of(partnership.state()).context("the partnership has not begun")?;
+        match keep_keys(&store, &mut publisher, &desk.keys_file(&verifier))
+            .and_then(|()| publisher.publish(&log))
+        {
             Err(error @ record::StoreError::Full { .. }) => {
                 tracing::warn!(%error, "the record is whole, and its disk is full");
             }
             published => drop(published?),
         }
-        let desk = Desk::of(partnership.state()).context("the partnership has not begun")?;
         if let Some(lease) = &config.record.lease {
             partnership.lend(lease.caps(&desk.terms.memorandum().header)?);
         }
@@ -233,6 +251,16 @@ impl Office {
         let stopped = tokio::task::spawn_blocking(move || threads.map(|threads| clerk.stop(threads)));
         drop(stopped.await);
     }
+}
+
+/// Has the keys served that the entries say, should the last process have ended before it did.
+fn keep_keys(
+    store: &Directory,
+    publisher: &mut Publisher<Directory>,
+    text: &str,
+) -> Result<(), record::StoreError> {
+    let is_kept = store.read(record::audit::VKEYS)?.as_deref() == Some(text.as_bytes());
+    if is_kept { Ok(()) } else { publisher.keep_keys(text) }
 }
 
 /// The log's private key.

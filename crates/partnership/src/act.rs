@@ -2,9 +2,13 @@
 //!
 //! Not here: whether an act is allowed (see [`crate::decision`]) or how it is performed.
 
+mod keys;
+
 use crate::ids::{ActId, ApplicationId, ClauseId, KeyId, ModelId, PartyId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+pub use keys::{PartyKey, RecoveredKey, WitnessKey, party_key_bytes, witness_key_bytes};
 
 /// Thirty-two bytes: a SHA-256 digest or a commitment. Written as standard base64 in the record.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -229,17 +233,10 @@ pub enum Administer {
     WitnessKeyAdd(WitnessKey),
     /// Have cosignatures by this key count no more.
     WitnessKeyRevoke(WitnessKey),
-}
-
-/// A key by which a party cosigns checkpoints, as the party itself says by its signature.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WitnessKey {
-    /// The public key as a C2SP vkey of type `0x04`, named `<origin>/<party>/w1` or `/w2`.
-    pub vkey: String,
-    /// Whose it is.
-    pub party: PartyId,
-    /// Ed25519 signature over [`witness_key_bytes`]. Base64.
-    pub signature: String,
+    /// Have a party's own key give way to another.
+    PartyKeyChange(PartyKey),
+    /// Have a party's own key, which is lost or in other hands, give way to another, by the recovery key and the other parties.
+    PartyKeyRecover(RecoveredKey),
 }
 
 impl Administer {
@@ -254,6 +251,8 @@ impl Administer {
             Self::ModelResume { .. } => "model-resume",
             Self::WitnessKeyAdd(_) => "witness-key-add",
             Self::WitnessKeyRevoke(_) => "witness-key-revoke",
+            Self::PartyKeyChange(_) => "party-key-change",
+            Self::PartyKeyRecover(_) => "party-key-recover",
         }
     }
 }
@@ -392,12 +391,6 @@ pub fn approval_bytes(digest: &Digest) -> Vec<u8> {
 pub fn attestation_bytes(origin: &str, memorandum: &Digest, clause: &ClauseId, evidence: &Digest) -> Vec<u8> {
     let domain = b"countersign/attestation/v1\0".as_slice();
     [domain, origin.as_bytes(), b"\0", &memorandum.0, clause.as_str().as_bytes(), b"\0", &evidence.0].concat()
-}
-
-/// What a party signs to have a key cosign in its name, or no more: `kind` is the act's. Good for one partnership.
-#[must_use]
-pub fn witness_key_bytes(origin: &str, kind: &str, vkey: &str) -> Vec<u8> {
-    format!("countersign/witness-key/v1\0{origin}\0{kind}\0{vkey}").into_bytes()
 }
 
 /// What stands in the record for a key by which a caller of `application` tells a repetition from a new call. Two applications

@@ -95,6 +95,8 @@ impl Registry {
                 Ok(())
             }
             Administer::WitnessKeyRevoke(key) => Err(RegistryError::NoWitnessKey(key.vkey.clone())),
+            // A party's own key is no matter of the register.
+            Administer::PartyKeyChange(_) | Administer::PartyKeyRecover(_) => Ok(()),
         }
     }
 
@@ -124,6 +126,7 @@ impl Registry {
                 self.witness_keys.remove(&key.vkey);
                 self.revoked.insert(key.vkey.clone());
             }
+            Administer::PartyKeyChange(_) | Administer::PartyKeyRecover(_) => {}
         }
     }
 
@@ -148,6 +151,13 @@ impl Registry {
     /// The vkeys of those that cosigned once and do no more, in order.
     pub fn revoked_witness_keys(&self) -> impl Iterator<Item = &str> {
         self.revoked.iter().map(String::as_str)
+    }
+
+    /// Whether this public key cosigns, or did.
+    #[must_use]
+    pub fn has_cosigned(&self, public_key: &[u8; 32]) -> bool {
+        let mut all = self.witness_keys.keys().chain(&self.revoked);
+        all.any(|vkey| CosignerKey::parse(vkey).is_ok_and(|key| key.public_key() == public_key))
     }
 
     /// The keys that cosign, parsed, in the same order.

@@ -38,6 +38,8 @@ pub struct State {
     pub(crate) origin: String,
     pub(crate) terms: Option<Arc<Terms>>,
     pub(crate) vkeys: BTreeMap<PartyId, Verifier>,
+    /// The parties' keys that count no more, in the order in which they gave way.
+    pub(crate) former: Vec<(PartyId, Verifier)>,
     pub(crate) registry: Registry,
     pub(crate) book: Book,
     projection: Projection,
@@ -105,7 +107,7 @@ pub struct Waiting {
     pub act: Arc<Act>,
     /// What each approval must be signed over.
     pub digest: Digest,
-    /// The clause that asks for approvals; none for an amendment where no clause does.
+    /// The clause that asks for approvals; none where they are asked for by what the act is.
     pub clause: Option<ClauseId>,
     /// The parties that must approve.
     pub by: Vec<PartyId>,
@@ -253,6 +255,7 @@ impl State {
             origin: String::new(),
             terms: None,
             vkeys: BTreeMap::new(),
+            former: Vec::new(),
             registry: Registry::default(),
             book: Book::new(),
             projection: Projection::default(),
@@ -310,6 +313,12 @@ impl State {
         self.library.get(digest)
     }
 
+    /// The parties' keys that count no more, in the order in which they gave way.
+    #[must_use]
+    pub fn former_vkeys(&self) -> &[(PartyId, Verifier)] {
+        &self.former
+    }
+
     /// The public key of a party.
     #[must_use]
     pub fn vkey(&self, party: &PartyId) -> Option<&Verifier> {
@@ -319,6 +328,19 @@ impl State {
     /// The public keys of all parties, in order.
     pub fn vkeys(&self) -> impl Iterator<Item = (&PartyId, &Verifier)> {
         self.vkeys.iter()
+    }
+
+    /// Each party's public keys in the order of use, in order of party: the last one counts.
+    #[must_use]
+    pub fn vkeys_ever(&self) -> Vec<(&PartyId, Vec<&Verifier>)> {
+        let of =
+            |party: &PartyId| self.former.iter().filter(|(of, _)| of == party).map(|(_, key)| key).collect();
+        let all = |(party, key): (_, _)| {
+            let mut keys: Vec<&Verifier> = of(party);
+            keys.push(key);
+            (party, keys)
+        };
+        self.vkeys.iter().map(all).collect()
     }
 
     /// The register.

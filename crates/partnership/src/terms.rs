@@ -130,6 +130,14 @@ impl Terms {
         (first, by)
     }
 
+    /// Who must approve that the key of `party` is replaced by its recovery key: all others, in the order of the document. No clause
+    /// changes that, so that no wording keeps a lost key from being mended, or lets one side take the other over.
+    #[must_use]
+    pub fn recoverers(&self, party: &PartyId) -> Vec<PartyId> {
+        let parties = self.memorandum.header.parties.iter().map(|party| &party.id);
+        parties.filter(|other| *other != party).cloned().collect()
+    }
+
     /// Who must approve an amendment, and the clause that says so; every party where no clause does. What a `requirement` on
     /// amendments asks for comes on top.
     #[must_use]

@@ -2,6 +2,7 @@
 //! of which only the id is kept (`seen`).
 
 use crate::act_id::ActId;
+use crate::keys::Change;
 use crate::moment::Moment;
 use record::Hash;
 use std::collections::BTreeMap;
@@ -37,6 +38,10 @@ pub enum Kind {
     WitnessKeyAdd,
     /// Have cosignatures by a key count no more.
     WitnessKeyRevoke,
+    /// Have a party's own key give way to another.
+    PartyKeyChange,
+    /// Have a party's own key give way to another by its recovery key.
+    PartyKeyRecover,
 }
 
 impl Kind {
@@ -58,6 +63,8 @@ impl Kind {
             Self::ModelResume => "model-resume",
             Self::WitnessKeyAdd => "witness-key-add",
             Self::WitnessKeyRevoke => "witness-key-revoke",
+            Self::PartyKeyChange => "party-key-change",
+            Self::PartyKeyRecover => "party-key-recover",
         }
     }
 
@@ -77,6 +84,8 @@ impl Kind {
             b"model-resume" => Self::ModelResume,
             b"witness-key-add" => Self::WitnessKeyAdd,
             b"witness-key-revoke" => Self::WitnessKeyRevoke,
+            b"party-key-change" => Self::PartyKeyChange,
+            b"party-key-recover" => Self::PartyKeyRecover,
             _ => return None,
         })
     }
@@ -92,6 +101,8 @@ impl Kind {
                 | Self::ModelResume
                 | Self::WitnessKeyAdd
                 | Self::WitnessKeyRevoke
+                | Self::PartyKeyChange
+                | Self::PartyKeyRecover
         )
     }
 
@@ -223,6 +234,8 @@ pub(crate) enum Effect {
     Key(Box<[u8]>, Option<(Box<[u8]>, i128)>),
     /// Cosignatures by this key, of this party, count; or count no more.
     Witness { vkey: Box<[u8]>, party: Box<[u8]>, counts: bool },
+    /// A party's key gives way to another.
+    Party(Box<Change>),
     /// Nothing that a replay follows.
     Other,
 }

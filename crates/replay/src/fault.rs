@@ -175,6 +175,9 @@ pub enum Fault {
     /// A key is to cosign that is another's or has another name, or is revoked and did not cosign.
     #[error("act `{0}`: the key is not one by which the party may cosign, or does")]
     Witness(ActId),
+    /// A party's key gives way to one that is no key of its name, or is somebody's already or was, or there is no such party.
+    #[error("act `{0}`: the key is none that may come after the one of party `{1}`")]
+    PartyKey(ActId, String),
     /// The clock did not step back.
     #[error("the clock did not step back")]
     Clock,

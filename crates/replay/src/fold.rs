@@ -9,6 +9,7 @@ use crate::entry::{
 };
 use crate::fault::{Fault, Misspelt};
 use crate::founding::{Keys, approval, attestation, witness_key};
+use crate::keys::{Said, Succession};
 use crate::moment::Moment;
 use crate::repeats::Repeats;
 use crate::seen::Seen;
@@ -55,6 +56,8 @@ pub struct Replay {
     pub(crate) witnesses: Vec<WitnessKey>,
     /// The vkeys of those that were revoked, which never cosign again.
     pub(crate) revoked: Vec<Box<[u8]>>,
+    /// The parties' keys that gave way.
+    pub(crate) successions: Vec<Succession>,
     /// The clauses whose tranche was drawn, or that have expired.
     pub(crate) booked: BTreeSet<Box<[u8]>>,
     /// Where the last digest stands, and after it the last entry with which a command began.
@@ -95,6 +98,7 @@ impl Replay {
             attested: BTreeMap::new(),
             witnesses: Vec::new(),
             revoked: Vec::new(),
+            successions: Vec::new(),
             booked: BTreeSet::new(),
             digested: 0,
             begun: None,
@@ -261,9 +265,15 @@ impl Replay {
     }
 
     /// Keeps whose approvals were asked.
-    fn asks(&mut self, kind: Kind, went_on: bool, by: &[Box<[u8]>]) {
+    fn asks(&mut self, decided: &Decided<'_>, went_on: bool, by: &[Box<[u8]>]) {
         let by = by.iter().map(|party| plain(party)).collect();
-        self.asked.entry(Asked { under: self.in_force(), kind, went_on, by }).or_insert(self.entries);
+        let of = match decided.deed {
+            Deed::PartyKey { party, recovery: Some(_), .. } => Some(plain(party)),
+            _ => None,
+        };
+        self.asked
+            .entry(Asked { under: self.in_force(), kind: decided.head.kind, of, went_on, by })
+            .or_insert(self.entries);
     }
 
     fn allowed(
@@ -276,7 +286,7 @@ impl Replay {
         self.counts.allowed = self.counts.allowed.saturating_add(1);
         if head.kind.is_change() || head.kind == Kind::Amend {
             let by = waited.as_ref().map_or(&[][..], |waited| &waited.by);
-            self.asks(head.kind, waited.is_some(), by);
+            self.asks(decided, waited.is_some(), by);
         }
         let mut taken = None;
         if let Deed::Infer { key: Some(key) } = decided.deed {
@@ -365,6 +375,11 @@ impl Replay {
                 }
                 Effect::Witness { vkey: vkey.into(), party: party.into(), counts }
             }
+            Deed::PartyKey { vkey, party, recovery, signature, proof } => {
+                let said = Said { vkey, party, recovery, signature, proof };
+                let change = self.gives_way(head.id, head.kind, said, self.in_force())?;
+                Effect::Party(Box::new(change))
+            }
             Deed::Key { id, budget } => {
                 Effect::Key(id.into(), budget.map(|(asset, amount)| (asset.into(), amount)))
             }
@@ -377,11 +392,8 @@ impl Replay {
         let is_named = [Statement::Grew, Statement::Replayed]
             .iter()
             .any(|says| says.key_name(&self.origin, &plain(party)) == key.name());
-        let used = self.witnesses.iter().map(|(_, vkey)| vkey).chain(&self.revoked);
-        let is_taken = used.into_iter().any(|other| {
-            CosignerKey::parse(&plain(other)).is_ok_and(|other| other.public_key() == key.public_key())
-        });
-        is_named && !is_taken && self.keys.iter().all(|party| party.public_key() != key.public_key())
+        let is_a_partys = self.keys.ever().any(|party| party.public_key() == key.public_key());
+        is_named && !is_a_partys && !self.has_cosigned(key.public_key())
     }
 
     fn cosigns(&self, party: &[u8], vkey: &[u8]) -> bool {
@@ -401,7 +413,7 @@ impl Replay {
         if !head.kind.is_change() && head.kind != Kind::Amend {
             return Err(Fault::NeverWaits(head.id));
         }
-        self.asks(head.kind, false, &by);
+        self.asks(decided, false, &by);
         let own = match decided.deed {
             Deed::Amend { version, digest } => {
                 if decided.memorandum.checked_add(1) != Some(version) {
@@ -499,6 +511,7 @@ impl Replay {
                     self.revoked.push(vkey);
                 }
             }
+            Some(Effect::Party(change)) => self.gave_way(*change),
             _ => {}
         }
         let amending = if self.amending.is_empty() { None } else { self.amending.remove(&id) };

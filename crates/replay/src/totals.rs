@@ -66,6 +66,8 @@ pub struct Asked {
     pub under: usize,
     /// The act's kind.
     pub kind: Kind,
+    /// Whose key it is, where an act of its kind asks others than whom a clause names.
+    pub of: Option<String>,
     /// Whether the act went on with these approvals, and was not just proposed.
     pub went_on: bool,
     /// The parties; none where it was allowed outright.

@@ -18,8 +18,10 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use partnership::act::{Application, Key};
+use partnership::ids::PartyId;
 use partnership::memorandum::Kind;
 use record::hash::base64;
+use record::note::Verifier;
 use record::{Checkpoint, Store as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -37,6 +39,7 @@ pub(crate) fn router() -> Router<Arc<Office>> {
         .route("/api/models", get(models))
         .route("/api/memorandum", get(memorandum))
         .route("/api/witnesses", get(witnesses))
+        .route("/api/party-keys", get(party_keys))
         .route("/api/record", get(record_head))
         .route("/api/receipts/{act}", get(receipts::receipt))
 }
@@ -45,7 +48,7 @@ pub(crate) fn router() -> Router<Arc<Office>> {
 pub(crate) fn may_read(caller: &Caller) -> Result<(), Problem> {
     match caller {
         Caller::Operator { .. } | Caller::Party(_) | Caller::Reader => Ok(()),
-        Caller::Stranger => Err(Problem::unauthorised()),
+        Caller::Recovery(_) | Caller::Stranger => Err(Problem::unauthorised()),
     }
 }
 
@@ -172,6 +175,42 @@ async fn memorandum(
 /// The keys by which parties cosign, and how far each has come; public, as their cosignatures are.
 async fn witnesses(State(office): State<Arc<Office>>) -> Json<Vec<Standing>> {
     Json(office.standing())
+}
+
+/// A key that a party signs with, or did.
+#[derive(Debug, Serialize)]
+struct PartyKeyLine {
+    party: String,
+    name: String,
+    vkey: String,
+    /// Whether it is the one that counts.
+    counts: bool,
+    /// The party's recovery key; none where the memorandum in force names none.
+    recovery: Option<String>,
+}
+
+impl PartyKeyLine {
+    fn all(state: &partnership::State) -> Vec<Self> {
+        let named = state.terms().map(|terms| &terms.memorandum().header.recovery);
+        let of_party = |(party, keys): (&PartyId, Vec<&Verifier>)| {
+            let recovery = named.and_then(|named| named.get(party)).cloned();
+            let last = keys.len().saturating_sub(1);
+            let line = |(place, key): (usize, &Verifier)| Self {
+                party: party.to_string(),
+                name: key.name().to_owned(),
+                vkey: key.vkey(),
+                counts: place == last,
+                recovery: recovery.clone(),
+            };
+            keys.into_iter().enumerate().map(line).collect::<Vec<_>>()
+        };
+        state.vkeys_ever().into_iter().flat_map(of_party).collect()
+    }
+}
+
+/// The keys that the parties sign with, and signed with; public, as the record's own file of them is.
+async fn party_keys(State(office): State<Arc<Office>>) -> Result<Json<Vec<PartyKeyLine>>, Problem> {
+    Ok(Json(office.clerk.ask(PartyKeyLine::all).await?))
 }
 
 /// The record's head, which is public as the checkpoint itself is.

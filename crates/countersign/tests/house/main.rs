@@ -36,6 +36,7 @@ mod overlap;
 mod readme;
 mod repeats;
 mod room;
+mod rotate;
 mod scene;
 mod scripted;
 mod sealed;

@@ -5,12 +5,11 @@
 pub mod admit;
 pub mod again;
 mod due;
+mod keys;
 
 pub(crate) use due::Due;
 
-use crate::act::{
-    Act, Administer, Amend, Approve, Attest, Deed, Digest, Erase, Outcome, Principal, WitnessKey,
-};
+use crate::act::{Act, Administer, Amend, Approve, Attest, Deed, Digest, Erase, Outcome, Principal};
 use crate::decision::{Deviation, RefusalCode};
 use crate::entry::{Decided, Settled, Verdict};
 use crate::governance::policy::Assessment;
@@ -22,7 +21,6 @@ use crate::state::{Open, State};
 use crate::terms::Terms;
 use admit::Asks;
 use ledger::{Amount, AssetId, Operation};
-use record::cosignature::{CosignerKey, Statement};
 
 /// An assessment, with the state of terms and register it was made under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +97,7 @@ impl State {
             self.waiting.get(id).unwrap_or_else(|| unreachable!("only waiting acts are judged again"));
         let act = Act::clone(&waiting.act);
         let (fits, (_, by)) = match &act.deed {
-            Deed::Administer(change) => (self.change_fits(change), self.in_force().approvers(change.name())),
+            Deed::Administer(change) => (self.change_fits(change), self.approvers(change)),
             Deed::Amend(amend) => (self.follows(amend).map(drop), self.in_force().amenders()),
             _ => (Ok(()), (None, Vec::new())),
         };
@@ -342,14 +340,8 @@ impl State {
         {
             return Judgement::invalid(format!("the key would have expired on {expired} already"));
         }
-        if let Administer::WitnessKeyAdd(key) | Administer::WitnessKeyRevoke(key) = change {
-            let signed = crate::act::witness_key_bytes(&self.origin, change.name(), &key.vkey);
-            if !self.is_signed(&key.party, &signed, &key.signature) {
-                return Judgement::invalid(bad_signature(&key.party));
-            }
-        }
         let terms = self.in_force();
-        let (clause, by) = terms.approvers(change.name());
+        let (clause, by) = self.approvers(change);
         let mut judgement = Judgement::allow(clause.cloned().into_iter().collect());
         if !by.is_empty() {
             judgement.verdict = Verdict::Escalate { digest: self.digest_of(id, change), by };
@@ -367,7 +359,8 @@ impl State {
 
     fn change_fits(&self, change: &Administer) -> Result<(), String> {
         self.registry.check(change).map_err(|error| error.to_string())?;
-        self.names_unknown(change).map_or(Ok(()), Err)
+        self.names_unknown(change).map_or(Ok(()), Err)?;
+        self.is_by_its_party(change)
     }
 
     /// The digest of the exact change that a waiting act would make.
@@ -392,23 +385,6 @@ impl State {
             Administer::WitnessKeyAdd(key) => self.is_not_to_cosign(key),
             _ => None,
         }
-    }
-
-    /// Why a key cannot cosign in a party's name.
-    fn is_not_to_cosign(&self, key: &WitnessKey) -> Option<String> {
-        let parsed = CosignerKey::parse(&key.vkey).ok()?;
-        let names = [Statement::Grew, Statement::Replayed]
-            .map(|says| says.key_name(&self.origin, key.party.as_str()));
-        if !names.iter().any(|name| name == parsed.name()) {
-            return Some(format!(
-                "the key is named `{}`, not `{}` or `{}`",
-                parsed.name(),
-                names[0],
-                names[1]
-            ));
-        }
-        let is_partys = self.vkeys.values().any(|party| party.public_key() == parsed.public_key());
-        is_partys.then(|| "a party's own key cannot cosign; make another".to_owned())
     }
 
     fn opening_of(&self, digest: &Digest, act: ActId, leg: u16) -> Vec<ledger::Transfer> {

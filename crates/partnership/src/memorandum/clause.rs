@@ -311,6 +311,7 @@ pub const REQUIREMENT_ACTS: &[&str] = &[
     "model-resume",
     "witness-key-add",
     "witness-key-revoke",
+    "party-key-change",
 ];
 
 /// Models that one party serves to others, and the bounds their calls are reserved by.

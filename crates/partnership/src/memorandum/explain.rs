@@ -32,6 +32,30 @@ pub fn explain(header: &Header, clause: &Clause) -> String {
     format!("{force}, {}: {said}.", clause.source.as_str())
 }
 
+/// What the header says of lost keys: one sentence for each party, and none at all where no party has a recovery key.
+#[must_use]
+pub fn explain_keys(header: &Header) -> Vec<String> {
+    if header.recovery.is_empty() {
+        return Vec::new();
+    }
+    let sentence = |party: &super::Party| {
+        let name = &party.name;
+        if !header.recovery.contains_key(&party.id) {
+            return format!(
+                "{name} has no recovery key: if its own key is lost, nothing here can replace it."
+            );
+        }
+        let others: Vec<&str> = header
+            .parties
+            .iter()
+            .filter(|other| other.id != party.id)
+            .map(|other| other.name.as_str())
+            .collect();
+        format!("{name} can replace its own key by its recovery key, if {} approves.", others.join(" and "))
+    };
+    header.parties.iter().map(sentence).collect()
+}
+
 /// A binding clause says what happens; another says what is intended.
 struct Voice {
     must: &'static str,

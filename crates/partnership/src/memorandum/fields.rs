@@ -137,7 +137,12 @@ pub(super) const HEADER: &[Field] = &[
     ),
     may("previous", Shape::Digest, "version 1", "SHA-256 of the version before; needed from version 2 on"),
     may("vkeys", Shape::Keys, "as the record says", "the parties' signing keys"),
-    may("recovery", Shape::Keys, "no recovery", "keys that may replace a lost signing key"),
+    may(
+        "recovery",
+        Shape::Keys,
+        "no recovery",
+        "keys that replace a lost signing key, each with the approval of all other parties",
+    ),
 ];
 
 /// The fields of every clause.

@@ -27,7 +27,7 @@ pub use clause::{
 pub use diagnostic::Diagnostic;
 pub use header::{Header, MoneyError, OPERATOR, Party, Prevails};
 
-pub use explain::explain;
+pub use explain::{explain, explain_keys};
 pub use record::hash::hex;
 pub use reference::reference;
 pub use sign::{Signature, SignatureError, Signatures, signing_bytes};

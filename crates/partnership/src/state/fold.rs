@@ -4,7 +4,7 @@
 
 use super::repeats::{Taken, key_of};
 use super::{Booked, Line, Open, RECENT, ReplayError, Signed, State, Waiting};
-use crate::act::{Act, Deed, Digest, Ended};
+use crate::act::{Act, Administer, Deed, Digest, Ended};
 use crate::entry::{Body, Decided, Entry, Genesis, Settled, Verdict};
 use crate::ids::{ActId, PartyId, Timestamp};
 use crate::investment::chart;
@@ -239,9 +239,23 @@ impl State {
             }
             Deed::Administer(change) => {
                 self.registry.apply(change);
+                self.hand_over(change)?;
                 self.epoch = self.epoch.saturating_add(1);
             }
         }
+        Ok(())
+    }
+
+    /// Puts a party's next key in the place of the one that counted.
+    fn hand_over(&mut self, change: &Administer) -> Result<(), ReplayError> {
+        let (party, vkey) = match change {
+            Administer::PartyKeyChange(key) => (&key.party, &key.vkey),
+            Administer::PartyKeyRecover(key) => (&key.party, &key.vkey),
+            _ => return Ok(()),
+        };
+        let next = Verifier::parse(vkey).map_err(|_| ReplayError::BadKey(party.clone()))?;
+        let before = self.vkeys.insert(party.clone(), next);
+        self.former.extend(before.map(|before| (party.clone(), before)));
         Ok(())
     }
 
@@ -326,7 +340,6 @@ fn who(act: &Act) -> String {
 }
 
 fn about(deed: &Deed) -> String {
-    use crate::act::Administer;
     match deed {
         Deed::Infer(infer) => infer.model.to_string(),
         Deed::Amend(amend) => format!("version {}", amend.version),
@@ -348,5 +361,7 @@ fn about(deed: &Deed) -> String {
         Deed::Administer(Administer::WitnessKeyAdd(key) | Administer::WitnessKeyRevoke(key)) => {
             key.vkey.clone()
         }
+        Deed::Administer(Administer::PartyKeyChange(key)) => key.party.to_string(),
+        Deed::Administer(Administer::PartyKeyRecover(key)) => key.party.to_string(),
     }
 }

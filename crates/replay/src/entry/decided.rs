@@ -54,6 +54,14 @@ pub(crate) enum Deed<'a> {
     Expire {
         clause: &'a [u8],
     },
+    /// A party's next key, with the recovery key where that speaks for it.
+    PartyKey {
+        vkey: &'a [u8],
+        party: &'a [u8],
+        recovery: Option<&'a [u8]>,
+        signature: &'a [u8],
+        proof: &'a [u8],
+    },
     /// A new key, with the asset and amount of its budget where it has one.
     Key {
         id: &'a [u8],
@@ -245,9 +253,22 @@ fn change<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
             let (party, signature) = signed(text)?;
             return Ok(Deed::Witness { vkey, party, signature });
         }
+        Kind::PartyKeyChange | Kind::PartyKeyRecover => return party_key(text, kind),
         _ => return key(text),
     }
     Ok(Deed::Other)
+}
+
+/// Reads which key of a party is to be the next, and who says so.
+fn party_key<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
+    let mut next = |name: &'static str| -> Read<&'a [u8]> {
+        text.literal(name)?;
+        text.string()
+    };
+    let (vkey, party) = (next(r#","vkey":""#)?, next(r#","party":""#)?);
+    let recovery = if kind == Kind::PartyKeyRecover { Some(next(r#","recovery":""#)?) } else { None };
+    let (signature, proof) = (next(r#","signature":""#)?, next(r#","proof":""#)?);
+    Ok(Deed::PartyKey { vkey, party, recovery, signature, proof })
 }
 
 fn key<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {

@@ -7,7 +7,8 @@ use partnership::Terms;
 use partnership::ids::PartyId;
 use partnership::memorandum::Condition;
 use record::Hash;
-use replay::{Asked, Drawn, Kind, Proposed, Replay};
+use record::note::Verifier;
+use replay::{Asked, Drawn, Kind, Proposed, Replay, Succession};
 use std::collections::BTreeMap;
 
 /// Whether all versions follow on each other and all had agreed whom the version in force asked. `library` has every memorandum
@@ -36,6 +37,11 @@ pub(super) fn agreed(replay: &Replay, library: &BTreeMap<Hash, Terms>) -> anyhow
     if let Some((index, why)) = missing.min() {
         bail!(at(index, &why));
     }
+    for succession in replay.successions() {
+        if let Some(why) = in_force(succession.under).and_then(|terms| unnamed(terms, succession)) {
+            bail!(at(succession.index, &why));
+        }
+    }
     for drawn in replay.drawn() {
         if let Some(why) = in_force(drawn.under).and_then(|terms| undue(terms, drawn)) {
             bail!(at(drawn.index, &why));
@@ -61,6 +67,10 @@ fn breaks_off(before: &Terms, next: &Terms, proposed: &Proposed) -> Option<&'sta
 fn unasked(terms: &Terms, asked: &Asked) -> Option<String> {
     let (_, required) = match asked.kind {
         Kind::Amend => terms.amenders(),
+        Kind::PartyKeyRecover => {
+            let of = asked.of.as_deref().map(PartyId::from);
+            (None, of.map(|of| terms.recoverers(&of)).unwrap_or_default())
+        }
         kind => terms.approvers(kind.name()),
     };
     let required: Vec<&str> = required.iter().map(PartyId::as_str).collect();
@@ -72,6 +82,18 @@ fn unasked(terms: &Terms, asked: &Asked) -> Option<String> {
     (!holds).then(|| {
         format!("`{kind}` asks {} to approve, and the memorandum asks {}", shown(&by), shown(&required))
     })
+}
+
+/// Why one key cannot have come after another by the version in force.
+fn unnamed(terms: &Terms, succession: &Succession) -> Option<String> {
+    let (party, recovery) = (&succession.party, &terms.memorandum().header.recovery);
+    let named = recovery.get(&PartyId::from(party.as_str()));
+    if succession.recovery.is_some() && succession.recovery.as_ref() != named {
+        return Some(format!("the memorandum in force does not name this as the recovery key of `{party}`"));
+    }
+    let recovers = |vkey: &String| Verifier::parse(vkey).is_ok_and(|key| key.is_same_key(&succession.to));
+    let is_kept = recovery.values().any(recovers);
+    is_kept.then(|| format!("the key that `{party}` takes is one that the memorandum keeps for recovery"))
 }
 
 /// Why a tranche was not to be drawn.

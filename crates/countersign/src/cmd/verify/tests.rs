@@ -1,6 +1,7 @@
 //! A record on a real disk, verified; then the same with an entry that no honest judge would have written.
 
 mod forgeries;
+mod keys;
 mod scene;
 
 pub(crate) use scene::*;

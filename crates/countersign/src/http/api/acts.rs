@@ -15,8 +15,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use partnership::act::{
-    Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Key, Principal, WitnessKey,
-    subject_commitment,
+    Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Key, PartyKey, Principal,
+    RecoveredKey, WitnessKey, subject_commitment,
 };
 use partnership::decision::Decision;
 use partnership::ids::{ActId, ApplicationId, KeyId, PartyId, Timestamp};
@@ -70,6 +70,19 @@ enum Wanted {
         vkey: String,
         party: String,
         signature: String,
+    },
+    PartyKeyChange {
+        vkey: String,
+        party: String,
+        signature: String,
+        proof: String,
+    },
+    PartyKeyRecover {
+        vkey: String,
+        party: String,
+        recovery: String,
+        signature: String,
+        proof: String,
     },
     Attest {
         clause: String,
@@ -136,7 +149,7 @@ pub(super) async fn propose(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Problem> {
-    if !matches!(caller, Caller::Operator { .. } | Caller::Party(_)) {
+    if !matches!(caller, Caller::Operator { .. } | Caller::Party(_) | Caller::Recovery(_)) {
         return Err(Problem::unauthorised());
     }
     let body = whole(request.into_body(), BODY_TIMEOUT).await?;
@@ -146,6 +159,10 @@ pub(super) async fn propose(
         Caller::Operator { party, person } => (proposal.party.map(PartyId::from).or(party), person),
         // It speaks for itself alone, and only what it has signed.
         Caller::Party(party) if proposal.act.signed_by() == Some(party.as_str()) => {
+            let person = party.to_string();
+            (Some(party), person)
+        }
+        Caller::Recovery(party) if proposal.act.recovers() == Some(party.as_str()) => {
             let person = party.to_string();
             (Some(party), person)
         }
@@ -191,8 +208,17 @@ impl Wanted {
         match self {
             Self::WitnessKeyAdd { party, .. }
             | Self::WitnessKeyRevoke { party, .. }
+            | Self::PartyKeyChange { party, .. }
             | Self::Attest { party, .. }
             | Self::Approve { party, .. } => Some(party),
+            _ => None,
+        }
+    }
+
+    /// The party whose lost key it replaces.
+    fn recovers(&self) -> Option<&str> {
+        match self {
+            Self::PartyKeyRecover { party, .. } => Some(party),
             _ => None,
         }
     }
@@ -226,6 +252,15 @@ impl Wanted {
                     party: party.into(),
                     signature,
                 }))
+            }
+            Self::PartyKeyChange { vkey, party, signature, proof } => {
+                let party = party.into();
+                Deed::Administer(Administer::PartyKeyChange(PartyKey { vkey, party, signature, proof }))
+            }
+            Self::PartyKeyRecover { vkey, party, recovery, signature, proof } => {
+                let party = party.into();
+                let key = RecoveredKey { vkey, party, recovery, signature, proof };
+                Deed::Administer(Administer::PartyKeyRecover(key))
             }
             Self::Attest { clause, evidence, party, signature } => Deed::Attest(Attest {
                 clause: clause.into(),

@@ -25,10 +25,7 @@ use super::super::projection::Projection;
 pub(super) fn state(text: StateText, library: &Library) -> Result<State, SnapshotError> {
     let terms = text.terms.map(|digest| document(library, &digest)).transpose()?;
     text.signed.iter().try_for_each(|signed| document(library, &signed.digest).map(drop))?;
-    let vkeys = text.vkeys.into_iter().map(|one| {
-        let key = Verifier::parse(&one.value).map_err(|error| malformed(&error))?;
-        Ok((one.party, key))
-    });
+    let (vkeys, former) = (verifiers(text.vkeys)?, verifiers(text.former)?);
     sorted(text.applications.iter().map(|application| &application.name))?;
     sorted(text.keys.iter().map(|key| &key.id))?;
     let witness_keys = map(text.witness_keys.into_iter().map(|one| (one.value, one.party)))?;
@@ -44,7 +41,8 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
         library: library.clone(),
         origin: text.origin,
         terms,
-        vkeys: map(vkeys.collect::<Result<Vec<_>, SnapshotError>>()?)?,
+        vkeys: map(vkeys)?,
+        former,
         registry,
         projection: Projection::of(&book),
         book,
@@ -72,6 +70,14 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
         lease,
         repeats: Repeats::of(map(text.repeats.into_iter().map(taken))?),
     })
+}
+
+fn verifiers(keys: Vec<OfParty>) -> Result<Vec<(PartyId, Verifier)>, SnapshotError> {
+    let key = |one: OfParty| {
+        let key = Verifier::parse(&one.value).map_err(|error| malformed(&error))?;
+        Ok((one.party, key))
+    };
+    keys.into_iter().map(key).collect()
 }
 
 fn document(library: &Library, digest: &Digest) -> Result<Arc<Terms>, SnapshotError> {
@@ -194,7 +200,7 @@ fn word(text: &str) -> Result<&'static str, SnapshotError> {
         .ok_or_else(|| malformed(&format!("`{text}` is no word of ours")))
 }
 
-const WORDS: [&str; 22] = [
+const WORDS: [&str; 24] = [
     "infer",
     "amend",
     "approve",
@@ -209,6 +215,8 @@ const WORDS: [&str; 22] = [
     "model-resume",
     "witness-key-add",
     "witness-key-revoke",
+    "party-key-change",
+    "party-key-recover",
     "allowed",
     "refused",
     "waiting",

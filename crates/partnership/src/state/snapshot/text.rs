@@ -33,6 +33,7 @@ pub(super) struct StateText {
     pub(super) digested: u64,
     pub(super) terms: Option<Digest>,
     pub(super) vkeys: Vec<OfParty>,
+    pub(super) former: Vec<OfParty>,
     pub(super) signed: Vec<SignedText>,
     pub(super) applications: Vec<Application>,
     pub(super) keys: Vec<Key>,

@@ -20,6 +20,7 @@ pub(super) fn state(state: &State) -> StateText {
         origin,
         terms,
         vkeys,
+        former,
         registry,
         book,
         projection: _, // follows from the book
@@ -49,6 +50,7 @@ pub(super) fn state(state: &State) -> StateText {
         digested: *digested,
         terms: terms.as_ref().map(|terms| terms.digest()),
         vkeys: vkeys.iter().map(|(party, key)| of_party(party, key.vkey())).collect(),
+        former: former.iter().map(|(party, key)| of_party(party, key.vkey())).collect(),
         signed: versions.iter().map(signed).collect(),
         applications: registry.applications().cloned().collect(),
         keys: registry.keys().cloned().collect(),
