@@ -33,4 +33,4 @@ pub use books::Sums;
 pub use fault::{Fault, Misspelt};
 pub use fold::Replay;
 pub use moment::Moment;
-pub use totals::{Account, Asked, Counts, Drawn, Lease, OpenAct, Proposed, Version};
+pub use totals::{Account, Asked, Counts, Drawn, Erased, Lease, OpenAct, Proposed, Version};
