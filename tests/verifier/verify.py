@@ -230,7 +230,9 @@ WHAT = {
     "attest": members(("clause", string), ("evidence", digest), *SIGNED),
     "draw": members(("clause", string)),
     "expire": members(("clause", string)),
-    "erase": members(("application?", string), ("before?", instant), ("subject?", digest), ("keys", count)),
+    "erase": members(
+        ("application?", string), ("before?", instant), ("subject?", digest), ("clause?", string), ("keys?", count),
+    ),
     "application-add": change("application-add", *((name, string) for name in ("name", "party", "audience", "purpose", "market"))),
     "application-remove": change("application-remove", ("name", string)),
     "key-new": change(
@@ -649,6 +651,27 @@ class Memorandum:
     def of_kind(self, kind):
         return [clause for clause in self.clauses.values() if clause["kind"] == kind]
 
+    def is_binding(self, clause):
+        return clause.get("force", self.head.get("force")) == "binding"
+
+    def erasure(self, application, audiences, over):
+        """When what is kept of an application and of the month that is over on this day is erased, and by which clauses."""
+        named = {name: clause for name, clause in self.clauses.items() if clause["kind"] == "retention"}
+        covers = lambda clause: application in clause.get("applications", [application]) and (
+            "audiences" not in clause or set(clause["audiences"]) & audiences
+        )
+        named = {name: clause for name, clause in named.items() if covers(clause)}
+        schedules = {
+            name: date_after(over, clause["erase_after"])
+            for name, clause in named.items()
+            if "erase_after" in clause and self.is_binding(clause)
+        }
+        minimums = [date_after(over, clause["at_least"]) for clause in named.values() if "at_least" in clause]
+        days = [day for day in schedules.values() if day]
+        if not days or None in minimums:
+            return None, []
+        return max([min(days), *minimums]), [name for name, day in schedules.items() if day == min(days)]
+
     def approvers(self, kind):
         """Who must approve an act of this kind, in the order of the document."""
         by = []
@@ -656,9 +679,22 @@ class Memorandum:
             amendments = self.of_kind("amendment")
             by += amendments[0]["approved_by"] if amendments else self.parties
         for clause in self.of_kind("requirement"):
-            if clause.get("force", self.head.get("force")) == "binding" and kind in clause["acts"]:
+            if self.is_binding(clause) and kind in clause["acts"]:
                 by += clause["approved_by"]
         return list(dict.fromkeys(by))
+
+
+def date_after(day, duration):
+    """So long after a day: years and months first, then weeks and days. None where the calendar ends before."""
+    parts = re.fullmatch(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?", duration, re.ASCII | re.IGNORECASE)
+    years, months, weeks, days = (int(part or 0) for part in parts.groups())
+    months += day.month - 1 + 12 * (day.year + years)
+    try:
+        first = datetime.date(months // 12, months % 12 + 1, 1)
+        last = (first + datetime.timedelta(days=31)).replace(day=1) - datetime.timedelta(days=1)
+        return first.replace(day=min(day.day, last.day)) + datetime.timedelta(days=7 * weeks + days)
+    except (OverflowError, ValueError):
+        return None
 
 
 def stem_of(move, source, target):
@@ -745,6 +781,8 @@ class Replay:
         self.witnesses = {}
         self.revoked = []
         self.booked = set()
+        # The applications that there are or were: the audiences of each, since when, and before when all was erased as due.
+        self.kept = {}
         # Where the last state-digest stands, and the last entry after it with which the writer began something.
         self.digested, self.begun = 0, None
         # The act that each idempotency key belongs to, and when that was allowed.
@@ -850,14 +888,17 @@ class Replay:
             self.check_digest(act, kind, part["what"], why["digest"], place)
             check(why["by"], place, "it waits for nobody")
             check(why["by"] == self.approvers(kind, part["what"]), place, "it asks others to approve than the memorandum asks")
-            check(kind == "amend" or kind in CHANGES, place, "nothing of its kind waits")
+            may_wait = kind in ("amend", "erase", *CHANGES) and "clause" not in part["what"]
+            check(may_wait or kind in CHANGES, place, "nothing of its kind waits")
             if kind == "amend":
                 self.check_next(part["what"], place)
             same = same_act(part)
             self.waiting[act] = {"by": why["by"], "digest": why["digest"], "kind": kind, "given": [], "same": same}
         if decision == "allow":
             by = waited["by"] if waited else []
-            asked = self.approvers(kind, part["what"]) if kind == "amend" or kind in CHANGES else []
+            asked = self.approvers(kind, part["what"]) if kind in ("amend", "erase", *CHANGES) else []
+            if kind == "erase" and self.check_erased(part["what"], part["who"], place):
+                asked = []
             check(set(asked) <= set(by), place, "it goes on before all have approved whom the memorandum asks")
             self.take_key(act, part["what"].get("idempotency"), place)
             self.open.add(act)
@@ -992,6 +1033,24 @@ class Replay:
         is_met = any(parties >= set(clause["attested_by"]) for parties in given)
         check(is_met, place, f"tranche `{name}` is drawn without the attestations that it asks for")
 
+    def check_erased(self, what, who, place):
+        """What is due by a clause is erased by the clerk, each month once and not before its day; anything else by somebody."""
+        is_due = "clause" in what
+        check(is_due == ("party" not in who), place, "it erases what is due and is not the clerk's, or the other way round")
+        check(is_due != ("keys" in what), place, "it counts the keys of what is due, or counts none")
+        if not is_due:
+            return False
+        check("subject" not in what, place, "what is due is erased of everybody")
+        audiences, since, erased = self.kept.get(what["application"], (set(), None, None))
+        check(audiences, place, f"no application was named `{what['application']}`")
+        check(what["before"][7:] == "-01T00:00:00.000Z", place, "it erases less than a month")
+        check(what["before"] > (erased or since), place, "it erases what was erased before, or was not there")
+        day, clauses = self.terms.erasure(what["application"], audiences, instant(what["before"], place).date())
+        check(what["clause"] in clauses, place, f"no schedule of clause `{what['clause']}` erases it")
+        check(day <= instant(self.at, place).date(), place, f"it is erased before {day}")
+        self.kept[what["application"]] = (audiences, since, what["before"])
+        return True
+
     def check_approval(self, what, place):
         waiting = self.waiting.get(what["act"])
         check(waiting and waiting["digest"] == what["digest"], place, "it approves what does not wait")
@@ -1022,6 +1081,11 @@ class Replay:
             self.former.append(self.now_of(party))
             self.chains[party].append(act.what["vkey"])
             self.vkeys[party] = Key.parse(act.what["vkey"], place)
+        if act.kind == "application-add" and what["ended"] == "done":
+            audiences, since, erased = self.kept.get(act.what["name"], (set(), self.at, None))
+            self.kept[act.what["name"]] = (audiences | {act.what["audience"]}, since, erased)
+        if act.kind == "erase" and "clause" in act.what:
+            check(what["ended"] == "done", place, "it ends otherwise than as done, and is due by a clause")
         if act.kind == "witness-key-add" and what["ended"] == "done":
             self.witnesses[act.what["vkey"]] = act.what["party"]
         if act.kind == "witness-key-revoke" and what["ended"] == "done":

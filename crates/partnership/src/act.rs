@@ -189,7 +189,8 @@ pub struct Expire {
 
 /// The end of content keys: of what was committed to under them nothing can be proved any more.
 ///
-/// Shape: at least one of `before` and `subject` is there.
+/// Shape: somebody's own has `keys` and at least one of `before` and `subject`. One that is due has `application`, `before` and `clause`, and
+/// neither of the others: it is of every key there is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Erase {
     /// The application whose content it is; none for that of all.
@@ -201,9 +202,28 @@ pub struct Erase {
     /// Of one end user: [`subject_commitment`] to the id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Digest>,
+    /// The clause by whose schedule the clerk proposes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clause: Option<ClauseId>,
     /// How many keys that were when it was proposed: these are destroyed.
-    #[serde(with = "text")]
-    pub keys: u64,
+    #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub keys: Option<u64>,
+}
+
+impl Erase {
+    /// What one of a schedule says: whose content of which months goes, and the clause.
+    #[must_use]
+    pub fn due(&self) -> Option<(&ApplicationId, Timestamp, &ClauseId)> {
+        Some((self.application.as_ref()?, self.before?, self.clause.as_ref()?))
+    }
+
+    /// Whether its fields are those of the one or the other.
+    pub(crate) fn is_sound(&self) -> bool {
+        match &self.clause {
+            Some(_) => self.due().is_some() && self.subject.is_none() && self.keys.is_none(),
+            None => self.keys.is_some(),
+        }
+    }
 }
 
 /// A change of the register.

@@ -251,10 +251,7 @@ impl Registry {
 
     fn check_application(&self, application: &Application) -> Result<(), RegistryError> {
         let name = application.name.as_str();
-        if name.is_empty()
-            || name.len() > 64
-            || !name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-        {
+        if !is_name(name) {
             return Err(RegistryError::Name(name.to_owned()));
         }
         if self.applications.contains_key(&application.name) {
@@ -280,3 +277,9 @@ const PURPOSE_BYTES_MAX: usize = 512;
 const MARKET_BYTES_MAX: usize = 64;
 /// A budget's bound: a billion billion of an asset with six decimals. Any number of them can be added up.
 const BUDGET_MINOR_MAX: i128 = 1_000_000_000_000_000_000_000_000;
+
+/// Whether an application may be named so.
+pub(crate) fn is_name(text: &str) -> bool {
+    let is_of_names = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    (1..=64).contains(&text.len()) && text.bytes().all(is_of_names)
+}

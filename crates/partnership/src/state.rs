@@ -10,9 +10,10 @@ mod snapshot;
 use crate::act::{Act, Digest};
 use crate::decision::Settlement;
 use crate::entry::{Lease, Settled, Standing};
-use crate::ids::{ActId, ClauseId, KeyId, PartyId, Timestamp};
+use crate::ids::{ActId, ApplicationId, ClauseId, KeyId, PartyId, Timestamp};
 use crate::investment::tariff::Tariff;
 use crate::registry::Registry;
+use crate::retention::Retained;
 use crate::terms::Terms;
 use ledger::{Amount, AssetId, Book, Transfer, TransferError};
 use record::note::Verifier;
@@ -41,6 +42,8 @@ pub struct State {
     /// The parties' keys that count no more, in the order in which they gave way.
     pub(crate) former: Vec<(PartyId, Verifier)>,
     pub(crate) registry: Registry,
+    /// The applications that there are or were.
+    pub(crate) retained: BTreeMap<ApplicationId, Retained>,
     pub(crate) book: Book,
     projection: Projection,
     pub(crate) open: BTreeMap<ActId, Open>,
@@ -257,6 +260,7 @@ impl State {
             vkeys: BTreeMap::new(),
             former: Vec::new(),
             registry: Registry::default(),
+            retained: BTreeMap::new(),
             book: Book::new(),
             projection: Projection::default(),
             open: BTreeMap::new(),
@@ -347,6 +351,11 @@ impl State {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The applications that there are or were, in order of name, as clauses of retention look at them.
+    pub fn retained(&self) -> impl Iterator<Item = (&ApplicationId, &Retained)> {
+        self.retained.iter()
     }
 
     /// The books.

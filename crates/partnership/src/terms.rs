@@ -7,7 +7,8 @@ use crate::governance::policy::Policies;
 use crate::ids::{ClauseId, PartyId};
 use crate::investment::tariff::Tariff;
 use crate::memorandum::{
-    Amendment, CashTranche, Clause, ComputeCredit, Diagnostic, Kind, Memorandum, Requirement, Service, Term,
+    Amendment, CashTranche, Clause, ComputeCredit, Diagnostic, Kind, Memorandum, Requirement, Retention,
+    Service, Term,
 };
 use jiff::Span;
 use jiff::civil::Date;
@@ -105,6 +106,14 @@ impl Terms {
             Kind::Requirement(requirement) if requirement.acts.iter().any(|name| name == act) => {
                 Some((clause, requirement))
             }
+            _ => None,
+        })
+    }
+
+    /// What is kept and for how long, in the order of the document.
+    pub fn retentions(&self) -> impl Iterator<Item = (&Clause, &Retention)> {
+        self.clauses().filter_map(|clause| match &clause.kind {
+            Kind::Retention(retention) => Some((clause, retention)),
             _ => None,
         })
     }

@@ -5,7 +5,7 @@ use crate::act_id::ActId;
 use crate::keys::Change;
 use crate::moment::Moment;
 use record::Hash;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The kinds of acts of this format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,8 +90,13 @@ impl Kind {
         })
     }
 
-    /// Whether it changes the register. Only such acts and amendments may have to wait for approvals.
-    pub(crate) fn is_change(self) -> bool {
+    /// Whether it may have to wait for approvals: an amendment, a change of the register, and the end of keys.
+    pub(crate) fn may_wait(self) -> bool {
+        self.is_change() || matches!(self, Self::Amend | Self::Erase)
+    }
+
+    /// Whether it changes the register.
+    fn is_change(self) -> bool {
         matches!(
             self,
             Self::ApplicationAdd
@@ -121,6 +126,8 @@ pub(crate) struct Open {
     pub(crate) at: Moment,
     /// When it may lapse; only a model call does.
     pub(crate) lapses: Option<Moment>,
+    /// Whether it erases what is due by a clause.
+    pub(crate) is_due: bool,
     /// The idempotency key that it has taken.
     pub(crate) key: Option<Hash>,
     /// What it holds.
@@ -212,6 +219,17 @@ pub(crate) struct Amending {
     pub(crate) approved_by: Vec<Box<[u8]>>,
 }
 
+/// An application that there is or was, as far as the end of its content goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    /// The audiences that it has had, as they are spelled.
+    pub(crate) audiences: BTreeSet<Box<[u8]>>,
+    /// When it was first registered.
+    pub(crate) since: Moment,
+    /// Before when all was erased because it was due.
+    pub(crate) erased: Option<Moment>,
+}
+
 /// An act whose settlement must be the next entry.
 #[derive(Debug, Clone)]
 pub(crate) struct AtOnce {
@@ -228,6 +246,8 @@ pub(crate) enum Effect {
     Attest { clause: Box<[u8]>, evidence: Hash, party: Box<[u8]> },
     /// The tranche of this clause is booked.
     Draw(Box<[u8]>),
+    /// An application of this name and audience is registered.
+    Application(Box<[u8]>, Box<[u8]>),
     /// What is left under this clause is booked as lapsed or as breakage.
     Expire(Box<[u8]>),
     /// This key gets a budget of this asset and amount, or none.

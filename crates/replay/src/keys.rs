@@ -30,10 +30,10 @@ pub struct Succession {
 /// A change that is allowed and not settled. The party is as it is spelled.
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
-    party: Box<[u8]>,
-    to: Verifier,
-    recovery: Option<String>,
-    under: usize,
+    pub(crate) party: Box<[u8]>,
+    pub(crate) to: Verifier,
+    pub(crate) recovery: Option<String>,
+    pub(crate) under: usize,
 }
 
 /// What an act says of a party's next key, as it is spelled.

@@ -39,4 +39,4 @@ pub use keys::Succession;
 pub use moment::Moment;
 pub use saved::{NextLine, SavedError, ToLine};
 pub use seen::Shelf;
-pub use totals::{Account, Asked, Counts, Drawn, Lease, OpenAct, Proposed, Version};
+pub use totals::{Account, Asked, Counts, Drawn, Erased, Lease, OpenAct, Proposed, Version};

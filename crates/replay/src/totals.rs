@@ -89,6 +89,25 @@ pub struct Drawn {
     pub attested: Vec<Vec<String>>,
 }
 
+/// What was erased because a clause's schedule says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erased {
+    /// The entry that decided it.
+    pub index: u64,
+    /// When.
+    pub at: Moment,
+    /// The place of the version then in force.
+    pub under: usize,
+    /// The clause.
+    pub clause: String,
+    /// The application.
+    pub application: String,
+    /// The audiences that it has had.
+    pub audiences: Vec<String>,
+    /// Of the months before this.
+    pub before: Moment,
+}
+
 /// The last lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -199,6 +218,12 @@ impl Replay {
     #[must_use]
     pub fn drawn(&self) -> &[Drawn] {
         &self.drawn
+    }
+
+    /// What was erased because a clause's schedule says so, in the order of the entries.
+    #[must_use]
+    pub fn erased(&self) -> &[Erased] {
+        &self.erased
     }
 
     /// The digest of each memorandum that an entry names, with the first such entry. Each must lie under its digest.

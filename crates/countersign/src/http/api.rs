@@ -9,7 +9,7 @@ pub(crate) mod receipts;
 pub(crate) use problem::Problem;
 
 use super::Caller;
-use super::report::{Account, Money, Report};
+use super::report::{Account, Kept, Money, Report};
 use crate::cosigned::Standing;
 use crate::office::Office;
 use axum::extract::{Extension, Query, State};
@@ -38,6 +38,7 @@ pub(crate) fn router() -> Router<Arc<Office>> {
         .route("/api/keys", get(keys))
         .route("/api/models", get(models))
         .route("/api/memorandum", get(memorandum))
+        .route("/api/retention", get(retention))
         .route("/api/witnesses", get(witnesses))
         .route("/api/party-keys", get(party_keys))
         .route("/api/record", get(record_head))
@@ -55,8 +56,8 @@ pub(crate) fn may_read(caller: &Caller) -> Result<(), Problem> {
 /// What the partnership looks like between two turns.
 pub(crate) async fn report(office: &Office) -> Result<Report, Problem> {
     let published = office.clerk.published();
-    let witnesses = office.standing();
-    let report = office.clerk.ask(move |state| Report::of(state, published, witnesses)).await?;
+    let (witnesses, keys) = (office.standing(), office.vault.listed());
+    let report = office.clerk.ask(move |state| Report::of(state, published, witnesses, &keys)).await?;
     report.ok_or_else(|| Problem::unavailable("the partnership has not begun"))
 }
 
@@ -170,6 +171,16 @@ async fn memorandum(
         office.clerk.ask(|state| state.terms().map(|terms| terms.memorandum().text.to_string())).await?;
     let text = text.ok_or_else(|| Problem::unavailable("the partnership has not begun"))?;
     Ok(([(CONTENT_TYPE, "text/markdown; charset=utf-8")], text))
+}
+
+/// What is kept of each application and month, with both clocks.
+async fn retention(
+    State(office): State<Arc<Office>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Vec<Kept>>, Problem> {
+    may_read(&caller)?;
+    let keys = office.vault.listed();
+    Ok(Json(office.clerk.ask(move |state| Kept::all(state, &keys)).await?))
 }
 
 /// The keys by which parties cosign, and how far each has come; public, as their cosignatures are.

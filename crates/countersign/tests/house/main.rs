@@ -35,6 +35,7 @@ mod nginx;
 mod overlap;
 mod readme;
 mod repeats;
+mod retention;
 mod room;
 mod rotate;
 mod scene;

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub use clause::{
     Accountable, Amendment, Area, CashTranche, Clause, ComputeCredit, Condition, ExpiryApplies, Force, Kind,
-    Money, Policy, REQUIREMENT_ACTS, RateCard, Requirement, Service, Source, Term, Undisclosed,
+    Money, Policy, REQUIREMENT_ACTS, RateCard, Requirement, Retention, Service, Source, Term, Undisclosed,
 };
 pub use diagnostic::Diagnostic;
 pub use header::{Header, MoneyError, OPERATOR, Party, Prevails};

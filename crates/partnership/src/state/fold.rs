@@ -4,11 +4,12 @@
 
 use super::repeats::{Taken, key_of};
 use super::{Booked, Line, Open, RECENT, ReplayError, Signed, State, Waiting};
-use crate::act::{Act, Administer, Deed, Digest, Ended};
+use crate::act::{Act, Administer, Application, Deed, Digest, Ended, Erase};
 use crate::entry::{Body, Decided, Entry, Genesis, Settled, Verdict};
 use crate::ids::{ActId, PartyId, Timestamp};
 use crate::investment::chart;
 use crate::memorandum::signing_bytes;
+use crate::retention::Retained;
 use ledger::Transfer;
 use record::note::Verifier;
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,6 +121,9 @@ impl State {
         self.take_key(decided, at)?;
         if waited.is_some() {
             self.freed.insert(id, index);
+        }
+        if let (Deed::Erase(erase), Verdict::Allow) = (&decided.act.deed, &decided.verdict) {
+            self.erase(erase);
         }
         self.transfer(&decided.transfers)?;
         self.tally(decided);
@@ -238,6 +242,9 @@ impl State {
                 self.booked.insert(expire.clause.clone(), Booked::Expired(at));
             }
             Deed::Administer(change) => {
+                if let Administer::ApplicationAdd(application) = change {
+                    self.retain(application, at);
+                }
                 self.registry.apply(change);
                 self.hand_over(change)?;
                 self.epoch = self.epoch.saturating_add(1);
@@ -257,6 +264,22 @@ impl State {
         let before = self.vkeys.insert(party.clone(), next);
         self.former.extend(before.map(|before| (party.clone(), before)));
         Ok(())
+    }
+
+    /// An erasure that was due is done with, as the next one sees it: it cannot end but as done.
+    fn erase(&mut self, erase: &Erase) {
+        if let Some((application, before, _)) = erase.due()
+            && let Some(retained) = self.retained.get_mut(application)
+        {
+            retained.erased = Some(before.date());
+        }
+    }
+
+    fn retain(&mut self, application: &Application, at: Timestamp) {
+        let since = at.date().first_of_month();
+        let fresh = || Retained { audiences: BTreeSet::new(), since, erased: None };
+        let retained = self.retained.entry(application.name.clone()).or_insert_with(fresh);
+        retained.audiences.insert(application.audience.clone());
     }
 
     fn bring_into_force(

@@ -6,13 +6,13 @@ use super::incident::Disagreement;
 use super::metered::Metered;
 use super::priced::Priced;
 use crate::cmd::verify::{Depth, Pass};
+use anyhow::ensure;
 use partnership::act::Digest;
 use partnership::entry::{Entry, document_of};
 use record::audit::VKEYS;
 use record::hash::hex;
 use record::note::{Signer, Verifier};
 use record::{Store, StoreError};
-use anyhow::ensure;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -3,12 +3,14 @@
 
 use super::fault;
 use anyhow::bail;
+use jiff::civil::Date;
 use partnership::Terms;
-use partnership::ids::PartyId;
+use partnership::ids::{ApplicationId, PartyId};
 use partnership::memorandum::Condition;
+use partnership::retention::Retained;
 use record::Hash;
 use record::note::Verifier;
-use replay::{Asked, Drawn, Kind, Proposed, Replay, Succession};
+use replay::{Asked, Drawn, Erased, Kind, Moment, Proposed, Replay, Succession};
 use std::collections::BTreeMap;
 
 /// Whether all versions follow on each other and all had agreed whom the version in force asked. `library` has every memorandum
@@ -45,6 +47,11 @@ pub(super) fn agreed(replay: &Replay, library: &BTreeMap<Hash, Terms>) -> anyhow
     for drawn in replay.drawn() {
         if let Some(why) = in_force(drawn.under).and_then(|terms| undue(terms, drawn)) {
             bail!(at(drawn.index, &why));
+        }
+    }
+    for erased in replay.erased() {
+        if let Some(why) = in_force(erased.under).and_then(|terms| untimely(terms, erased)) {
+            bail!(at(erased.index, &why));
         }
     }
     Ok(())
@@ -115,6 +122,23 @@ fn undue(terms: &Terms, drawn: &Drawn) -> Option<String> {
             let is_met = drawn.attested.iter().any(has_all);
             (!is_met).then(|| format!("tranche `{clause}` was drawn without the attestations it asks for"))
         }
+    }
+}
+
+/// Why the clerk was not to erase this by a schedule.
+fn untimely(terms: &Terms, erased: &Erased) -> Option<String> {
+    let Erased { clause, application, .. } = erased;
+    let day = |moment: Moment| moment.to_string().get(..10).and_then(|day| day.parse::<Date>().ok());
+    let (at, last) = (day(erased.at)?, day(erased.before)?.yesterday().ok()?);
+    let audiences = erased.audiences.iter().cloned().collect();
+    let retained = Retained { audiences, since: last, erased: None };
+    let name = ApplicationId::from(application.as_str());
+    match terms.clocks(&name, &retained, last).will {
+        Some(set) if set.day > at => {
+            Some(format!("what is kept of `{application}` was erased before {}", set.day))
+        }
+        Some(set) if set.clause.as_str() == clause => None,
+        _ => Some(format!("no schedule of clause `{clause}` erases what is kept of `{application}`")),
     }
 }
 

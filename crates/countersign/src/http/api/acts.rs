@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::http::Caller;
 use crate::office::Office;
 use crate::road;
+use crate::road::erasing::Stands;
 use crate::vault::Scope;
 use axum::Json;
 use axum::body::Bytes;
@@ -18,7 +19,7 @@ use partnership::act::{
     Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Key, PartyKey, Principal,
     RecoveredKey, WitnessKey, subject_commitment,
 };
-use partnership::decision::Decision;
+use partnership::decision::{Decision, Settlement, Ticket};
 use partnership::ids::{ActId, ApplicationId, KeyId, PartyId, Timestamp};
 use partnership::{State as Books, Terms};
 use record::Store as _;
@@ -287,23 +288,27 @@ fn digest(field: &str, text: &str) -> Result<Digest, Problem> {
 
 async fn decide(office: &Office, by: Principal, deed: Deed) -> Result<Answer, Problem> {
     match road::decide(office, by, deed).await? {
-        Decision::Done(settlement) => Ok(Answer {
-            act: settlement.act.to_string(),
-            decision: "done",
-            index: settlement.decided,
-            ..Answer::default()
-        }),
-        Decision::Escalate(ticket) => Ok(Answer {
-            act: ticket.act.to_string(),
-            decision: "waiting",
-            index: ticket.index,
-            clause: Some(ticket.clause.to_string()),
-            digest: Some(ticket.digest.to_string()),
-            missing: ticket.missing.iter().map(ToString::to_string).collect(),
-            ..Answer::default()
-        }),
+        Decision::Done(settlement) => Ok(done(&settlement)),
+        Decision::Escalate(ticket) => Ok(waits(&ticket)),
         Decision::Deny(refusal) => Err(Problem::refused(refusal)),
         Decision::Allow(_) | Decision::Repeated(_) => unreachable!("nothing that comes here is performed"),
+    }
+}
+
+fn done(settlement: &Settlement) -> Answer {
+    let (act, index) = (settlement.act.to_string(), settlement.decided);
+    Answer { act, decision: "done", index, ..Answer::default() }
+}
+
+fn waits(ticket: &Ticket) -> Answer {
+    Answer {
+        act: ticket.act.to_string(),
+        decision: "waiting",
+        index: ticket.index,
+        clause: Some(ticket.clause.to_string()),
+        digest: Some(ticket.digest.to_string()),
+        missing: ticket.missing.iter().map(ToString::to_string).collect(),
+        ..Answer::default()
     }
 }
 
@@ -410,14 +415,15 @@ async fn erase(office: &Arc<Office>, by: Principal, erasure: Erasure) -> Result<
     let erasing = road::erasing::erase(Arc::clone(office), by, scope, commitment);
     let erased =
         tokio::spawn(erasing).await.map_err(|_| Problem::unavailable("the server is stopping"))??;
+    let stands = match erased.stands {
+        Stands::Done(settlement) => done(&settlement),
+        Stands::Waits(ticket) => waits(&ticket),
+    };
     Ok(Answer {
-        act: erased.settlement.act.to_string(),
-        decision: "done",
-        index: erased.settlement.decided,
         keys: Some(erased.keys),
         subject: commitment.map(|commitment| commitment.to_string()),
         salt: commitment.map(|_| base64(&salt)),
-        ..Answer::default()
+        ..stands
     })
 }
 

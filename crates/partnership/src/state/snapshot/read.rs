@@ -2,17 +2,18 @@
 
 use super::SnapshotError;
 use super::text::{
-    AccountText, ActText, How, Id, LineText, OpenText, PriceText, SignedText, StateText, TakenText,
-    TariffText, WaitingText,
+    AccountText, ActText, How, Id, LineText, OpenText, PriceText, RetainedText, SignedText, StateText,
+    TakenText, TariffText, WaitingText,
 };
 use crate::act::{Act, Digest};
 use crate::entry::text::{Move, OfParty};
 use crate::entry::{EntryError, wire};
-use crate::ids::{ActId, ClauseId, PartyId};
+use crate::ids::{ActId, ApplicationId, ClauseId, PartyId};
 use crate::investment::chart;
 use crate::investment::tariff::Tariff;
 use crate::memorandum::Force;
 use crate::registry::Registry;
+use crate::retention::Retained;
 use crate::state::{Booked, Count, Library, Line, Open, Repeats, Signed, State, Taken, Waiting};
 use crate::terms::Terms;
 use ledger::{AccountId, Amount, AssetId, Balance, Book, Opened, Price, Transfer};
@@ -36,6 +37,7 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
         (count.clause, sums)
     });
     let lease = text.lease.map(|lease| (lease.index, wire::of_caps(lease.lease)));
+    let kept = text.retained.into_iter().map(retained);
     let book = book(text.accounts, text.reservations.into_iter().map(|held| (held.act, held.transfer)))?;
     Ok(State {
         library: library.clone(),
@@ -44,6 +46,7 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
         vkeys: map(vkeys)?,
         former,
         registry,
+        retained: map(kept.collect::<Result<Vec<_>, SnapshotError>>()?)?,
         projection: Projection::of(&book),
         book,
         open: acts(text.open.into_iter().map(open))?,
@@ -78,6 +81,12 @@ fn verifiers(keys: Vec<OfParty>) -> Result<Vec<(PartyId, Verifier)>, SnapshotErr
         Ok((one.party, key))
     };
     keys.into_iter().map(key).collect()
+}
+
+fn retained(text: RetainedText) -> Result<(ApplicationId, Retained), SnapshotError> {
+    let RetainedText { application, audiences, since, erased } = text;
+    let erased = erased.map(|erased| erased.date());
+    Ok((application, Retained { audiences: set(audiences)?, since: since.date(), erased }))
 }
 
 fn document(library: &Library, digest: &Digest) -> Result<Arc<Terms>, SnapshotError> {
