@@ -189,7 +189,8 @@ def digest(text, place):
 
 CODES = ("forbidden", "insufficient-quota", "unpriced", "out-of-term", "suspended", "unbounded", "invalid")
 WITNESS_KEYS = ("witness-key-add", "witness-key-revoke")
-CHANGES = ("application-add", "application-remove", "key-new", "key-revoke", "model-resume", *WITNESS_KEYS)
+PARTY_KEYS = ("party-key-change", "party-key-recover")
+CHANGES = ("application-add", "application-remove", "key-new", "key-revoke", "model-resume", *WITNESS_KEYS, *PARTY_KEYS)
 KINDS = ("infer", "amend", "approve", "attest", "draw", "expire", "erase", *CHANGES)
 ENDINGS = ("done", "failed", "cancelled", "lost", "lapsed")
 MONEY = members(("asset", string), ("amount", amount))
@@ -229,7 +230,9 @@ WHAT = {
     "attest": members(("clause", string), ("evidence", digest), *SIGNED),
     "draw": members(("clause", string)),
     "expire": members(("clause", string)),
-    "erase": members(("application?", string), ("before?", instant), ("subject?", digest), ("keys", count)),
+    "erase": members(
+        ("application?", string), ("before?", instant), ("subject?", digest), ("clause?", string), ("keys?", count),
+    ),
     "application-add": change("application-add", *((name, string) for name in ("name", "party", "audience", "purpose", "market"))),
     "application-remove": change("application-remove", ("name", string)),
     "key-new": change(
@@ -240,6 +243,10 @@ WHAT = {
     "model-resume": change("model-resume", ("model", string)),
     "witness-key-add": change("witness-key-add", ("vkey", string), *SIGNED),
     "witness-key-revoke": change("witness-key-revoke", ("vkey", string), *SIGNED),
+    "party-key-change": change("party-key-change", ("vkey", string), *SIGNED, ("proof", string)),
+    "party-key-recover": change(
+        "party-key-recover", ("vkey", string), ("party", string), ("recovery", string), ("signature", string), ("proof", string)
+    ),
 }
 
 
@@ -644,6 +651,27 @@ class Memorandum:
     def of_kind(self, kind):
         return [clause for clause in self.clauses.values() if clause["kind"] == kind]
 
+    def is_binding(self, clause):
+        return clause.get("force", self.head.get("force")) == "binding"
+
+    def erasure(self, application, audiences, over):
+        """When what is kept of an application and of the month that is over on this day is erased, and by which clauses."""
+        named = {name: clause for name, clause in self.clauses.items() if clause["kind"] == "retention"}
+        covers = lambda clause: application in clause.get("applications", [application]) and (
+            "audiences" not in clause or set(clause["audiences"]) & audiences
+        )
+        named = {name: clause for name, clause in named.items() if covers(clause)}
+        schedules = {
+            name: date_after(over, clause["erase_after"])
+            for name, clause in named.items()
+            if "erase_after" in clause and self.is_binding(clause)
+        }
+        minimums = [date_after(over, clause["at_least"]) for clause in named.values() if "at_least" in clause]
+        days = [day for day in schedules.values() if day]
+        if not days or None in minimums:
+            return None, []
+        return max([min(days), *minimums]), [name for name, day in schedules.items() if day == min(days)]
+
     def approvers(self, kind):
         """Who must approve an act of this kind, in the order of the document."""
         by = []
@@ -651,9 +679,22 @@ class Memorandum:
             amendments = self.of_kind("amendment")
             by += amendments[0]["approved_by"] if amendments else self.parties
         for clause in self.of_kind("requirement"):
-            if clause.get("force", self.head.get("force")) == "binding" and kind in clause["acts"]:
+            if self.is_binding(clause) and kind in clause["acts"]:
                 by += clause["approved_by"]
         return list(dict.fromkeys(by))
+
+
+def date_after(day, duration):
+    """So long after a day: years and months first, then weeks and days. None where the calendar ends before."""
+    parts = re.fullmatch(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?", duration, re.ASCII | re.IGNORECASE)
+    years, months, weeks, days = (int(part or 0) for part in parts.groups())
+    months += day.month - 1 + 12 * (day.year + years)
+    try:
+        first = datetime.date(months // 12, months % 12 + 1, 1)
+        last = (first + datetime.timedelta(days=31)).replace(day=1) - datetime.timedelta(days=1)
+        return first.replace(day=min(day.day, last.day)) + datetime.timedelta(days=7 * weeks + days)
+    except (OverflowError, ValueError):
+        return None
 
 
 def stem_of(move, source, target):
@@ -726,7 +767,8 @@ class Replay:
         self.open = set()
         self.waiting = {}
         self.vkeys = {}
-        self.vkey_lines = []
+        # Of each party its keys in the order of use, and those of all that gave way.
+        self.chains, self.former = {}, []
         self.origin = None
         # The version in force, those that approved amendments would put in force, and an act that the next entry must settle.
         self.memorandum = None
@@ -739,6 +781,8 @@ class Replay:
         self.witnesses = {}
         self.revoked = []
         self.booked = set()
+        # The applications that there are or were: the audiences of each, since when, and before when all was erased as due.
+        self.kept = {}
         # Where the last state-digest stands, and the last entry after it with which the writer began something.
         self.digested, self.begun = 0, None
         # The act that each idempotency key belongs to, and when that was allowed.
@@ -807,7 +851,7 @@ class Replay:
     def fold_genesis(self, index, part, place):
         genesis = part["genesis"]
         self.origin = genesis["origin"]
-        self.vkey_lines = [line["value"] for line in genesis["vkeys"]]
+        self.chains = {line["party"]: [line["value"]] for line in genesis["vkeys"]}
         self.vkeys = {line["party"]: Key.parse(line["value"], place) for line in genesis["vkeys"]}
         memorandum = digest(genesis["memorandum"], place)
         self.memorandum = memorandum
@@ -843,15 +887,18 @@ class Replay:
             check(not waited, place, "it escalates twice")
             self.check_digest(act, kind, part["what"], why["digest"], place)
             check(why["by"], place, "it waits for nobody")
-            check(why["by"] == self.terms.approvers(kind), place, "it asks others to approve than the memorandum asks")
-            check(kind == "amend" or kind in CHANGES, place, "nothing of its kind waits")
+            check(why["by"] == self.approvers(kind, part["what"]), place, "it asks others to approve than the memorandum asks")
+            may_wait = kind in ("amend", "erase", *CHANGES) and "clause" not in part["what"]
+            check(may_wait or kind in CHANGES, place, "nothing of its kind waits")
             if kind == "amend":
                 self.check_next(part["what"], place)
             same = same_act(part)
             self.waiting[act] = {"by": why["by"], "digest": why["digest"], "kind": kind, "given": [], "same": same}
         if decision == "allow":
             by = waited["by"] if waited else []
-            asked = self.terms.approvers(kind) if kind == "amend" or kind in CHANGES else []
+            asked = self.approvers(kind, part["what"]) if kind in ("amend", "erase", *CHANGES) else []
+            if kind == "erase" and self.check_erased(part["what"], part["who"], place):
+                asked = []
             check(set(asked) <= set(by), place, "it goes on before all have approved whom the memorandum asks")
             self.take_key(act, part["what"].get("idempotency"), place)
             self.open.add(act)
@@ -920,6 +967,40 @@ class Replay:
             self.check_signature(what["party"], what["signature"], message, place)
         if kind in WITNESS_KEYS:
             self.check_witness_key(kind, what, place)
+        if kind in PARTY_KEYS:
+            self.check_party_key(kind, what, place)
+
+    def approvers(self, kind, what):
+        """Whom the memorandum asks; for a recovery all parties but the one whose key it is."""
+        if kind == "party-key-recover":
+            return [party["id"] for party in self.terms.head["parties"] if party["id"] != what["party"]]
+        return self.terms.approvers(kind)
+
+    def check_party_key(self, kind, what, place):
+        """A party's key gives way to one that is nobody's, by its own word or by the recovery key that the memorandum names."""
+        vkey, party = what["vkey"], what["party"]
+        check(party in self.vkeys, place, f"`{party}` has no key that could give way")
+        before, key = self.vkeys[party], Key.parse(vkey, place)
+        check(key.name == before.name, place, f"the key is named `{key.name}`, not `{before.name}`")
+        recovery = {of: Key.parse(safe, place) for of, safe in self.terms.head.get("recovery", {}).items()}
+        revoked = [Key.parse(other, place, COSIGNER) for other in self.revoked]
+        former = [Key.parse(other, place) for other in self.former]
+        taken = [*self.cosigners(place), *revoked, *self.vkeys.values(), *former, *recovery.values()]
+        check(not any(key.is_same(other) for other in taken), place, "the key is in use, or was")
+        speaks = before
+        if kind == "party-key-recover":
+            named = self.terms.head.get("recovery", {}).get(party)
+            check(named == what["recovery"], place, f"it is not by the recovery key of `{party}`")
+            speaks = recovery[party]
+        words = ("countersign/party-key/v1", self.origin, kind, party, self.now_of(party), vkey)
+        message = "\0".join(words).encode()
+        for signer, name in ((speaks, "signature"), (key, "proof")):
+            holds = signer.signed(unbase64(what[name], place), message)
+            check(holds, place, f"the {name} does not verify, which has `{party}` take another key")
+
+    def now_of(self, party):
+        """The vkey of a party that counts."""
+        return self.chains[party][-1]
 
     def check_witness_key(self, kind, what, place):
         """A party itself says by which keys it cosigns, and by which no more."""
@@ -933,7 +1014,8 @@ class Replay:
         names = [f"{self.origin}/{party}/{word}" for word in ("w1", "w2")]
         check(key.name in names, place, f"`{key.name}` is no name to cosign by")
         revoked = [Key.parse(other, place, COSIGNER) for other in self.revoked]
-        taken = [*self.cosigners(place), *revoked, *self.vkeys.values()]
+        former = [Key.parse(other, place) for other in self.former]
+        taken = [*self.cosigners(place), *revoked, *self.vkeys.values(), *former]
         check(not any(key.is_same(other) for other in taken), place, "the key is in use already")
 
     def cosigners(self, place):
@@ -950,6 +1032,24 @@ class Replay:
         given = [parties for (of, _), parties in self.attested.items() if of == name]
         is_met = any(parties >= set(clause["attested_by"]) for parties in given)
         check(is_met, place, f"tranche `{name}` is drawn without the attestations that it asks for")
+
+    def check_erased(self, what, who, place):
+        """What is due by a clause is erased by the clerk, each month once and not before its day; anything else by somebody."""
+        is_due = "clause" in what
+        check(is_due == ("party" not in who), place, "it erases what is due and is not the clerk's, or the other way round")
+        check(is_due != ("keys" in what), place, "it counts the keys of what is due, or counts none")
+        if not is_due:
+            return False
+        check("subject" not in what, place, "what is due is erased of everybody")
+        audiences, since, erased = self.kept.get(what["application"], (set(), None, None))
+        check(audiences, place, f"no application was named `{what['application']}`")
+        check(what["before"][7:] == "-01T00:00:00.000Z", place, "it erases less than a month")
+        check(what["before"] > (erased or since), place, "it erases what was erased before, or was not there")
+        day, clauses = self.terms.erasure(what["application"], audiences, instant(what["before"], place).date())
+        check(what["clause"] in clauses, place, f"no schedule of clause `{what['clause']}` erases it")
+        check(day <= instant(self.at, place).date(), place, f"it is erased before {day}")
+        self.kept[what["application"]] = (audiences, since, what["before"])
+        return True
 
     def check_approval(self, what, place):
         waiting = self.waiting.get(what["act"])
@@ -976,6 +1076,16 @@ class Replay:
         if act.kind == "attest" and what["ended"] == "done":
             evidence = (act.what["clause"], act.what["evidence"])
             self.attested.setdefault(evidence, set()).add(act.what["party"])
+        if act.kind in PARTY_KEYS and what["ended"] == "done":
+            party = act.what["party"]
+            self.former.append(self.now_of(party))
+            self.chains[party].append(act.what["vkey"])
+            self.vkeys[party] = Key.parse(act.what["vkey"], place)
+        if act.kind == "application-add" and what["ended"] == "done":
+            audiences, since, erased = self.kept.get(act.what["name"], (set(), self.at, None))
+            self.kept[act.what["name"]] = (audiences | {act.what["audience"]}, since, erased)
+        if act.kind == "erase" and "clause" in act.what:
+            check(what["ended"] == "done", place, "it ends otherwise than as done, and is due by a clause")
         if act.kind == "witness-key-add" and what["ended"] == "done":
             self.witnesses[act.what["vkey"]] = act.what["party"]
         if act.kind == "witness-key-revoke" and what["ended"] == "done":
@@ -1062,11 +1172,26 @@ class Replay:
         return sha256(text.encode())
 
 
+def check_keys(lines, given, chains):
+    """Of each party the first of its keys are served, and the record leads from those that were given to the ones it has."""
+    for chain in chains.values():
+        there = [line for line in lines[1:] if line in chain]
+        check(there and there == chain[: len(there)], "vkeys", "its keys are not those that the entries say")
+    ever = [lines[0], *(key for chain in chains.values() for key in chain)]
+    check(all(line in ever for line in lines), "vkeys", "it has keys that are nobody's")
+    check(len(set(lines)) == len(lines), "vkeys", "a key stands twice")
+    if given is None:
+        return
+    trusted = given.splitlines()
+    check(trusted and trusted[0] == lines[0], "vkeys", "the log's key is not the one that was given")
+    known = all(key in ever for key in trusted) and all(set(chain) & set(trusted) for chain in chains.values())
+    check(known, "vkeys", "the keys that were given are not those of the record, nor came they before them")
+
+
 def replay(folder, vkeys=None):
     """Reads and checks a whole record; `vkeys` is the text of a file of public keys that the reader trusts."""
     files = Files(folder)
     served = files.read("vkeys").decode()
-    check(vkeys is None or vkeys == served, "vkeys", "the keys are not those that were given")
     lines = served.splitlines()
     check(lines and served == "\n".join(lines) + "\n", "vkeys", "it is not a list of lines")
     log = Key.parse(lines[0], "vkeys")
@@ -1084,7 +1209,7 @@ def replay(folder, vkeys=None):
         except (LookupError, TypeError, ValueError) as error:
             raise Broken(f"entry {index}: a field is missing or of another type: {error!r}") from error
     check(state.origin == log.name, "entry 0", "it begins another log")
-    check(sorted(state.vkey_lines) == sorted(lines[1:]), "vkeys", "its keys are not those of the first entry")
+    check_keys(lines, vkeys, state.chains)
     if "cosigned" in files.names():
         cosigned = open_cosigned(files.read("cosigned"), log, state.cosigners("cosigned"), "cosigned").splitlines()
         check(len(cosigned) == 3 and cosigned[0] == log.name, "cosigned", "it is not of this log")

@@ -13,7 +13,7 @@ mod tests;
 mod writes;
 
 use crate::clock::Clock;
-use crate::office::Desk;
+use crate::office::{Desk, Undone};
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
 use decides::{Decides, Out};
@@ -74,6 +74,8 @@ pub(crate) struct Parts<S> {
     pub(crate) fatal: Fatal,
     /// Where snapshots of the state go once their entries are durable.
     pub(crate) snapshots: Sender<Snapshot>,
+    /// Where warrants go that no reply carries, once their entries are durable.
+    pub(crate) unasked: Arc<Undone>,
 }
 
 /// Tells whoever runs the process that it must end.
@@ -277,7 +279,8 @@ struct Work<S> {
 impl<S: Store> Parts<S> {
     /// Joins the work of the threads, and makes the handle to it.
     fn assemble(self, clock: Clock, now: Timestamp) -> (Clerk, Work<S>) {
-        let Self { partnership, journal, publisher, signer, desk, metrics, fatal: _, snapshots } = self;
+        let Self { partnership, journal, publisher, signer, desk, metrics, fatal: _, snapshots, unasked } =
+            self;
         let (orders, order) = channel();
         let (batches, batch) = channel();
         let (groups, group) = channel();
@@ -288,6 +291,8 @@ impl<S: Store> Parts<S> {
         let clerk = Clerk { desk: orders, clock, standing: Arc::clone(&standing) };
         let publishes = Publishes {
             publisher,
+            keys: desk.load().keys_file(&signer.verifier()),
+            desk: Arc::clone(&desk),
             signer,
             group,
             clock,
@@ -297,7 +302,7 @@ impl<S: Store> Parts<S> {
         let writes =
             Writes { journal, batch, groups, standing: Arc::clone(&standing), metrics: Arc::clone(&metrics) };
         let epoch = partnership.state().epoch();
-        let out = Out { batches, snapshots };
+        let out = Out { batches, snapshots, unasked };
         let decides = Decides {
             partnership,
             order,

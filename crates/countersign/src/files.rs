@@ -186,6 +186,13 @@ impl Keys {
         Verifier::parse(text.trim_end()).with_context(|| format!("`{}` holds no public key", path.display()))
     }
 
+    /// The two files of a key: its private half, and its public one.
+    ///
+    /// Errors: where `name` is not the name of a key.
+    pub(crate) fn paths(&self, name: &str) -> anyhow::Result<[PathBuf; 2]> {
+        Ok([self.path(name, "key")?, self.path(name, "vkey")?])
+    }
+
     /// Makes a key from 32 random bytes and writes both its files. `key_name` is the name inside it: the origin for `log`,
     /// `<origin>/<party>` for a party.
     ///

@@ -63,6 +63,8 @@ pub(crate) enum Caller {
     },
     /// A party, by its own signature: may look at everything, and speak in its own name where it signs what it says.
     Party(PartyId),
+    /// A party that has lost its own key, by its recovery key: may say so, and nothing else.
+    Recovery(PartyId),
     /// Somebody on this machine, where the server listens to nobody else: may look at everything.
     Reader,
     /// Anybody.
@@ -71,14 +73,14 @@ pub(crate) enum Caller {
 
 impl Caller {
     /// Who sends a request with these headers over the port.
-    fn of(headers: &HeaderMap, config: &Config, signed: impl FnOnce(&str) -> Option<PartyId>) -> Self {
+    fn of(headers: &HeaderMap, config: &Config, signed: impl FnOnce(&str) -> Option<Self>) -> Self {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let token = text(AUTHORIZATION).and_then(bearer);
         match (token, &config.token) {
             (Some(given), Some(token)) if is_same(given, token) => {
                 Self::Operator { party: None, person: "operator".to_owned() }
             }
-            (Some(given), _) if let Some(party) = signed(given) => Self::Party(party),
+            (Some(given), _) if let Some(caller) = signed(given) => caller,
             // What came through a proxy may come from anywhere.
             _ if PROXIED.iter().any(|name| headers.contains_key(*name)) => Self::Stranger,
             // A page of another site may be made to name this machine, but not to send this machine's name as its own.
@@ -235,8 +237,10 @@ impl Door {
     async fn route(&self, request: Request<Incoming>, way: Way) -> Response<Body> {
         let caller = match way {
             Way::Port => Caller::of(request.headers(), &self.office.config, |token| {
-                let desk = self.office.desk.load();
-                party::party_of(token, &desk.vkeys, self.office.log.name(), self.office.clock.now())
+                let (desk, now) = (self.office.desk.load(), self.office.clock.now());
+                let signed_by = |keys| party::party_of(token, keys, self.office.log.name(), now);
+                let party = signed_by(&desk.vkeys).map(Caller::Party);
+                party.or_else(|| signed_by(&desk.recovery).map(Caller::Recovery))
             }),
             Way::Socket => Caller::Operator { party: None, person: "operator".to_owned() },
         };
@@ -327,7 +331,9 @@ mod tests {
             let pairs = headers
                 .iter()
                 .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-            Caller::of(&pairs.collect(), &config, |token| (token == "p").then(|| "halcyon".into()))
+            Caller::of(&pairs.collect(), &config, |token| {
+                (token == "p").then(|| Caller::Party("halcyon".into()))
+            })
         };
         let (here, all) = ("127.0.0.1:1", "0.0.0.0:1");
         assert_eq!(caller(here, &[("host", "localhost:1")]), Caller::Reader);

@@ -5,9 +5,11 @@
 mod erasures;
 mod folded;
 mod found;
+mod undone;
 
 use folded::Folded;
 pub(crate) use found::{document, library};
+pub(crate) use undone::Undone;
 
 use crate::awaited::Awaited;
 use crate::clerk::{self, Clerk, Parts, STEP_MS, Threads, Unavailable};
@@ -16,6 +18,7 @@ use crate::config::Config;
 use crate::cosigned::{Cosigned, Standing};
 use crate::files::Keys;
 use crate::http::Limits;
+use crate::road;
 use crate::snapshots::{self, Snapshots};
 use crate::telemetry::Metrics;
 use crate::vault::Vault;
@@ -59,8 +62,8 @@ pub(crate) struct Office {
     pub(crate) gateway: ArcSwap<Gateway>,
     /// The keys under which content is committed to.
     pub(crate) vault: Arc<Vault>,
-    /// Erasures that are on the record and could not be carried out yet.
-    pub(crate) undone: Mutex<Vec<Warrant>>,
+    /// Erasures that are on the record and are still to be carried out.
+    pub(crate) undone: Arc<Undone>,
     /// Who has asked how often.
     pub(crate) limits: Limits,
     /// Calls that more than one may wait for.
@@ -89,6 +92,10 @@ pub(crate) struct Desk {
     pub(crate) since: Timestamp,
     /// The parties' public keys.
     pub(crate) vkeys: BTreeMap<PartyId, Verifier>,
+    /// The keys that may speak for a party in one matter: that its own is lost.
+    pub(crate) recovery: BTreeMap<PartyId, Verifier>,
+    /// All keys that each party has had, in order of use.
+    ever: Vec<Verifier>,
 }
 
 impl Desk {
@@ -100,8 +107,20 @@ impl Desk {
             epoch: state.epoch(),
             since: state.versions().first().map(|version| version.since).unwrap_or_default(),
             vkeys: state.vkeys().map(|(party, key)| (party.clone(), key.clone())).collect(),
+            recovery: recovery_of(state.terms()?),
+            ever: state.vkeys_ever().into_iter().flat_map(|(_, keys)| keys).cloned().collect(),
         })
     }
+
+    /// The file of public keys: the log's, then each party's in the order of use.
+    pub(crate) fn keys_file(&self, log: &Verifier) -> String {
+        std::iter::once(log).chain(&self.ever).map(|key| format!("{key}\n")).collect()
+    }
+}
+
+fn recovery_of(terms: &Terms) -> BTreeMap<PartyId, Verifier> {
+    let named = terms.memorandum().header.recovery.iter();
+    named.filter_map(|(party, vkey)| Some((party.clone(), Verifier::parse(vkey).ok()?))).collect()
 }
 
 /// Counts the acts under way, so that a stop can wait for them.
@@ -136,15 +155,17 @@ impl Office {
             snapshots: Some(&snapshots),
         };
         let mut opened = Opened::of(&store, opening, || found::prepare(dir, &store, &verifier))?;
-        let undone = opened.end_erasures(&vault, clock)?;
+        let undone = Arc::new(Undone::left(opened.end_erasures(&vault, clock)?));
         let Opened { mut partnership, journal, mut publisher, snapshot, erasures: _ } = opened;
-        match publisher.publish(&log) {
+        let desk = Desk::of(partnership.state()).context("the partnership has not begun")?;
+        match keep_keys(&store, &mut publisher, &desk.keys_file(&verifier))
+            .and_then(|()| publisher.publish(&log))
+        {
             Err(error @ record::StoreError::Full { .. }) => {
                 tracing::warn!(%error, "the record is whole, and its disk is full");
             }
             published => drop(published?),
         }
-        let desk = Desk::of(partnership.state()).context("the partnership has not begun")?;
         if let Some(lease) = &config.record.lease {
             partnership.lend(lease.caps(&desk.terms.memorandum().header)?);
         }
@@ -163,6 +184,7 @@ impl Office {
             metrics: Arc::clone(&metrics),
             fatal: Arc::new(move |reason| drop(fails.send(Some(reason)))),
             snapshots,
+            unasked: Arc::clone(&undone),
         };
         let (clerk, threads) = clerk::start(parts, clock)?;
         let threads = threads.and(keeper);
@@ -170,7 +192,7 @@ impl Office {
         Ok(Arc::new(Self {
             dir: dir.to_owned(),
             vault,
-            undone: Mutex::new(undone),
+            undone,
             gateway: ArcSwap::from_pointee(Gateway::new(Vec::new(), None, None)?),
             config,
             clock,
@@ -227,12 +249,23 @@ impl Office {
     pub(crate) async fn close(&self) {
         drop(self.errands.begun.lock().unwrap_or_else(PoisonError::into_inner).take());
         while self.errands.ended.lock().await.recv().await.is_some() {}
+        road::erasing::go_on(self).await;
         drop(self.tally().await);
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
         let clerk = self.clerk.clone();
         let stopped = tokio::task::spawn_blocking(move || threads.map(|threads| clerk.stop(threads)));
         drop(stopped.await);
     }
+}
+
+/// Has the keys served that the entries say, should the last process have ended before it did.
+fn keep_keys(
+    store: &Directory,
+    publisher: &mut Publisher<Directory>,
+    text: &str,
+) -> Result<(), record::StoreError> {
+    let is_kept = store.read(record::audit::VKEYS)?.as_deref() == Some(text.as_bytes());
+    if is_kept { Ok(()) } else { publisher.keep_keys(text) }
 }
 
 /// The log's private key.
@@ -281,7 +314,7 @@ pub(crate) struct Opened<S> {
     pub(crate) publisher: Publisher<S>,
     /// A snapshot to be kept, since it took long to get here.
     pub(crate) snapshot: Option<Snapshot>,
-    /// Erasures that the last process had begun, if any.
+    /// Erasures that the last process had begun or that have fallen due since, if any.
     pub(crate) erasures: Vec<Warrant>,
 }
 
@@ -368,5 +401,6 @@ fn resolve(
     let settled = in_doubt.into_iter().map(|warrant| Command::Settle(warrant, Outcome::lost()));
     let commands = settled.chain(stepped).chain([Command::Tick]).collect();
     partnership.turn(now, entropy, commands)?;
-    Ok((partnership, erasures))
+    let fell_due = partnership.unasked();
+    Ok((partnership, erasures.into_iter().chain(fell_due).collect()))
 }

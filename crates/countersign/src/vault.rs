@@ -149,6 +149,24 @@ impl Vault {
         Ok(u64::try_from(names.len()).unwrap_or(u64::MAX))
     }
 
+    /// Whether it is written down what the erasure `act` is to destroy.
+    ///
+    /// Errors: where that cannot be read.
+    pub(crate) fn intends(&self, act: ActId) -> io::Result<bool> {
+        self.intentions.read(act).map(|names| names.is_some())
+    }
+
+    /// What there is: how many keys of each application and month, in order.
+    pub(crate) fn listed(&self) -> BTreeMap<(ApplicationId, Date), u64> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = BTreeMap::new();
+        for name in held.iter().flat_map(|held| held.keys.keys()) {
+            let count: &mut u64 = counts.entry((name.application.clone(), name.month)).or_default();
+            *count = count.saturating_add(1);
+        }
+        counts
+    }
+
     /// Destroys the keys that the erasure `act` is to destroy; that is durable when this returns, and doing it again does nothing more.
     /// Gives false where it is not written down which.
     ///

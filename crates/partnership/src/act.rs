@@ -2,9 +2,13 @@
 //!
 //! Not here: whether an act is allowed (see [`crate::decision`]) or how it is performed.
 
+mod keys;
+
 use crate::ids::{ActId, ApplicationId, ClauseId, KeyId, ModelId, PartyId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+pub use keys::{PartyKey, RecoveredKey, WitnessKey, party_key_bytes, witness_key_bytes};
 
 /// Thirty-two bytes: a SHA-256 digest or a commitment. Written as standard base64 in the record.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -185,7 +189,8 @@ pub struct Expire {
 
 /// The end of content keys: of what was committed to under them nothing can be proved any more.
 ///
-/// Shape: at least one of `before` and `subject` is there.
+/// Shape: somebody's own has `keys` and at least one of `before` and `subject`. One that is due has `application`, `before` and `clause`, and
+/// neither of the others: it is of every key there is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Erase {
     /// The application whose content it is; none for that of all.
@@ -197,9 +202,28 @@ pub struct Erase {
     /// Of one end user: [`subject_commitment`] to the id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Digest>,
+    /// The clause by whose schedule the clerk proposes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clause: Option<ClauseId>,
     /// How many keys that were when it was proposed: these are destroyed.
-    #[serde(with = "text")]
-    pub keys: u64,
+    #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub keys: Option<u64>,
+}
+
+impl Erase {
+    /// What one of a schedule says: whose content of which months goes, and the clause.
+    #[must_use]
+    pub fn due(&self) -> Option<(&ApplicationId, Timestamp, &ClauseId)> {
+        Some((self.application.as_ref()?, self.before?, self.clause.as_ref()?))
+    }
+
+    /// Whether its fields are those of the one or the other.
+    pub(crate) fn is_sound(&self) -> bool {
+        match &self.clause {
+            Some(_) => self.due().is_some() && self.subject.is_none() && self.keys.is_none(),
+            None => self.keys.is_some(),
+        }
+    }
 }
 
 /// A change of the register.
@@ -229,17 +253,10 @@ pub enum Administer {
     WitnessKeyAdd(WitnessKey),
     /// Have cosignatures by this key count no more.
     WitnessKeyRevoke(WitnessKey),
-}
-
-/// A key by which a party cosigns checkpoints, as the party itself says by its signature.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WitnessKey {
-    /// The public key as a C2SP vkey of type `0x04`, named `<origin>/<party>/w1` or `/w2`.
-    pub vkey: String,
-    /// Whose it is.
-    pub party: PartyId,
-    /// Ed25519 signature over [`witness_key_bytes`]. Base64.
-    pub signature: String,
+    /// Have a party's own key give way to another.
+    PartyKeyChange(PartyKey),
+    /// Have a party's own key, which is lost or in other hands, give way to another, by the recovery key and the other parties.
+    PartyKeyRecover(RecoveredKey),
 }
 
 impl Administer {
@@ -254,6 +271,8 @@ impl Administer {
             Self::ModelResume { .. } => "model-resume",
             Self::WitnessKeyAdd(_) => "witness-key-add",
             Self::WitnessKeyRevoke(_) => "witness-key-revoke",
+            Self::PartyKeyChange(_) => "party-key-change",
+            Self::PartyKeyRecover(_) => "party-key-recover",
         }
     }
 }
@@ -392,12 +411,6 @@ pub fn approval_bytes(digest: &Digest) -> Vec<u8> {
 pub fn attestation_bytes(origin: &str, memorandum: &Digest, clause: &ClauseId, evidence: &Digest) -> Vec<u8> {
     let domain = b"countersign/attestation/v1\0".as_slice();
     [domain, origin.as_bytes(), b"\0", &memorandum.0, clause.as_str().as_bytes(), b"\0", &evidence.0].concat()
-}
-
-/// What a party signs to have a key cosign in its name, or no more: `kind` is the act's. Good for one partnership.
-#[must_use]
-pub fn witness_key_bytes(origin: &str, kind: &str, vkey: &str) -> Vec<u8> {
-    format!("countersign/witness-key/v1\0{origin}\0{kind}\0{vkey}").into_bytes()
 }
 
 /// What stands in the record for a key by which a caller of `application` tells a repetition from a new call. Two applications

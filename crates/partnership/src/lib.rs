@@ -14,6 +14,7 @@ pub mod lease;
 pub mod memorandum;
 pub mod partnership;
 pub mod registry;
+pub mod retention;
 pub mod sealed;
 pub mod state;
 pub mod terms;

@@ -128,6 +128,8 @@ pub struct Partnership {
     /// The acts that do not lapse, since whoever performs them is alive.
     held: BTreeSet<ActId>,
     snapshots: Option<Snapshots>,
+    /// The warrants that this turn made and no command is answered with.
+    unasked: Vec<Warrant>,
 }
 
 /// When a snapshot is due, and the last one that was not fetched yet.
@@ -175,7 +177,7 @@ impl Partnership {
 
     fn over(state: State, log: Log) -> Self {
         let (exposure, held) = (Exposure::default(), BTreeSet::new());
-        Self { state, log, caps: None, exposure, durable: 0, held, snapshots: None }
+        Self { state, log, caps: None, exposure, durable: 0, held, snapshots: None, unasked: Vec::new() }
     }
 
     /// Lets calls start before their decisions are durable, under leases with these caps. The first is written with the first call.
@@ -191,6 +193,12 @@ impl Partnership {
     /// The snapshot that was taken since this was last asked. Its entries may not be durable yet.
     pub fn snapshot(&mut self) -> Option<Snapshot> {
         self.snapshots.as_mut()?.taken.take()
+    }
+
+    /// The warrants that were made since this was last asked and that no reply carries: of what was due, and of what was freed by its last
+    /// approval. Whoever performs them waits until all that was appended so far is durable.
+    pub fn unasked(&mut self) -> Vec<Warrant> {
+        std::mem::take(&mut self.unasked)
     }
 
     /// The first `size` entries are durable.
@@ -392,9 +400,13 @@ impl Partnership {
                 Due::Free(id) => self.free(at, entropy, id)?,
                 Due::Propose(deed) => {
                     let act = Act { id: entropy.act_id(at), principal: Principal::Clerk, deed };
-                    let id = act.id;
+                    let (id, performed) = (act.id, act.deed.is_performed());
                     let decided = self.state.judge(&act, None, at);
                     self.decide(at, entropy, decided)?;
+                    if performed {
+                        self.hand_out(id);
+                        continue;
+                    }
                     self.conclude(at, entropy, id, Outcome { ended: Ended::Done, ..Outcome::lost() })?;
                 }
             }
@@ -402,12 +414,21 @@ impl Partnership {
         Ok(())
     }
 
+    /// Keeps the warrant of an act that was just allowed and that nobody waits for.
+    fn hand_out(&mut self, id: ActId) {
+        self.unasked.extend(self.state.open.get(&id).map(warrant));
+    }
+
     /// Decides an act whose approvals are complete: allowed if it still fits. Done at once, unless it is an amendment, which
-    /// waits for its day.
+    /// waits for its day, or must be performed.
     fn free(&mut self, at: Timestamp, entropy: &mut Entropy, id: ActId) -> Result<(), Fatal> {
         let decided = self.state.judge_approved(&id);
-        let done_at_once = decided.verdict == Verdict::Allow && !matches!(decided.act.deed, Deed::Amend(_));
+        let (allowed, performed) = (decided.verdict == Verdict::Allow, decided.act.deed.is_performed());
+        let done_at_once = allowed && !performed && !matches!(decided.act.deed, Deed::Amend(_));
         self.decide(at, entropy, decided)?;
+        if allowed && performed {
+            self.hand_out(id);
+        }
         if done_at_once {
             self.conclude(at, entropy, id, Outcome { ended: Ended::Done, ..Outcome::lost() })?;
         }

@@ -95,6 +95,8 @@ impl Registry {
                 Ok(())
             }
             Administer::WitnessKeyRevoke(key) => Err(RegistryError::NoWitnessKey(key.vkey.clone())),
+            // A party's own key is no matter of the register.
+            Administer::PartyKeyChange(_) | Administer::PartyKeyRecover(_) => Ok(()),
         }
     }
 
@@ -124,6 +126,7 @@ impl Registry {
                 self.witness_keys.remove(&key.vkey);
                 self.revoked.insert(key.vkey.clone());
             }
+            Administer::PartyKeyChange(_) | Administer::PartyKeyRecover(_) => {}
         }
     }
 
@@ -148,6 +151,13 @@ impl Registry {
     /// The vkeys of those that cosigned once and do no more, in order.
     pub fn revoked_witness_keys(&self) -> impl Iterator<Item = &str> {
         self.revoked.iter().map(String::as_str)
+    }
+
+    /// Whether this public key cosigns, or did.
+    #[must_use]
+    pub fn has_cosigned(&self, public_key: &[u8; 32]) -> bool {
+        let mut all = self.witness_keys.keys().chain(&self.revoked);
+        all.any(|vkey| CosignerKey::parse(vkey).is_ok_and(|key| key.public_key() == public_key))
     }
 
     /// The keys that cosign, parsed, in the same order.
@@ -241,10 +251,7 @@ impl Registry {
 
     fn check_application(&self, application: &Application) -> Result<(), RegistryError> {
         let name = application.name.as_str();
-        if name.is_empty()
-            || name.len() > 64
-            || !name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-        {
+        if !is_name(name) {
             return Err(RegistryError::Name(name.to_owned()));
         }
         if self.applications.contains_key(&application.name) {
@@ -270,3 +277,9 @@ const PURPOSE_BYTES_MAX: usize = 512;
 const MARKET_BYTES_MAX: usize = 64;
 /// A budget's bound: a billion billion of an asset with six decimals. Any number of them can be added up.
 const BUDGET_MINOR_MAX: i128 = 1_000_000_000_000_000_000_000_000;
+
+/// Whether an application may be named so.
+pub(crate) fn is_name(text: &str) -> bool {
+    let is_of_names = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    (1..=64).contains(&text.len()) && text.bytes().all(is_of_names)
+}

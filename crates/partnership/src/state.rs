@@ -10,9 +10,10 @@ mod snapshot;
 use crate::act::{Act, Digest};
 use crate::decision::Settlement;
 use crate::entry::{Lease, Settled, Standing};
-use crate::ids::{ActId, ClauseId, KeyId, PartyId, Timestamp};
+use crate::ids::{ActId, ApplicationId, ClauseId, KeyId, PartyId, Timestamp};
 use crate::investment::tariff::Tariff;
 use crate::registry::Registry;
+use crate::retention::Retained;
 use crate::terms::Terms;
 use ledger::{Amount, AssetId, Book, Transfer, TransferError};
 use record::note::Verifier;
@@ -38,7 +39,11 @@ pub struct State {
     pub(crate) origin: String,
     pub(crate) terms: Option<Arc<Terms>>,
     pub(crate) vkeys: BTreeMap<PartyId, Verifier>,
+    /// The parties' keys that count no more, in the order in which they gave way.
+    pub(crate) former: Vec<(PartyId, Verifier)>,
     pub(crate) registry: Registry,
+    /// The applications that there are or were.
+    pub(crate) retained: BTreeMap<ApplicationId, Retained>,
     pub(crate) book: Book,
     projection: Projection,
     pub(crate) open: BTreeMap<ActId, Open>,
@@ -105,7 +110,7 @@ pub struct Waiting {
     pub act: Arc<Act>,
     /// What each approval must be signed over.
     pub digest: Digest,
-    /// The clause that asks for approvals; none for an amendment where no clause does.
+    /// The clause that asks for approvals; none where they are asked for by what the act is.
     pub clause: Option<ClauseId>,
     /// The parties that must approve.
     pub by: Vec<PartyId>,
@@ -253,7 +258,9 @@ impl State {
             origin: String::new(),
             terms: None,
             vkeys: BTreeMap::new(),
+            former: Vec::new(),
             registry: Registry::default(),
+            retained: BTreeMap::new(),
             book: Book::new(),
             projection: Projection::default(),
             open: BTreeMap::new(),
@@ -310,6 +317,12 @@ impl State {
         self.library.get(digest)
     }
 
+    /// The parties' keys that count no more, in the order in which they gave way.
+    #[must_use]
+    pub fn former_vkeys(&self) -> &[(PartyId, Verifier)] {
+        &self.former
+    }
+
     /// The public key of a party.
     #[must_use]
     pub fn vkey(&self, party: &PartyId) -> Option<&Verifier> {
@@ -321,10 +334,28 @@ impl State {
         self.vkeys.iter()
     }
 
+    /// Each party's public keys in the order of use, in order of party: the last one counts.
+    #[must_use]
+    pub fn vkeys_ever(&self) -> Vec<(&PartyId, Vec<&Verifier>)> {
+        let of =
+            |party: &PartyId| self.former.iter().filter(|(of, _)| of == party).map(|(_, key)| key).collect();
+        let all = |(party, key): (_, _)| {
+            let mut keys: Vec<&Verifier> = of(party);
+            keys.push(key);
+            (party, keys)
+        };
+        self.vkeys.iter().map(all).collect()
+    }
+
     /// The register.
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The applications that there are or were, in order of name, as clauses of retention look at them.
+    pub fn retained(&self) -> impl Iterator<Item = (&ApplicationId, &Retained)> {
+        self.retained.iter()
     }
 
     /// The books.

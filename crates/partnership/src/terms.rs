@@ -7,7 +7,8 @@ use crate::governance::policy::Policies;
 use crate::ids::{ClauseId, PartyId};
 use crate::investment::tariff::Tariff;
 use crate::memorandum::{
-    Amendment, CashTranche, Clause, ComputeCredit, Diagnostic, Kind, Memorandum, Requirement, Service, Term,
+    Amendment, CashTranche, Clause, ComputeCredit, Diagnostic, Kind, Memorandum, Requirement, Retention,
+    Service, Term,
 };
 use jiff::Span;
 use jiff::civil::Date;
@@ -109,6 +110,14 @@ impl Terms {
         })
     }
 
+    /// What is kept and for how long, in the order of the document.
+    pub fn retentions(&self) -> impl Iterator<Item = (&Clause, &Retention)> {
+        self.clauses().filter_map(|clause| match &clause.kind {
+            Kind::Retention(retention) => Some((clause, retention)),
+            _ => None,
+        })
+    }
+
     /// The terms of duration.
     pub fn durations(&self) -> impl Iterator<Item = (&Clause, &Term)> {
         self.clauses().filter_map(|clause| match &clause.kind {
@@ -128,6 +137,14 @@ impl Terms {
             add_new(&mut by, &requirement.approved_by);
         }
         (first, by)
+    }
+
+    /// Who must approve that the key of `party` is replaced by its recovery key: all others, in the order of the document. No clause
+    /// changes that, so that no wording keeps a lost key from being mended, or lets one side take the other over.
+    #[must_use]
+    pub fn recoverers(&self, party: &PartyId) -> Vec<PartyId> {
+        let parties = self.memorandum.header.parties.iter().map(|party| &party.id);
+        parties.filter(|other| *other != party).cloned().collect()
     }
 
     /// Who must approve an amendment, and the clause that says so; every party where no clause does. What a `requirement` on

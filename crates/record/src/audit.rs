@@ -32,7 +32,7 @@ pub struct Audited {
     pub entries: u64,
     /// The root over all of them.
     pub root: Hash,
-    /// The keys of the parties, after the log's own.
+    /// The keys of the parties, after the log's own: of each in the order of use, as far as they are served.
     pub parties: Vec<Verifier>,
     /// The digests of the memoranda that are kept.
     pub memoranda: Vec<Hash>,
@@ -475,7 +475,8 @@ fn fault(place: &str, what: impl Into<String>) -> Fault {
     Fault { place: place.to_owned(), what: what.into() }
 }
 
-const VKEYS: &str = "vkeys";
+/// The path of the public keys.
+pub const VKEYS: &str = "vkeys";
 
 /// The path of the newest checkpoint that everyone has cosigned whose key to do so is on the record.
 pub const COSIGNED: &str = "cosigned";

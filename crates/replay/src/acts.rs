@@ -2,9 +2,10 @@
 //! of which only the id is kept (`seen`).
 
 use crate::act_id::ActId;
+use crate::keys::Change;
 use crate::moment::Moment;
 use record::Hash;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The kinds of acts of this format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +38,10 @@ pub enum Kind {
     WitnessKeyAdd,
     /// Have cosignatures by a key count no more.
     WitnessKeyRevoke,
+    /// Have a party's own key give way to another.
+    PartyKeyChange,
+    /// Have a party's own key give way to another by its recovery key.
+    PartyKeyRecover,
 }
 
 impl Kind {
@@ -58,6 +63,8 @@ impl Kind {
             Self::ModelResume => "model-resume",
             Self::WitnessKeyAdd => "witness-key-add",
             Self::WitnessKeyRevoke => "witness-key-revoke",
+            Self::PartyKeyChange => "party-key-change",
+            Self::PartyKeyRecover => "party-key-recover",
         }
     }
 
@@ -77,12 +84,19 @@ impl Kind {
             b"model-resume" => Self::ModelResume,
             b"witness-key-add" => Self::WitnessKeyAdd,
             b"witness-key-revoke" => Self::WitnessKeyRevoke,
+            b"party-key-change" => Self::PartyKeyChange,
+            b"party-key-recover" => Self::PartyKeyRecover,
             _ => return None,
         })
     }
 
-    /// Whether it changes the register. Only such acts and amendments may have to wait for approvals.
-    pub(crate) fn is_change(self) -> bool {
+    /// Whether it may have to wait for approvals: an amendment, a change of the register, and the end of keys.
+    pub(crate) fn may_wait(self) -> bool {
+        self.is_change() || matches!(self, Self::Amend | Self::Erase)
+    }
+
+    /// Whether it changes the register.
+    fn is_change(self) -> bool {
         matches!(
             self,
             Self::ApplicationAdd
@@ -92,6 +106,8 @@ impl Kind {
                 | Self::ModelResume
                 | Self::WitnessKeyAdd
                 | Self::WitnessKeyRevoke
+                | Self::PartyKeyChange
+                | Self::PartyKeyRecover
         )
     }
 
@@ -110,6 +126,8 @@ pub(crate) struct Open {
     pub(crate) at: Moment,
     /// When it may lapse; only a model call does.
     pub(crate) lapses: Option<Moment>,
+    /// Whether it erases what is due by a clause.
+    pub(crate) is_due: bool,
     /// The idempotency key that it has taken.
     pub(crate) key: Option<Hash>,
     /// What it holds.
@@ -201,6 +219,17 @@ pub(crate) struct Amending {
     pub(crate) approved_by: Vec<Box<[u8]>>,
 }
 
+/// An application that there is or was, as far as the end of its content goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    /// The audiences that it has had, as they are spelled.
+    pub(crate) audiences: BTreeSet<Box<[u8]>>,
+    /// When it was first registered.
+    pub(crate) since: Moment,
+    /// Before when all was erased because it was due.
+    pub(crate) erased: Option<Moment>,
+}
+
 /// An act whose settlement must be the next entry.
 #[derive(Debug, Clone)]
 pub(crate) struct AtOnce {
@@ -217,12 +246,16 @@ pub(crate) enum Effect {
     Attest { clause: Box<[u8]>, evidence: Hash, party: Box<[u8]> },
     /// The tranche of this clause is booked.
     Draw(Box<[u8]>),
+    /// An application of this name and audience is registered.
+    Application(Box<[u8]>, Box<[u8]>),
     /// What is left under this clause is booked as lapsed or as breakage.
     Expire(Box<[u8]>),
     /// This key gets a budget of this asset and amount, or none.
     Key(Box<[u8]>, Option<(Box<[u8]>, i128)>),
     /// Cosignatures by this key, of this party, count; or count no more.
     Witness { vkey: Box<[u8]>, party: Box<[u8]>, counts: bool },
+    /// A party's key gives way to another.
+    Party(Box<Change>),
     /// Nothing that a replay follows.
     Other,
 }

@@ -71,7 +71,7 @@ pub enum Fault {
     #[error("act `{0}` waits for nobody's approval")]
     WaitsForNobody(ActId),
     /// An act waits whose kind never does.
-    #[error("act `{0}` waits for approvals, and only amendments and changes of the register do")]
+    #[error("act `{0}` waits for approvals, and only amendments, changes of the register and erasures do")]
     NeverWaits(ActId),
     /// A decision names another version of the memorandum than the one in force.
     #[error("act `{0}` was decided under another version of the memorandum than the one in force")]
@@ -82,6 +82,12 @@ pub enum Fault {
     /// A tranche or grant is booked that was.
     #[error("act `{0}` books `{1}`, which was drawn or has expired before")]
     BookedBefore(ActId, String),
+    /// The clerk erases something of its own accord, another than the clerk what is due, or what was erased before.
+    #[error("act `{0}` erases what is due by a clause, and is not the clerk's, or not due")]
+    Undue(ActId),
+    /// What is due by a clause has ended otherwise than as done.
+    #[error("act `{0}` erases what is due by a clause, and ends otherwise than as done")]
+    Undone(ActId),
     /// The digest that approvals are signed over is not that of the act.
     #[error("act `{0}` waits under a digest that is not its own")]
     Digest(ActId),
@@ -175,6 +181,9 @@ pub enum Fault {
     /// A key is to cosign that is another's or has another name, or is revoked and did not cosign.
     #[error("act `{0}`: the key is not one by which the party may cosign, or does")]
     Witness(ActId),
+    /// A party's key gives way to one that is no key of its name, or is somebody's already or was, or there is no such party.
+    #[error("act `{0}`: the key is none that may come after the one of party `{1}`")]
+    PartyKey(ActId, String),
     /// The clock did not step back.
     #[error("the clock did not step back")]
     Clock,

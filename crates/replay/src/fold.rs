@@ -1,7 +1,7 @@
 //! The fold: what each entry changes, and what it must agree with. Not here: how it is spelled (`entry`), or sums (`books`).
 
 use crate::act_id::ActId;
-use crate::acts::{Amending, AtOnce, Effect, Kind, Open, OpenActs, Waiting};
+use crate::acts::{Amending, AtOnce, Effect, Kept, Kind, Open, OpenActs, Waiting};
 use crate::books::Books;
 use crate::entry::{
     Caps, Clock, Decided, Deed, Ended, EntryKind, Envelope, Genesis, Op, Settled, StateDigest, Tally,
@@ -9,12 +9,13 @@ use crate::entry::{
 };
 use crate::fault::{Fault, Misspelt};
 use crate::founding::{Keys, approval, attestation, witness_key};
+use crate::keys::{Said, Succession};
 use crate::moment::Moment;
 use crate::repeats::Repeats;
 use crate::seen::Seen;
 use crate::settling::{Settling, may_reserve};
 use crate::text::plain;
-use crate::totals::{Asked, Counts, Drawn, Lease, Proposed, Version};
+use crate::totals::{Asked, Counts, Drawn, Erased, Lease, Proposed, Version};
 use record::Hash;
 use record::cosignature::{CosignerKey, Statement};
 use record::hash::{base64, sha256, sha256_of};
@@ -55,8 +56,13 @@ pub struct Replay {
     pub(crate) witnesses: Vec<WitnessKey>,
     /// The vkeys of those that were revoked, which never cosign again.
     pub(crate) revoked: Vec<Box<[u8]>>,
+    /// The parties' keys that gave way.
+    pub(crate) successions: Vec<Succession>,
     /// The clauses whose tranche was drawn, or that have expired.
     pub(crate) booked: BTreeSet<Box<[u8]>>,
+    /// The applications that there are or were.
+    pub(crate) kept: BTreeMap<Box<[u8]>, Kept>,
+    pub(crate) erased: Vec<Erased>,
     /// Where the last digest stands, and after it the last entry with which a command began.
     pub(crate) digested: u64,
     pub(crate) begun: Option<u64>,
@@ -95,7 +101,10 @@ impl Replay {
             attested: BTreeMap::new(),
             witnesses: Vec::new(),
             revoked: Vec::new(),
+            successions: Vec::new(),
             booked: BTreeSet::new(),
+            kept: BTreeMap::new(),
+            erased: Vec::new(),
             digested: 0,
             begun: None,
             named: BTreeMap::new(),
@@ -261,9 +270,15 @@ impl Replay {
     }
 
     /// Keeps whose approvals were asked.
-    fn asks(&mut self, kind: Kind, went_on: bool, by: &[Box<[u8]>]) {
+    fn asks(&mut self, decided: &Decided<'_>, went_on: bool, by: &[Box<[u8]>]) {
         let by = by.iter().map(|party| plain(party)).collect();
-        self.asked.entry(Asked { under: self.in_force(), kind, went_on, by }).or_insert(self.entries);
+        let of = match decided.deed {
+            Deed::PartyKey { party, recovery: Some(_), .. } => Some(plain(party)),
+            _ => None,
+        };
+        self.asked
+            .entry(Asked { under: self.in_force(), kind: decided.head.kind, of, went_on, by })
+            .or_insert(self.entries);
     }
 
     fn allowed(
@@ -274,9 +289,9 @@ impl Replay {
     ) -> Result<(), Fault> {
         let head = decided.head;
         self.counts.allowed = self.counts.allowed.saturating_add(1);
-        if head.kind.is_change() || head.kind == Kind::Amend {
+        if head.kind.may_wait() && !matches!(decided.deed, Deed::Due { .. }) {
             let by = waited.as_ref().map_or(&[][..], |waited| &waited.by);
-            self.asks(head.kind, waited.is_some(), by);
+            self.asks(decided, waited.is_some(), by);
         }
         let mut taken = None;
         if let Deed::Infer { key: Some(key) } = decided.deed {
@@ -290,6 +305,7 @@ impl Replay {
             index: self.entries,
             at: head.at,
             lapses: decided.lapses,
+            is_due: matches!(decided.deed, Deed::Due { .. }),
             key: taken,
             held: Vec::new(),
         };
@@ -316,9 +332,17 @@ impl Replay {
     fn effect(&mut self, decided: &Decided<'_>, waited: Option<Waiting>) -> Result<Effect, Fault> {
         let head = decided.head;
         Ok(match decided.deed {
+            Deed::Erase { .. } if decided.who == b"{" => {
+                return Err(Fault::Undue(head.id));
+            }
             Deed::Other | Deed::Infer { .. } => Effect::Other,
             Deed::Erase { is_whole: true } => Effect::Other,
             Deed::Erase { is_whole: false } => return Err(Fault::Erases(head.id)),
+            Deed::Application { name, audience } => Effect::Application(name.into(), audience.into()),
+            Deed::Due { application, before, clause } => {
+                self.erases(decided, application, before, clause)?;
+                Effect::Other
+            }
             Deed::Amend { version, digest } => {
                 let approved_by = waited.ok_or(Fault::Unasked(head.id))?.given;
                 if decided.memorandum.checked_add(1) != Some(version) {
@@ -365,10 +389,40 @@ impl Replay {
                 }
                 Effect::Witness { vkey: vkey.into(), party: party.into(), counts }
             }
+            Deed::PartyKey { vkey, party, recovery, signature, proof } => {
+                let said = Said { vkey, party, recovery, signature, proof };
+                let change = self.gives_way(head.id, head.kind, said, self.in_force())?;
+                Effect::Party(Box::new(change))
+            }
             Deed::Key { id, budget } => {
                 Effect::Key(id.into(), budget.map(|(asset, amount)| (asset.into(), amount)))
             }
         })
+    }
+
+    /// What a schedule says is erased by the clerk, each month once.
+    fn erases(
+        &mut self,
+        decided: &Decided<'_>,
+        of: &[u8],
+        before: Moment,
+        clause: &[u8],
+    ) -> Result<(), Fault> {
+        let id = decided.head.id;
+        let undue = || Fault::Undue(id);
+        let kept = self.kept.get_mut(of).filter(|_| decided.who == b"{").ok_or_else(undue)?;
+        let starts = before.to_string();
+        let is_month = starts.ends_with("-01T00:00:00.000Z");
+        if !is_month || before.millis() <= kept.erased.unwrap_or(kept.since).millis() {
+            return Err(undue());
+        }
+        kept.erased = Some(before);
+        let audiences = kept.audiences.iter().map(|audience| plain(audience)).collect();
+        let (index, under) = (self.entries, self.in_force());
+        let (application, clause) = (plain(of), plain(clause));
+        let erased = Erased { index, at: decided.head.at, under, clause, application, audiences, before };
+        self.erased.push(erased);
+        Ok(())
     }
 
     /// Whether a key may be one by which this party cosigns: it has the name for it, and is nobody's so far.
@@ -377,11 +431,8 @@ impl Replay {
         let is_named = [Statement::Grew, Statement::Replayed]
             .iter()
             .any(|says| says.key_name(&self.origin, &plain(party)) == key.name());
-        let used = self.witnesses.iter().map(|(_, vkey)| vkey).chain(&self.revoked);
-        let is_taken = used.into_iter().any(|other| {
-            CosignerKey::parse(&plain(other)).is_ok_and(|other| other.public_key() == key.public_key())
-        });
-        is_named && !is_taken && self.keys.iter().all(|party| party.public_key() != key.public_key())
+        let is_a_partys = self.keys.ever().any(|party| party.public_key() == key.public_key());
+        is_named && !is_a_partys && !self.has_cosigned(key.public_key())
     }
 
     fn cosigns(&self, party: &[u8], vkey: &[u8]) -> bool {
@@ -398,10 +449,10 @@ impl Replay {
         if by.is_empty() {
             return Err(Fault::WaitsForNobody(head.id));
         }
-        if !head.kind.is_change() && head.kind != Kind::Amend {
+        if !head.kind.may_wait() || matches!(decided.deed, Deed::Due { .. }) {
             return Err(Fault::NeverWaits(head.id));
         }
-        self.asks(head.kind, false, &by);
+        self.asks(decided, false, &by);
         let own = match decided.deed {
             Deed::Amend { version, digest } => {
                 if decided.memorandum.checked_add(1) != Some(version) {
@@ -448,6 +499,10 @@ impl Replay {
         if settled.ended == Ended::Lapsed && is_early {
             return Err(Fault::TooEarly(head.id));
         }
+        // What is due by a clause is gone on with until it is done.
+        if open.is_due && settled.ended != Ended::Done {
+            return Err(Fault::Undone(head.id));
+        }
         // What came to nothing may be asked again with the same key.
         let came_to_nothing = matches!(settled.ended, Ended::Failed | Ended::Lost | Ended::Lapsed);
         if let Some(key) = open.key.as_ref().filter(|_| came_to_nothing) {
@@ -491,6 +546,11 @@ impl Replay {
             Some(Effect::Attest { clause, evidence, party }) => {
                 self.attested.entry((clause, evidence)).or_default().push(party);
             }
+            Some(Effect::Application(name, audience)) => {
+                let since = self.at;
+                let fresh = || Kept { audiences: BTreeSet::new(), since, erased: None };
+                self.kept.entry(name).or_insert_with(fresh).audiences.insert(audience);
+            }
             Some(Effect::Witness { vkey, party, counts }) => {
                 self.witnesses.retain(|(_, key)| *key != vkey);
                 if counts {
@@ -499,6 +559,7 @@ impl Replay {
                     self.revoked.push(vkey);
                 }
             }
+            Some(Effect::Party(change)) => self.gave_way(*change),
             _ => {}
         }
         let amending = if self.amending.is_empty() { None } else { self.amending.remove(&id) };

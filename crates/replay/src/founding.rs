@@ -10,7 +10,11 @@ use record::note::Verifier;
 
 /// The key of each party, by the party's name as it is spelled.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Keys(pub(crate) Vec<(Box<[u8]>, Verifier)>);
+pub(crate) struct Keys {
+    pub(crate) now: Vec<(Box<[u8]>, Verifier)>,
+    /// Those that gave way to others.
+    pub(crate) former: Vec<Verifier>,
+}
 
 impl Keys {
     /// The keys of the first entry, each one its party's own; all signatures there verify, and there is one.
@@ -20,10 +24,10 @@ impl Keys {
             let parsed = Verifier::parse(&plain(vkey)).map_err(|_| Fault::BadKey(plain(party)))?;
             let is_taken =
                 |(other, key): &(Box<[u8]>, Verifier)| **other == **party || key.is_same_key(&parsed);
-            if keys.0.iter().any(is_taken) {
+            if keys.now.iter().any(is_taken) {
                 return Err(Fault::SharedKey(plain(party)));
             }
-            keys.0.push(((*party).into(), parsed));
+            keys.now.push(((*party).into(), parsed));
         }
         let message = [MEMORANDUM, &genesis.memorandum].concat();
         let mut signed: Vec<&[u8]> = Vec::new();
@@ -38,15 +42,37 @@ impl Keys {
 
     /// Whether a signature, spelled in base64, is by the key of this party.
     pub(crate) fn verify(&self, party: &[u8], message: &[u8], signature: &[u8]) -> bool {
-        let made = from_base64(&plain(signature)).and_then(|made| <[u8; 64]>::try_from(made).ok());
-        let key = self.0.iter().find(|(name, _)| **name == *party).map(|(_, key)| key);
-        key.zip(made).is_some_and(|(key, made)| key.verify_bytes(message, &made))
+        self.of(party).is_some_and(|key| is_by(key, message, signature))
+    }
+
+    /// The key of a party.
+    pub(crate) fn of(&self, party: &[u8]) -> Option<&Verifier> {
+        self.now.iter().find(|(name, _)| **name == *party).map(|(_, key)| key)
+    }
+
+    /// Puts a key in the place of the party's, which is given back.
+    pub(crate) fn replace(&mut self, party: &[u8], key: Verifier) -> Option<Verifier> {
+        let (_, place) = self.now.iter_mut().find(|(name, _)| **name == *party)?;
+        let before = std::mem::replace(place, key);
+        self.former.push(before.clone());
+        Some(before)
     }
 
     /// The keys in the order of the first entry.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Verifier> {
-        self.0.iter().map(|(_, key)| key)
+        self.now.iter().map(|(_, key)| key)
     }
+
+    /// Those, and all that gave way.
+    pub(crate) fn ever(&self) -> impl Iterator<Item = &Verifier> {
+        self.iter().chain(&self.former)
+    }
+}
+
+/// Whether a signature, spelled in base64, is by this key.
+pub(crate) fn is_by(key: &Verifier, message: &[u8], signature: &[u8]) -> bool {
+    let made = from_base64(&plain(signature)).and_then(|made| <[u8; 64]>::try_from(made).ok());
+    made.is_some_and(|made| key.verify_bytes(message, &made))
 }
 
 /// What an approval of a waiting act is signed over.

@@ -66,6 +66,8 @@ pub struct Asked {
     pub under: usize,
     /// The act's kind.
     pub kind: Kind,
+    /// Whose key it is, where an act of its kind asks others than whom a clause names.
+    pub of: Option<String>,
     /// Whether the act went on with these approvals, and was not just proposed.
     pub went_on: bool,
     /// The parties; none where it was allowed outright.
@@ -85,6 +87,25 @@ pub struct Drawn {
     pub clause: String,
     /// Who had attested its milestone under that version: the parties of each evidence.
     pub attested: Vec<Vec<String>>,
+}
+
+/// What was erased because a clause's schedule says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erased {
+    /// The entry that decided it.
+    pub index: u64,
+    /// When.
+    pub at: Moment,
+    /// The place of the version then in force.
+    pub under: usize,
+    /// The clause.
+    pub clause: String,
+    /// The application.
+    pub application: String,
+    /// The audiences that it has had.
+    pub audiences: Vec<String>,
+    /// Of the months before this.
+    pub before: Moment,
 }
 
 /// The last lease.
@@ -197,6 +218,12 @@ impl Replay {
     #[must_use]
     pub fn drawn(&self) -> &[Drawn] {
         &self.drawn
+    }
+
+    /// What was erased because a clause's schedule says so, in the order of the entries.
+    #[must_use]
+    pub fn erased(&self) -> &[Erased] {
+        &self.erased
     }
 
     /// The digest of each memorandum that an entry names, with the first such entry. Each must lie under its digest.

@@ -4,7 +4,7 @@
 
 use super::{Batch, Durable, Order, Proposed, Release, STEP_MS, Standing, bytes_of, gather};
 use crate::clock::Clock;
-use crate::office::Desk;
+use crate::office::{Desk, Undone};
 use crate::telemetry::{Metrics, count};
 use arc_swap::ArcSwap;
 use partnership::decision::Decision;
@@ -44,6 +44,8 @@ pub(super) struct Out {
     pub(super) batches: Sender<Batch>,
     /// To whoever keeps snapshots, once their entries are durable.
     pub(super) snapshots: Sender<Snapshot>,
+    /// To whoever performs what nobody waits for, once it is durable.
+    pub(super) unasked: Arc<Undone>,
 }
 
 /// Who waits for the answer to a command.
@@ -158,6 +160,11 @@ impl Decides {
         if let Some(snapshot) = self.partnership.snapshot() {
             let snapshots = self.out.snapshots.clone();
             releases.push(Box::new(move || snapshots.send(snapshot).unwrap_or_default()));
+        }
+        let warrants = self.partnership.unasked();
+        if !warrants.is_empty() {
+            let unasked = Arc::clone(&self.out.unasked);
+            releases.push(Box::new(move || unasked.add(warrants)));
         }
         let group = self.partnership.log().seal();
         if group.is_some() || !releases.is_empty() {

@@ -161,6 +161,7 @@ impl Scene {
                 move |why| *reason.lock().unwrap() = Some(why)
             }),
             snapshots: channel().0,
+            unasked: Arc::default(),
         };
         let (clerk, threads) = start(parts, clock).unwrap();
         Self { clerk, threads, disk, desk, reason }

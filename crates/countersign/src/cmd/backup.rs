@@ -8,6 +8,7 @@ use super::verify::{self, Depth};
 use crate::{files, office};
 use anyhow::{Context as _, ensure};
 use clap::Args;
+use record::audit::VKEYS;
 use record::note::Verifier;
 use record::store::directory::Directory;
 use record::store::frozen::Frozen;
@@ -38,7 +39,7 @@ pub(crate) struct Backup {
 /// Copies, verifies the copy, and says what it holds.
 pub(crate) fn run(asked: &Backup) -> anyhow::Result<Said> {
     let source = Directory::new(verify::record_of(&asked.dir)?);
-    let log = verify::trusted(&source, None)?;
+    let log = verify::Trusted::of(&source, None)?.log;
     let root = asked.dest.join("record");
     std::fs::create_dir_all(&root).with_context(|| format!("`{}` cannot be made", root.display()))?;
     ensure!(
@@ -48,9 +49,9 @@ pub(crate) fn run(asked: &Backup) -> anyhow::Result<Said> {
     );
     let _lock = office::lock(&asked.dest)?;
     let copy = Directory::new(&root);
-    if let Some(vkeys) = copy.read("vkeys")? {
+    if let Some(vkeys) = copy.read(VKEYS)? {
         ensure!(
-            source.read("vkeys")?.as_ref() == Some(&vkeys),
+            String::from_utf8_lossy(&vkeys).lines().next() == Some(&log.vkey()),
             "`{}` is a copy of another record; name another folder",
             asked.dest.display()
         );
@@ -77,12 +78,12 @@ pub(crate) fn run(asked: &Backup) -> anyhow::Result<Said> {
     }))
 }
 
-/// Copies the files of a view, and removes from the copy what is not in it. The checkpoints come last. Gives how many were copied.
+/// Copies the files of a view, and removes from the copy what is not in it. Keys and checkpoints come last. Gives how many were copied.
 fn record_files(view: &impl Store, copy: &Directory) -> Result<u64, StoreError> {
     let paths: Vec<String> = view.list("")?.into_iter().filter(|path| !path.starts_with("tmp/")).collect();
     let there: BTreeSet<String> = copy.list("")?.into_iter().collect();
     let numbers = view.segments()?;
-    let is_last = |path: &&String| ["checkpoint", "cosigned"].contains(&path.as_str());
+    let is_last = |path: &&String| [VKEYS, "checkpoint", "cosigned"].contains(&path.as_str());
     let mut copied = 0_u64;
     for path in paths.iter().filter(|path| !is_last(path) && !path.starts_with("journal/")) {
         // A partial tile goes when it is full or a newer one is there; any other file is the same for ever.

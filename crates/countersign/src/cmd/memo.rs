@@ -8,7 +8,7 @@ use super::said::Said;
 use clap::{Args, Subcommand};
 use miette::{LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use partnership::Terms;
-use partnership::memorandum::{Clause, Diagnostic, Header, explain as sentence};
+use partnership::memorandum::{Clause, Diagnostic, Header, explain as sentence, explain_keys};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -85,7 +85,8 @@ fn explain(place: &Place, file: &Path) -> Said {
         Value::Array(clauses.map(|clause| explained(header, clause)).collect()).to_string()
     } else {
         let line = |clause: &Clause| format!("{}: {}", clause.id, sentence(header, clause));
-        clauses.map(line).collect::<Vec<_>>().join("\n")
+        let keys = explain_keys(header).into_iter().map(|said| format!("keys: {said}"));
+        clauses.map(line).chain(keys).collect::<Vec<_>>().join("\n")
     })
 }
 

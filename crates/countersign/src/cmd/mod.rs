@@ -13,6 +13,7 @@ mod key;
 mod memo;
 mod meter;
 mod model;
+mod party;
 mod receipt;
 mod said;
 mod up;
@@ -64,6 +65,8 @@ enum Noun {
     Backup(backup::Backup),
     /// Keeps a copy of another's record, replays every entry, and cosigns what holds.
     Follow(follow::Follow),
+    /// A party's own key, by which it signs: making one, and having one give way to another.
+    Party(party::Party),
     /// The keys by which parties cosign the record.
     Witness(witness::Witness),
 }
@@ -99,6 +102,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Noun::Receipt(receipt) => receipt::run(receipt),
         Noun::Backup(asked) => backup::run(&asked),
         Noun::Follow(asked) => follow::run(&asked),
+        Noun::Party(party) => party::run(party),
         Noun::Witness(witness) => witness::run(witness),
     };
     said.unwrap_or_else(|error| Said::Refused(said::reason(&error))).print()

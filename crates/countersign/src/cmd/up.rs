@@ -228,6 +228,7 @@ impl Prepared<'_> {
                     drop(self.office.tally().await);
                     road::erasing::go_on(&self.office).await;
                 }
+                () = self.office.undone.come() => road::erasing::go_on(&self.office).await,
                 _ = look.tick() => self.tell_who_is_missing(&mut missing),
                 reason = self.office.failed() => return record_failed(&reason),
             }

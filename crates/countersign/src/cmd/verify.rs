@@ -8,6 +8,7 @@
 mod agreed;
 mod at;
 mod judged;
+mod keys;
 mod progress;
 mod saved;
 mod served;
@@ -21,9 +22,11 @@ pub(crate) use served::{Http, Link, Served};
 
 use super::said::Said;
 use crate::office;
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
 use clap::Args;
 use judged::Judged;
+use keys::Chains;
+pub(crate) use keys::Trusted;
 use partnership::Terms;
 use partnership::act::Digest;
 use partnership::entry::Entry;
@@ -160,13 +163,12 @@ impl<'a> Course<'a> {
 #[derive(Debug)]
 pub(crate) struct Verified {
     origin: String,
-    log: Verifier,
+    trusted: Trusted,
     audited: Audited,
     replay: Replay,
     /// The version of the memorandum in force.
     terms: Option<Terms>,
     depth: Depth,
-    keys_given: bool,
     /// What was taken from a file, where not all was read.
     before: Option<Before>,
     /// What there is to save.
@@ -201,17 +203,18 @@ fn verify_each(
     each: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
 ) -> anyhow::Result<Verified> {
     let store = Directory::new(record_of(dir)?);
-    let log = trusted(&store, course.vkeys)?;
+    let trusted = Trusted::of(&store, course.vkeys)?;
+    let log = &trusted.log;
     let frozen = Frozen::take(&store, log.name(), pause)?;
     let (mut pass, bar) = (Pass::over(&frozen, course.depth), progress::bar(&frozen));
-    let head = pass.begin(course, &log)?;
+    let head = pass.begin(course, log)?;
     let visitor = pass.visitor(progress::of(&bar, each));
     let audited = match &head {
-        Some(head) => record::audit_since(&frozen, head, &log, visitor),
-        None => record::audit(&frozen, log.name(), &log, visitor),
+        Some(head) => record::audit_since(&frozen, head, log, visitor),
+        None => record::audit(&frozen, log.name(), log, visitor),
     };
     bar.finish_and_clear();
-    pass.verified(audited?, &log, course.vkeys.is_some())
+    pass.verified(audited?, trusted)
 }
 
 /// Verifies the record that a server serves, up to its checkpoint; otherwise as [`verify_each`].
@@ -223,17 +226,17 @@ fn verify_served(
     each: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
 ) -> anyhow::Result<Verified> {
     let served = Served::open(url)?;
-    let log = trusted(&served, course.vkeys)?;
+    let trusted = Trusted::of(&served, course.vkeys)?;
+    let log = &trusted.log;
     let (mut pass, bar) = (Pass::over(&served, course.depth), progress::bar(&served));
-    let head = pass.begin(course, &log)?;
+    let head = pass.begin(course, log)?;
     let visitor = pass.visitor(progress::of(&bar, each));
     let audited = match &head {
-        Some(head) => record::audit_published_since(&served, head, &log, visitor),
-        None => record::audit_published(&served, log.name(), &log, visitor),
+        Some(head) => record::audit_published_since(&served, head, log, visitor),
+        None => record::audit_published(&served, log.name(), log, visitor),
     };
     bar.finish_and_clear();
-    let verified =
-        audited.map_err(Into::into).and_then(|audited| pass.verified(audited, &log, course.vkeys.is_some()));
+    let verified = audited.map_err(Into::into).and_then(|audited| pass.verified(audited, trusted));
     if let Some(failure) = served.failure() {
         return Err(failure.context("the record could not be read to its end, so nothing is said of it"));
     }
@@ -308,6 +311,16 @@ impl<S: Deref<Target: Store + Sized> + Clone> Pass<S> {
         self.replay.entry(envelope, parties).map_err(|fault| fault.to_string())
     }
 
+    /// Whether this is a key that a party signs with.
+    pub(crate) fn is_a_partys(&self, vkey: &str) -> bool {
+        self.replay.vkeys().any(|key| key.vkey() == vkey)
+    }
+
+    /// The file of public keys, as the entries say; `log` is the log's.
+    pub(crate) fn keys_file(&self, log: &Verifier) -> String {
+        Chains::of(&self.replay).file(log)
+    }
+
     /// Of which record the first entry is, and the parties' keys in it.
     pub(crate) fn founded(&self) -> (&str, BTreeSet<String>) {
         (self.replay.origin(), self.replay.vkeys().map(Verifier::vkey).collect())
@@ -343,13 +356,12 @@ impl<S: Deref<Target: Store + Sized> + Clone> Pass<S> {
         Ok(versions)
     }
 
-    fn verified(self, audited: Audited, log: &Verifier, keys_given: bool) -> anyhow::Result<Verified> {
+    fn verified(self, audited: Audited, trusted: Trusted) -> anyhow::Result<Verified> {
         let mut versions = self.versions()?;
         let Self { replay, depth, before, kept, .. } = self;
         let terms = replay.versions().last().and_then(|version| versions.remove(&version.digest));
-        let (origin, log) = (log.name().to_owned(), log.clone());
-        let verified =
-            Verified { origin, log, audited, replay, terms, depth, keys_given, before, kept, saved: None };
+        let origin = trusted.log.name().to_owned();
+        let verified = Verified { origin, trusted, audited, replay, terms, depth, before, kept, saved: None };
         verified.agrees()?;
         Ok(verified)
     }
@@ -388,12 +400,10 @@ impl Verified {
         if let Some(cosigned) = &self.audited.cosigned {
             self.cosigned(cosigned)?;
         }
-        let served: BTreeSet<String> = self.audited.parties.iter().map(Verifier::vkey).collect();
-        let signed: BTreeSet<String> = self.replay.vkeys().map(Verifier::vkey).collect();
-        if served != signed && self.audited.entries > 0 {
-            bail!(fault("vkeys", "it does not hold the parties' keys of entry 0"));
+        if self.audited.entries == 0 {
+            return Ok(());
         }
-        Ok(())
+        Chains::of(&self.replay).lead(&self.trusted, &self.audited.parties).map_err(Into::into)
     }
 }
 
@@ -402,28 +412,9 @@ impl Verified {
     fn cosigned(&self, signed: &[u8]) -> anyhow::Result<()> {
         let keys: Vec<CosignerKey> =
             self.replay.witnesses().filter_map(|(_, vkey)| CosignerKey::parse(&vkey).ok()).collect();
-        let opened = Cosigned::open(signed, &[&self.log], &keys);
+        let opened = Cosigned::open(signed, &[&self.trusted.log], &keys);
         opened.map(drop).map_err(|error| fault(COSIGNED, &error.to_string()).into())
     }
-}
-
-/// The log's key, from the file that the caller trusts or else from the record.
-pub(crate) fn trusted(store: &impl Store, vkeys: Option<&Path>) -> anyhow::Result<Verifier> {
-    let served = store.read("vkeys")?.context("there is no record here: it has no file `vkeys`")?;
-    let served = String::from_utf8(served).map_err(|_| fault("vkeys", "it is not utf-8"))?;
-    if let Some(path) = vkeys {
-        let given = std::fs::read_to_string(path)
-            .with_context(|| format!("the keys in `{}` cannot be read", path.display()))?;
-        if lines(&given) != lines(&served) || given.lines().next() != served.lines().next() {
-            bail!(fault("vkeys", &format!("it does not hold exactly the keys of `{}`", path.display())));
-        }
-    }
-    let first = served.lines().next().unwrap_or_default();
-    Verifier::parse(first).map_err(|error| fault("vkeys", &error.to_string()).into())
-}
-
-fn lines(text: &str) -> BTreeSet<&str> {
-    text.lines().collect()
 }
 
 fn fault(place: &str, what: &str) -> Fault {

@@ -9,7 +9,7 @@ pub(crate) mod receipts;
 pub(crate) use problem::Problem;
 
 use super::Caller;
-use super::report::{Account, Money, Report};
+use super::report::{Account, Kept, Money, Report};
 use crate::cosigned::Standing;
 use crate::office::Office;
 use axum::extract::{Extension, Query, State};
@@ -18,8 +18,10 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use partnership::act::{Application, Key};
+use partnership::ids::PartyId;
 use partnership::memorandum::Kind;
 use record::hash::base64;
+use record::note::Verifier;
 use record::{Checkpoint, Store as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -36,7 +38,9 @@ pub(crate) fn router() -> Router<Arc<Office>> {
         .route("/api/keys", get(keys))
         .route("/api/models", get(models))
         .route("/api/memorandum", get(memorandum))
+        .route("/api/retention", get(retention))
         .route("/api/witnesses", get(witnesses))
+        .route("/api/party-keys", get(party_keys))
         .route("/api/record", get(record_head))
         .route("/api/receipts/{act}", get(receipts::receipt))
 }
@@ -45,15 +49,15 @@ pub(crate) fn router() -> Router<Arc<Office>> {
 pub(crate) fn may_read(caller: &Caller) -> Result<(), Problem> {
     match caller {
         Caller::Operator { .. } | Caller::Party(_) | Caller::Reader => Ok(()),
-        Caller::Stranger => Err(Problem::unauthorised()),
+        Caller::Recovery(_) | Caller::Stranger => Err(Problem::unauthorised()),
     }
 }
 
 /// What the partnership looks like between two turns.
 pub(crate) async fn report(office: &Office) -> Result<Report, Problem> {
     let published = office.clerk.published();
-    let witnesses = office.standing();
-    let report = office.clerk.ask(move |state| Report::of(state, published, witnesses)).await?;
+    let (witnesses, keys) = (office.standing(), office.vault.listed());
+    let report = office.clerk.ask(move |state| Report::of(state, published, witnesses, &keys)).await?;
     report.ok_or_else(|| Problem::unavailable("the partnership has not begun"))
 }
 
@@ -169,9 +173,55 @@ async fn memorandum(
     Ok(([(CONTENT_TYPE, "text/markdown; charset=utf-8")], text))
 }
 
+/// What is kept of each application and month, with both clocks.
+async fn retention(
+    State(office): State<Arc<Office>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Vec<Kept>>, Problem> {
+    may_read(&caller)?;
+    let keys = office.vault.listed();
+    Ok(Json(office.clerk.ask(move |state| Kept::all(state, &keys)).await?))
+}
+
 /// The keys by which parties cosign, and how far each has come; public, as their cosignatures are.
 async fn witnesses(State(office): State<Arc<Office>>) -> Json<Vec<Standing>> {
     Json(office.standing())
+}
+
+/// A key that a party signs with, or did.
+#[derive(Debug, Serialize)]
+struct PartyKeyLine {
+    party: String,
+    name: String,
+    vkey: String,
+    /// Whether it is the one that counts.
+    counts: bool,
+    /// The party's recovery key; none where the memorandum in force names none.
+    recovery: Option<String>,
+}
+
+impl PartyKeyLine {
+    fn all(state: &partnership::State) -> Vec<Self> {
+        let named = state.terms().map(|terms| &terms.memorandum().header.recovery);
+        let of_party = |(party, keys): (&PartyId, Vec<&Verifier>)| {
+            let recovery = named.and_then(|named| named.get(party)).cloned();
+            let last = keys.len().saturating_sub(1);
+            let line = |(place, key): (usize, &Verifier)| Self {
+                party: party.to_string(),
+                name: key.name().to_owned(),
+                vkey: key.vkey(),
+                counts: place == last,
+                recovery: recovery.clone(),
+            };
+            keys.into_iter().enumerate().map(line).collect::<Vec<_>>()
+        };
+        state.vkeys_ever().into_iter().flat_map(of_party).collect()
+    }
+}
+
+/// The keys that the parties sign with, and signed with; public, as the record's own file of them is.
+async fn party_keys(State(office): State<Arc<Office>>) -> Result<Json<Vec<PartyKeyLine>>, Problem> {
+    Ok(Json(office.clerk.ask(PartyKeyLine::all).await?))
 }
 
 /// The record's head, which is public as the checkpoint itself is.

@@ -55,6 +55,7 @@ pub(crate) fn render(report: &Report) -> Markup {
                     (sections::intentions(report))
                     (sections::clauses(report))
                     (sections::acts(report))
+                    (sections::kept(report))
                     (sections::balances(report))
                 }
                 (sections::foot(report))

@@ -3,9 +3,11 @@
 //! Not here: how any of it is drawn, and no arithmetic beyond what the books and the state already say.
 
 mod areas;
+mod kept;
 mod money;
 
 pub(crate) use areas::Area;
+pub(crate) use kept::{Kept, Keys};
 pub(crate) use money::{Account, Money};
 
 use crate::cosigned::Standing;
@@ -42,6 +44,8 @@ pub(crate) struct Report {
     pub(crate) coming: Vec<Coming>,
     /// The milestones attested by some and not by all.
     pub(crate) attestations: Vec<Attestation>,
+    /// What is kept of each application and month.
+    pub(crate) kept: Vec<Kept>,
     /// Every account with its sums.
     pub(crate) balances: Vec<Account>,
     /// The last acts, newest first.
@@ -137,8 +141,13 @@ pub(crate) struct Deed {
 }
 
 impl Report {
-    /// The report of a state whose first `checkpoint_size` entries are published; none before the first entry.
-    pub(crate) fn of(state: &State, checkpoint_size: u64, witnesses: Vec<Standing>) -> Option<Self> {
+    /// The report of a state whose first `checkpoint_size` entries are published, with these content keys; none before the first entry.
+    pub(crate) fn of(
+        state: &State,
+        checkpoint_size: u64,
+        witnesses: Vec<Standing>,
+        keys: &Keys,
+    ) -> Option<Self> {
         let memorandum = state.terms()?.memorandum();
         let header = &memorandum.header;
         let clauses: Vec<Clause> = memorandum.clauses.iter().map(|clause| of_clause(state, clause)).collect();
@@ -159,6 +168,7 @@ impl Report {
             waiting: waiting(state),
             coming: coming(state),
             attestations: attestations(state),
+            kept: Kept::all(state, keys),
             balances: Account::all(state),
             acts: state.recent().map(|line| Deed::of(state, line)).collect(),
             suspended: texts(state.registry().suspended()),
@@ -229,6 +239,7 @@ pub(crate) fn waiting(state: &State) -> Vec<Wait> {
         digest: waiting.digest.to_string(),
         what: match &waiting.act.deed {
             partnership::act::Deed::Administer(change) => to_raw_value(change).ok(),
+            partnership::act::Deed::Erase(erase) => to_raw_value(erase).ok(),
             _ => None,
         },
         clause: waiting.clause.as_ref().map(ToString::to_string),

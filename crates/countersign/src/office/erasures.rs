@@ -19,7 +19,7 @@ impl<S: Store> Opened<S> {
         let (mut undone, mut commands) = (Vec::new(), Vec::new());
         for warrant in std::mem::take(&mut self.erasures) {
             let act = warrant.act().id;
-            match road::erasing::outcome(vault, act) {
+            match road::erasing::outcome(vault, warrant.act()) {
                 Ok(outcome) => commands.push(Command::Settle(warrant, outcome)),
                 Err(error) => {
                     tracing::error!(%error, %act, "an erasure that is on the record could not be carried out yet");
@@ -32,7 +32,9 @@ impl<S: Store> Opened<S> {
             self.partnership.turn(clock.now(), &mut Entropy::new(clock.random()), commands)?;
             self.make_durable()?;
         }
-        let open: BTreeSet<_> = undone.iter().map(|warrant| warrant.act().id).collect();
+        // What waits for approvals is written down as well.
+        let waiting = self.partnership.state().waiting().map(|(id, _)| *id);
+        let open: BTreeSet<_> = undone.iter().map(|warrant| warrant.act().id).chain(waiting).collect();
         vault.forget_all_but(&open)?;
         Ok(undone)
     }

@@ -8,19 +8,28 @@ use crate::office::Office;
 use crate::vault::{Scope, Vault};
 use partnership::Answer;
 use partnership::act::{Act, Deed, Digest, Ended, Erase, Outcome, Principal};
-use partnership::decision::{Decision, Refusal, Settlement, Warrant};
+use partnership::decision::{Decision, Refusal, Settlement, Ticket, Warrant};
 use partnership::entry::is_recordable;
 use partnership::ids::{ActId, Timestamp};
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-/// An erasure that is done.
+/// An erasure that is done, or waits.
 #[derive(Debug)]
 pub(crate) struct Erased {
     /// How it stands on the record.
-    pub(crate) settlement: Settlement,
-    /// How many keys were destroyed.
+    pub(crate) stands: Stands,
+    /// How many keys were destroyed, or are to be.
     pub(crate) keys: u64,
+}
+
+/// How an erasure stands on the record.
+#[derive(Debug)]
+pub(crate) enum Stands {
+    /// It is done.
+    Done(Settlement),
+    /// It waits for approvals; what it is to destroy is written down.
+    Waits(Ticket),
 }
 
 /// Why an erasure is not done.
@@ -71,7 +80,8 @@ pub(crate) async fn erase(
     let id = office.clerk.act_id();
     let deed = |keys| {
         let before = scope.before.map(Timestamp::start_of);
-        Deed::Erase(Erase { application: scope.application.clone(), before, subject, keys })
+        let application = scope.application.clone();
+        Deed::Erase(Erase { application, before, subject, clause: None, keys: Some(keys) })
     };
     if !is_recordable(&principal, &deed(u64::MAX)) {
         return Err(Undecided::TooLong.into());
@@ -85,24 +95,26 @@ pub(crate) async fn erase(
     match proposed.decision {
         Decision::Allow(warrant) => {
             let settlement = carry_out(&office, warrant).await?;
-            Ok(Erased { settlement, keys })
+            Ok(Erased { stands: Stands::Done(settlement), keys })
         }
+        Decision::Escalate(ticket) => Ok(Erased { stands: Stands::Waits(ticket), keys }),
         Decision::Deny(refusal) => {
             forget(&office, id).await;
             Err(Unerased::Refused(Box::new(refusal)))
         }
-        Decision::Done(_) | Decision::Escalate(_) | Decision::Repeated(_) => {
-            unreachable!("an erasure is allowed or refused")
+        Decision::Done(_) | Decision::Repeated(_) => {
+            unreachable!("an erasure is allowed or refused, or waits")
         }
     }
 }
 
-/// Tries again what could not be carried out.
+/// Carries out what has fallen due or was freed, and tries again what could not be.
 pub(crate) async fn go_on(office: &Office) {
-    let undone = std::mem::take(&mut *office.undone.lock().unwrap_or_else(PoisonError::into_inner));
-    for warrant in undone {
-        if let Err(error) = carry_out(office, warrant).await {
-            tracing::error!("{error}");
+    for warrant in office.undone.take() {
+        let act = warrant.act().id;
+        match carry_out(office, warrant).await {
+            Ok(_) => tracing::info!(%act, "an erasure that nobody waited for is done"),
+            Err(error) => tracing::error!("{error}"),
         }
     }
 }
@@ -111,12 +123,12 @@ pub(crate) async fn go_on(office: &Office) {
 async fn carry_out(office: &Office, warrant: Warrant) -> Result<Settlement, Unerased> {
     let act = warrant.act().id;
     let open = |why: String| Unerased::Open { act, why };
-    let vault = Arc::clone(&office.vault);
-    let destroyed = tokio::task::spawn_blocking(move || outcome(&vault, act)).await;
+    let (vault, what) = (Arc::clone(&office.vault), warrant.act().clone());
+    let destroyed = tokio::task::spawn_blocking(move || outcome(&vault, &what)).await;
     let outcome = match destroyed.map_err(io::Error::other).flatten() {
         Ok(outcome) => outcome,
         Err(error) => {
-            office.undone.lock().unwrap_or_else(PoisonError::into_inner).push(warrant);
+            office.undone.put_back(warrant);
             return Err(open(error.to_string()));
         }
     };
@@ -131,11 +143,19 @@ async fn carry_out(office: &Office, warrant: Warrant) -> Result<Settlement, Uner
     }
 }
 
-/// Destroys what an erasure is of; lost where nobody knows any more what that is.
+/// Destroys what an erasure is of; lost where nobody knows any more what that is. What is due is of every key there is, and is written down
+/// here if it is not.
 ///
 /// Errors: where it could not be done to its end.
-pub(crate) fn outcome(vault: &Vault, act: ActId) -> io::Result<Outcome> {
-    let ended = if vault.erase(act)? { Ended::Done } else { Ended::Lost };
+pub(crate) fn outcome(vault: &Vault, act: &Act) -> io::Result<Outcome> {
+    if let Deed::Erase(erase) = &act.deed
+        && let Some((application, before, _)) = erase.due()
+        && !vault.intends(act.id)?
+    {
+        let (application, before) = (Some(application.clone()), Some(before.date()));
+        vault.intend(act.id, &Scope { application, before, end_user: None })?;
+    }
+    let ended = if vault.erase(act.id)? { Ended::Done } else { Ended::Lost };
     Ok(Outcome { ended, ..Outcome::lost() })
 }
 

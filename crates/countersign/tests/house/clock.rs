@@ -31,13 +31,13 @@ struct Scene {
 }
 
 /// The clock that the server sees: the machine's, and so many seconds.
-struct Clock {
+pub(crate) struct Clock {
     file: PathBuf,
     _place: TempDir,
 }
 
 impl Clock {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = tempfile::tempdir().unwrap();
         let clock = Self { file: place.path().join("offset"), _place: place };
         clock.step_to(0);
@@ -49,14 +49,14 @@ impl Clock {
         clippy::disallowed_methods,
         reason = "the server must never see half of the file; it need not last"
     )]
-    fn step_to(&self, seconds: i64) {
+    pub(crate) fn step_to(&self, seconds: i64) {
         // In place of the old file at once: the server reads it at every look.
         let next = self.file.with_extension("next");
         write(&next, &format!("{seconds:+}\n"));
         std::fs::rename(next, &self.file).unwrap();
     }
 
-    fn serve(&self, folder: &Folder) -> Server {
+    pub(crate) fn serve(&self, folder: &Folder) -> Server {
         let mut command = Server::command(&folder.dir, &[]);
         command.env("LD_PRELOAD", needs::faketime()).env("FAKETIME_TIMESTAMP_FILE", &self.file);
         command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");

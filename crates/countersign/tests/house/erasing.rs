@@ -58,7 +58,7 @@ impl Scene {
 }
 
 /// The names of the keys in a vault.
-fn names(dir: &Path) -> BTreeSet<String> {
+pub(crate) fn names(dir: &Path) -> BTreeSet<String> {
     let text = std::fs::read_to_string(dir.join("vault/keys")).unwrap();
     let name = |line: &str| line.split(' ').take(3).collect::<Vec<_>>().join(" ");
     text.lines().skip(1).map(name).collect()
@@ -70,7 +70,7 @@ fn holds(dir: &Path, text: &str) -> bool {
     found.status.success()
 }
 
-fn erasures(folder: &Folder) -> Vec<Value> {
+pub(crate) fn erasures(folder: &Folder) -> Vec<Value> {
     let acts = folder.said(&["act", "list"]);
     acts.as_array().unwrap().iter().filter(|act| act["kind"] == "erase").cloned().collect()
 }
@@ -287,7 +287,7 @@ fn traced(folder: &Folder, words: &[&str]) -> String {
 }
 
 /// How often the thread that makes most of these calls makes one.
-fn times(traced: &str, call: &str) -> usize {
+pub(crate) fn times(traced: &str, call: &str) -> usize {
     let mut by_thread = BTreeMap::new();
     for line in traced.lines() {
         let mut parts = line.split_whitespace();

@@ -288,10 +288,22 @@ impl House {
         let (application, subject) = (Some(ApplicationId::from("assistant")), Some(Digest([4; 32])));
         let before = Some("2026-11-01T00:00:00Z".parse().unwrap());
         for (erase, ends) in [
-            (Erase { application: application.clone(), before, subject: None, keys: 12 }, Some(Ended::Done)),
-            (Erase { application, before, subject, keys: 0 }, Some(Ended::Lost)),
-            (Erase { application: None, before: None, subject, keys: 1 }, Some(Ended::Done)),
-            (Erase { application: None, before, subject: None, keys: u64::MAX }, None),
+            (
+                Erase {
+                    application: application.clone(),
+                    before,
+                    subject: None,
+                    clause: None,
+                    keys: Some(12),
+                },
+                Some(Ended::Done),
+            ),
+            (Erase { application, before, subject, clause: None, keys: Some(0) }, Some(Ended::Lost)),
+            (
+                Erase { application: None, before: None, subject, clause: None, keys: Some(1) },
+                Some(Ended::Done),
+            ),
+            (Erase { application: None, before, subject: None, clause: None, keys: Some(u64::MAX) }, None),
         ] {
             match (self.by("halcyon", Deed::Erase(erase)), ends) {
                 (Decision::Allow(warrant), Some(ended)) => {

@@ -19,6 +19,14 @@ fn verify(folder: &Path) -> Output {
     Command::new(python).arg(script).arg(folder).output().unwrap()
 }
 
+/// Whether the second verifier finds nothing wrong with the record in `folder`, where these keys are trusted.
+pub(crate) fn holds_by(folder: &Path, vkeys: &Path) -> bool {
+    let Some(python) = std::env::var_os("COUNTERSIGN_PYTHON") else { panic!("set COUNTERSIGN_PYTHON") };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/verifier/verify.py");
+    let output = Command::new(python).arg(script).arg(folder).arg("--vkeys").arg(vkeys).output().unwrap();
+    output.status.success()
+}
+
 /// The second verifier finds nothing wrong with the record in `folder`.
 pub(crate) fn holds(folder: &Path) {
     let output = verify(folder);

@@ -275,7 +275,13 @@ pub(crate) fn deed(kind: &str, what: &[u8]) -> Result<Deed, EntryError> {
         "attest" => Deed::Attest(of::<Attest>(kind, what)?),
         "draw" => Deed::Draw(of::<Draw>(kind, what)?),
         "expire" => Deed::Expire(of::<Expire>(kind, what)?),
-        "erase" => Deed::Erase(of::<Erase>(kind, what)?),
+        "erase" => {
+            let erase = of::<Erase>(kind, what)?;
+            if !erase.is_sound() {
+                return Err(malformed(kind, &"its fields do not fit together"));
+            }
+            Deed::Erase(erase)
+        }
         _ => {
             let administer = of::<Administer>(kind, what)?;
             if administer.name() != kind {

@@ -128,6 +128,7 @@ impl State {
         match &open.act.deed {
             Deed::Infer(_) if ended == Ended::Lapsed => open.is_over(at),
             Deed::Infer(_) => true,
+            Deed::Erase(erase) if erase.clause.is_some() => ended == Ended::Done,
             Deed::Erase(_) => matches!(ended, Ended::Done | Ended::Lost),
             Deed::Amend(_) => {
                 matches!(self.effective(at), Some(Due::Settle(id, outcome)) if id == open.act.id && outcome.ended == ended)

@@ -5,12 +5,12 @@
 pub mod admit;
 pub mod again;
 mod due;
+mod erasing;
+mod keys;
 
 pub(crate) use due::Due;
 
-use crate::act::{
-    Act, Administer, Amend, Approve, Attest, Deed, Digest, Erase, Outcome, Principal, WitnessKey,
-};
+use crate::act::{Act, Administer, Amend, Approve, Attest, Deed, Digest, Outcome, Principal};
 use crate::decision::{Deviation, RefusalCode};
 use crate::entry::{Decided, Settled, Verdict};
 use crate::governance::policy::Assessment;
@@ -22,7 +22,6 @@ use crate::state::{Open, State};
 use crate::terms::Terms;
 use admit::Asks;
 use ledger::{Amount, AssetId, Operation};
-use record::cosignature::{CosignerKey, Statement};
 
 /// An assessment, with the state of terms and register it was made under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +86,7 @@ impl State {
             }
             Deed::Draw(draw) => Judgement::allow(vec![draw.clause.clone()]),
             Deed::Expire(expire) => Judgement::allow(vec![expire.clause.clone()]),
-            Deed::Erase(erase) => judge_erasure(erase, at),
+            Deed::Erase(erase) => self.judge_erasure(act, erase, at),
             Deed::Administer(change) => self.judge_change(act.id, change, at),
         };
         self.decided(act, judgement)
@@ -99,8 +98,14 @@ impl State {
             self.waiting.get(id).unwrap_or_else(|| unreachable!("only waiting acts are judged again"));
         let act = Act::clone(&waiting.act);
         let (fits, (_, by)) = match &act.deed {
-            Deed::Administer(change) => (self.change_fits(change), self.in_force().approvers(change.name())),
+            Deed::Administer(change) => (self.change_fits(change), self.approvers(change)),
             Deed::Amend(amend) => (self.follows(amend).map(drop), self.in_force().amenders()),
+            Deed::Erase(erase) => {
+                if let Some(refused) = self.too_early(erase, self.at) {
+                    return self.decided(&act, refused);
+                }
+                (Ok(()), self.in_force().approvers(act.deed.name()))
+            }
             _ => (Ok(()), (None, Vec::new())),
         };
         let fits = fits.and_then(|()| match by.iter().find(|party| !waiting.given.contains_key(*party)) {
@@ -342,19 +347,26 @@ impl State {
         {
             return Judgement::invalid(format!("the key would have expired on {expired} already"));
         }
-        if let Administer::WitnessKeyAdd(key) | Administer::WitnessKeyRevoke(key) = change {
-            let signed = crate::act::witness_key_bytes(&self.origin, change.name(), &key.vkey);
-            if !self.is_signed(&key.party, &signed, &key.signature) {
-                return Judgement::invalid(bad_signature(&key.party));
-            }
-        }
+        let what = serde_json::to_vec(change)
+            .unwrap_or_else(|error| unreachable!("a change has string keys only: {error}"));
+        self.if_approved(id, change.name(), &what, self.approvers(change))
+    }
+
+    /// Allows an act of this kind, `what` as it is written, or has it wait for those who must approve it.
+    fn if_approved(
+        &self,
+        id: ActId,
+        kind: &str,
+        what: &[u8],
+        (clause, by): (Option<&ClauseId>, Vec<PartyId>),
+    ) -> Judgement {
         let terms = self.in_force();
-        let (clause, by) = terms.approvers(change.name());
         let mut judgement = Judgement::allow(clause.cloned().into_iter().collect());
         if !by.is_empty() {
-            judgement.verdict = Verdict::Escalate { digest: self.digest_of(id, change), by };
+            let digest = crate::act::change_digest(&self.origin, &id.to_string(), kind, what);
+            judgement.verdict = Verdict::Escalate { digest, by };
         }
-        let watched = terms.requirements(change.name()).filter(|(clause, _)| !clause.force.is_binding());
+        let watched = terms.requirements(kind).filter(|(clause, _)| !clause.force.is_binding());
         judgement.deviations = watched
             .map(|(clause, _)| Deviation {
                 clause: clause.id.clone(),
@@ -367,14 +379,8 @@ impl State {
 
     fn change_fits(&self, change: &Administer) -> Result<(), String> {
         self.registry.check(change).map_err(|error| error.to_string())?;
-        self.names_unknown(change).map_or(Ok(()), Err)
-    }
-
-    /// The digest of the exact change that a waiting act would make.
-    fn digest_of(&self, id: ActId, change: &Administer) -> Digest {
-        let what = serde_json::to_vec(change)
-            .unwrap_or_else(|error| unreachable!("a change has string keys only: {error}"));
-        crate::act::change_digest(&self.origin, &id.to_string(), change.name(), &what)
+        self.names_unknown(change).map_or(Ok(()), Err)?;
+        self.is_by_its_party(change)
     }
 
     /// What in a change names a party or an asset that the memorandum does not know.
@@ -392,23 +398,6 @@ impl State {
             Administer::WitnessKeyAdd(key) => self.is_not_to_cosign(key),
             _ => None,
         }
-    }
-
-    /// Why a key cannot cosign in a party's name.
-    fn is_not_to_cosign(&self, key: &WitnessKey) -> Option<String> {
-        let parsed = CosignerKey::parse(&key.vkey).ok()?;
-        let names = [Statement::Grew, Statement::Replayed]
-            .map(|says| says.key_name(&self.origin, key.party.as_str()));
-        if !names.iter().any(|name| name == parsed.name()) {
-            return Some(format!(
-                "the key is named `{}`, not `{}` or `{}`",
-                parsed.name(),
-                names[0],
-                names[1]
-            ));
-        }
-        let is_partys = self.vkeys.values().any(|party| party.public_key() == parsed.public_key());
-        is_partys.then(|| "a party's own key cannot cosign; make another".to_owned())
     }
 
     fn opening_of(&self, digest: &Digest, act: ActId, leg: u16) -> Vec<ledger::Transfer> {
@@ -442,33 +431,6 @@ impl State {
         legs.push(Operation::Move, pool.clone(), account(clause, to), asset.clone(), Amount::new(left));
         legs.done()
     }
-}
-
-fn judge_erasure(erase: &Erase, at: Timestamp) -> Judgement {
-    let Some(before) = erase.before else {
-        return match erase.subject {
-            Some(_) => Judgement::allow(Vec::new()),
-            None => Judgement::invalid("an erasure is of an end user, or of the months before a day"),
-        };
-    };
-    let month = before.date().first_of_month();
-    if before != Timestamp::start_of(month) {
-        return Judgement::invalid(format!(
-            "a key is of a whole month; say `before` with its first day, {month}"
-        ));
-    }
-    if month > next_month(at) {
-        return Judgement::invalid(format!(
-            "nothing can be erased before it is there; {} is the last day",
-            next_month(at)
-        ));
-    }
-    Judgement::allow(Vec::new())
-}
-
-/// The first day of the month after this moment's.
-fn next_month(at: Timestamp) -> jiff::civil::Date {
-    at.date().last_of_month().tomorrow().unwrap_or(jiff::civil::Date::MAX)
 }
 
 fn lapse(open: &Open) -> Vec<ledger::Transfer> {

@@ -8,7 +8,7 @@ use std::ops::Range;
 use jiff::civil::Date;
 use ledger::{Amount, AssetId, Price};
 
-use crate::ids::{ClauseId, PartyId};
+use crate::ids::{ApplicationId, ClauseId, PartyId};
 use crate::sealed::Sealed;
 
 /// One clause of a memorandum.
@@ -123,6 +123,8 @@ pub enum Kind {
     Policy(Policy),
     /// `requirement`
     Requirement(Requirement),
+    /// `retention`
+    Retention(Retention),
     /// `service`
     Service(Service),
     /// `accountable`
@@ -144,6 +146,7 @@ impl Kind {
             Self::Undisclosed(_) => "undisclosed",
             Self::Policy(_) => "policy",
             Self::Requirement(_) => "requirement",
+            Self::Retention(_) => "retention",
             Self::Service(_) => "service",
             Self::Accountable(_) => "accountable",
             Self::Amendment(_) => "amendment",
@@ -158,7 +161,9 @@ impl Kind {
             Self::ComputeCredit(_) | Self::CashTranche(_) | Self::RateCard(_) | Self::Undisclosed(_) => {
                 Area::Investment
             }
-            Self::Policy(_) | Self::Requirement(_) | Self::Accountable(_) => Area::Governance,
+            Self::Policy(_) | Self::Requirement(_) | Self::Retention(_) | Self::Accountable(_) => {
+                Area::Governance
+            }
             Self::Service(_) => Area::Cloud,
             Self::Amendment(_) | Self::Term(_) => Area::General,
         }
@@ -311,7 +316,22 @@ pub const REQUIREMENT_ACTS: &[&str] = &[
     "model-resume",
     "witness-key-add",
     "witness-key-revoke",
+    "party-key-change",
+    "erase",
 ];
+
+/// For how long at least the keys of calls are kept, and when they are erased. It goes on when the memorandum has ended: what is kept is there still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// The applications whose calls it is about; empty is all of them.
+    pub applications: Vec<ApplicationId>,
+    /// The audiences of the applications whose calls it is about, `consumer` and `business`; empty is both.
+    pub audiences: Vec<String>,
+    /// How long after the end of its month it is erased by itself: an ISO 8601 duration; never, if none.
+    pub erase_after: Option<String>,
+    /// How long after the end of its month nobody erases it: an ISO 8601 duration; no time, if none.
+    pub at_least: Option<String>,
+}
 
 /// Models that one party serves to others, and the bounds their calls are reserved by.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use ledger::Price;
 
 use super::clause::{
     Accountable, Amendment, CashTranche, Clause, ComputeCredit, Condition, ExpiryApplies, Force, Kind, Money,
-    Policy, RateCard, Requirement, Service, Term, Undisclosed,
+    Policy, RateCard, Requirement, Retention, Service, Term, Undisclosed,
 };
 use super::header::Header;
-use crate::ids::{ClauseId, PartyId};
+use crate::ids::{ApplicationId, ClauseId, PartyId};
 
 /// What the block of a clause says, as one sentence.
 #[must_use]
@@ -23,6 +23,7 @@ pub fn explain(header: &Header, clause: &Clause) -> String {
         Kind::Undisclosed(matter) => teller.undisclosed(matter),
         Kind::Policy(policy) => teller.policy(policy),
         Kind::Requirement(requirement) => teller.requirement(requirement),
+        Kind::Retention(retention) => teller.retention(retention),
         Kind::Service(service) => teller.service(service),
         Kind::Accountable(person) => teller.accountable(person),
         Kind::Amendment(amendment) => teller.amendment(amendment),
@@ -30,6 +31,30 @@ pub fn explain(header: &Header, clause: &Clause) -> String {
     };
     let force = if clause.force.is_binding() { "Binding" } else { "Not binding" };
     format!("{force}, {}: {said}.", clause.source.as_str())
+}
+
+/// What the header says of lost keys: one sentence for each party, and none at all where no party has a recovery key.
+#[must_use]
+pub fn explain_keys(header: &Header) -> Vec<String> {
+    if header.recovery.is_empty() {
+        return Vec::new();
+    }
+    let sentence = |party: &super::Party| {
+        let name = &party.name;
+        if !header.recovery.contains_key(&party.id) {
+            return format!(
+                "{name} has no recovery key: if its own key is lost, nothing here can replace it."
+            );
+        }
+        let others: Vec<&str> = header
+            .parties
+            .iter()
+            .filter(|other| other.id != party.id)
+            .map(|other| other.name.as_str())
+            .collect();
+        format!("{name} can replace its own key by its recovery key, if {} approves.", others.join(" and "))
+    };
+    header.parties.iter().map(sentence).collect()
 }
 
 /// A binding clause says what happens; another says what is intended.
@@ -144,6 +169,30 @@ impl Teller<'_> {
             self.each(&requirement.approved_by),
             self.must
         )
+    }
+
+    fn retention(&self, retention: &Retention) -> String {
+        let Retention { applications, audiences, erase_after, at_least } = retention;
+        let whose = match (applications.as_slice(), audiences.as_slice()) {
+            ([], []) => "every application".to_owned(),
+            ([], [audience]) => format!("every {audience} application"),
+            (names, []) => ticked(names.iter().map(ApplicationId::as_str)),
+            ([], _) => "every consumer and business application".to_owned(),
+            (names, audiences) => {
+                let names = ticked(names.iter().map(ApplicationId::as_str));
+                format!("{names} where it is {}", audiences.join(" or "))
+            }
+        };
+        let erased = if self.will.is_empty() { "is erased" } else { "is meant to be erased" };
+        let least = at_least.as_deref().map_or_else(
+            || "may be erased at any time".to_owned(),
+            |least| format!("{} not be erased within {least} after its month", self.must),
+        );
+        let after = erase_after.as_deref().map_or_else(
+            || "is never erased by itself".to_owned(),
+            |after| format!("{erased} by itself {after} after its month"),
+        );
+        format!("what proves request and answer of a call by {whose} {least}, and {after}")
     }
 
     fn service(&self, service: &Service) -> String {

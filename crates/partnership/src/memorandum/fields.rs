@@ -23,6 +23,7 @@ pub(super) enum Shape {
     Parties,
     Clauses,
     Models,
+    Applications,
     Digest,
     Signatories,
     Assets,
@@ -53,6 +54,7 @@ impl Shape {
             Self::Parties => "a list of parties' ids, not empty: `[\"a\", \"b\"]`",
             Self::Clauses => "a list of clauses' ids",
             Self::Models => "a list of model ids, not empty; `[\"*\"]` is every model",
+            Self::Applications => "a list of applications' names, not empty: `[\"assistant\"]`",
             Self::Digest => "a SHA-256 digest: 64 lower-case hexadecimal digits",
             Self::Signatories => "a list of `{ id = \"…\", name = \"…\", role = \"…\" }`, two or more",
             Self::Assets => "a table of assets and their decimals: `{ GPUH = 3 }`",
@@ -103,6 +105,11 @@ const fn may(name: &'static str, shape: Shape, without: &'static str, meaning: &
     Field { name, shape, need: Need::May(without), meaning }
 }
 
+/// The audiences of applications.
+pub(super) const AUDIENCES: &[&str] = &["consumer", "business"];
+/// What a `retention` may keep.
+pub(super) const KEEPS: &[&str] = &["keys"];
+
 const FORCES: &[&str] = &["binding", "non-binding"];
 const TOKENS: Shape = Shape::Count { min: 0, max: 1_000_000_000 };
 
@@ -137,7 +144,12 @@ pub(super) const HEADER: &[Field] = &[
     ),
     may("previous", Shape::Digest, "version 1", "SHA-256 of the version before; needed from version 2 on"),
     may("vkeys", Shape::Keys, "as the record says", "the parties' signing keys"),
-    may("recovery", Shape::Keys, "no recovery", "keys that may replace a lost signing key"),
+    may(
+        "recovery",
+        Shape::Keys,
+        "no recovery",
+        "keys that replace a lost signing key, each with the approval of all other parties",
+    ),
 ];
 
 /// The fields of every clause.
@@ -264,6 +276,39 @@ pub(super) const KINDS: &[Row] = &[
             must("approved_by", Shape::Parties, "who must approve each of them"),
         ],
         example: "kind = \"requirement\"\nforce = \"binding\"\nsource = \"signed\"\nacts = [\"application-add\"]\napproved_by = [\"northwind\", \"halcyon\"]\n",
+    },
+    Row {
+        name: "retention",
+        area: Area::Governance,
+        meaning: "For how long at least the keys are kept that prove what was asked and answered, and when they are erased by themselves. It is counted by months, from the moment a month is over. Of several clauses that cover a call, the longest `at_least` holds before any `erase_after`, and otherwise the shortest `erase_after`. A binding `at_least` refuses an erasure that comes too early, and a non-binding one is recorded as a deviation; neither is erased by itself before. Only a binding `erase_after` erases. All of it goes on when the memorandum has ended.",
+        fields: &[
+            may("applications", Shape::Applications, "all applications", "whose calls it is about"),
+            may(
+                "audiences",
+                Shape::Words(AUDIENCES),
+                "both",
+                "the audiences of the applications whose calls it is about",
+            ),
+            may(
+                "keep",
+                Shape::Word(KEEPS),
+                "`keys`",
+                "what is kept: the keys that prove what request and answer were. The content itself is kept by nobody",
+            ),
+            may(
+                "erase_after",
+                Shape::Duration,
+                "never",
+                "how long after its month is over it is erased by itself",
+            ),
+            may(
+                "at_least",
+                Shape::Duration,
+                "no time",
+                "how long after its month is over nobody erases it: a legal minimum",
+            ),
+        ],
+        example: "kind = \"retention\"\nforce = \"binding\"\nsource = \"signed\"\naudiences = [\"consumer\"]\nkeep = \"keys\"\nerase_after = \"P1Y\"\nat_least = \"P30D\"\n",
     },
     Row {
         name: "service",

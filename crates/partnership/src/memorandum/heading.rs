@@ -48,8 +48,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> (Option<Header>, Scope) {
     let force = force(reader);
     let assets = assets(reader);
     let previous = previous(reader, version);
-    let vkeys = keys(reader, "vkeys", parties.as_deref());
-    let recovery = keys(reader, "recovery", parties.as_deref());
+    let vkeys = keys(reader, "vkeys", parties.as_deref(), &BTreeMap::new());
+    let recovery = keys(reader, "recovery", parties.as_deref(), &vkeys);
     let threshold = threshold(reader, parties.as_deref());
     // A force that cannot be read is one fault, and not another one at each clause.
     let unread = reader.found("force").filter(|_| force.is_none()).map(|_| Force::NonBinding);
@@ -234,8 +234,14 @@ fn previous(reader: &mut Reader<'_>, version: Option<u64>) -> Option<[u8; 32]> {
     digest
 }
 
-fn keys(reader: &mut Reader<'_>, name: &str, parties: Option<&[Party]>) -> BTreeMap<PartyId, String> {
-    let mut keys = BTreeMap::new();
+/// A table of keys, each of which is nobody's else, here or in `taken`.
+fn keys(
+    reader: &mut Reader<'_>,
+    name: &str,
+    parties: Option<&[Party]>,
+    taken: &BTreeMap<PartyId, String>,
+) -> BTreeMap<PartyId, String> {
+    let mut keys: BTreeMap<PartyId, String> = BTreeMap::new();
     for (party, span, at) in reader.entries(name).unwrap_or_default() {
         let id = PartyId::from(party);
         if parties.is_some_and(|parties| !parties.iter().any(|known| known.id == id)) {
@@ -249,6 +255,14 @@ fn keys(reader: &mut Reader<'_>, name: &str, parties: Option<&[Party]>) -> BTree
         }
         let Some(vkey) = reader.entry_text(name, at) else { continue };
         if super::sign::is_vkey(vkey) {
+            if taken.values().chain(keys.values()).any(|other| super::sign::is_same_key(other, vkey)) {
+                let message = format!("the key of `{party}` stands here twice, under whatever names");
+                let fault = reader.fault("memorandum::shared-key", message, at.span(), "again");
+                fault.help = Some(
+                    "give each party a key of its own, and make its recovery key another one, kept elsewhere"
+                        .to_owned(),
+                );
+            }
             keys.insert(id, vkey.to_owned());
         } else {
             let fault = reader.fault(

@@ -7,8 +7,9 @@ use ledger::AssetId;
 
 use super::clause::{
     Accountable, Amendment, CashTranche, ComputeCredit, Condition, ExpiryApplies, Kind, Policy,
-    REQUIREMENT_ACTS, RateCard, Requirement, Service, Term, Undisclosed,
+    REQUIREMENT_ACTS, RateCard, Requirement, Retention, Service, Term, Undisclosed,
 };
+use super::fields::{AUDIENCES, KEEPS};
 use super::read::Reader;
 use crate::governance::vocabulary;
 
@@ -21,6 +22,7 @@ pub(super) fn read(kind: &str, reader: &mut Reader<'_>) -> Option<Kind> {
         "undisclosed" => undisclosed(reader).map(Kind::Undisclosed),
         "policy" => cedar(reader).map(Kind::Policy),
         "requirement" => requirement(reader).map(Kind::Requirement),
+        "retention" => retention(reader).map(Kind::Retention),
         "service" => service(reader).map(Kind::Service),
         "accountable" => accountable(reader).map(Kind::Accountable),
         "amendment" => amendment(reader).map(Kind::Amendment),
@@ -248,6 +250,30 @@ fn requirement(reader: &mut Reader<'_>) -> Option<Requirement> {
     let acts = reader.words("acts", REQUIREMENT_ACTS);
     let approved_by = reader.parties("approved_by");
     Some(Requirement { acts: acts?, approved_by: approved_by? })
+}
+
+fn retention(reader: &mut Reader<'_>) -> Option<Retention> {
+    let applications = reader.applications("applications");
+    let audiences = reader.words("audiences", AUDIENCES);
+    reader.word("keep", KEEPS);
+    let erase_after = reader.duration("erase_after");
+    let at_least = reader.duration("at_least");
+    if let (Some((_, after)), Some((least, span))) = (&erase_after, &at_least) {
+        let from = reader.scope.effective.first_of_month();
+        let (erased, earliest) = (from.checked_add(*after).ok(), from.checked_add(*span).ok());
+        if earliest.is_none_or(|earliest| erased.is_some_and(|erased| erased < earliest)) {
+            let at = reader.found("erase_after").map_or_else(|| reader.block(), |at| at.span());
+            let message = format!("`erase_after` comes before `at_least` ({least}) is over");
+            reader.fault("memorandum::date-order", message, at, "too early");
+        }
+    }
+    let text = |duration: Option<(String, jiff::Span)>| duration.map(|(text, _)| text);
+    Some(Retention {
+        applications: applications.unwrap_or_default(),
+        audiences: audiences.unwrap_or_default(),
+        erase_after: text(erase_after),
+        at_least: text(at_least),
+    })
 }
 
 fn service(reader: &mut Reader<'_>) -> Option<Service> {

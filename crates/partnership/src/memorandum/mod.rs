@@ -22,12 +22,12 @@ use std::sync::Arc;
 
 pub use clause::{
     Accountable, Amendment, Area, CashTranche, Clause, ComputeCredit, Condition, ExpiryApplies, Force, Kind,
-    Money, Policy, REQUIREMENT_ACTS, RateCard, Requirement, Service, Source, Term, Undisclosed,
+    Money, Policy, REQUIREMENT_ACTS, RateCard, Requirement, Retention, Service, Source, Term, Undisclosed,
 };
 pub use diagnostic::Diagnostic;
 pub use header::{Header, MoneyError, OPERATOR, Party, Prevails};
 
-pub use explain::explain;
+pub use explain::{explain, explain_keys};
 pub use record::hash::hex;
 pub use reference::reference;
 pub use sign::{Signature, SignatureError, Signatures, signing_bytes};

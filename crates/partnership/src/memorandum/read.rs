@@ -14,7 +14,8 @@ use super::decimal::Decimal;
 use super::diagnostic::Diagnostic;
 use super::fields::{Field, Need};
 use super::near::nearest;
-use crate::ids::{ClauseId, PartyId};
+use crate::ids::{ApplicationId, ClauseId, PartyId};
+use crate::registry::is_name;
 use crate::sealed::Sealed;
 
 /// What the header says that clauses refer to. Parties are unknown if the header could not be read.
@@ -334,6 +335,18 @@ impl<'a> Reader<'a> {
             return None;
         }
         Some(texts.into_iter().map(|(text, _)| text.to_owned()).collect())
+    }
+
+    /// Names of applications. Which there are, a memorandum does not know.
+    pub(super) fn applications(&mut self, name: &str) -> Option<Vec<ApplicationId>> {
+        let texts = self.texts(name)?;
+        if let Some((text, span)) = texts.iter().find(|(text, _)| !is_name(text)) {
+            let message = format!("`{text}` is no name of an application");
+            self.fault("memorandum::name", message, span.clone(), "cannot be one").help =
+                Some("names have lower-case letters, digits and hyphens, 64 at most".to_owned());
+            return None;
+        }
+        Some(texts.into_iter().map(|(text, _)| text.into()).collect())
     }
 
     pub(super) fn party(&mut self, name: &str) -> Option<PartyId> {

@@ -27,6 +27,11 @@ pub fn is_vkey(text: &str) -> bool {
     Verifier::parse(text).is_ok_and(|verifier| verifier.vkey() == text)
 }
 
+/// Whether two vkeys are of one key, whatever they are named.
+pub(super) fn is_same_key(one: &str, other: &str) -> bool {
+    Verifier::parse(one).is_ok_and(|one| Verifier::parse(other).is_ok_and(|other| one.is_same_key(&other)))
+}
+
 /// One party's signature of one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {

@@ -4,11 +4,12 @@
 
 use super::repeats::{Taken, key_of};
 use super::{Booked, Line, Open, RECENT, ReplayError, Signed, State, Waiting};
-use crate::act::{Act, Deed, Digest, Ended};
+use crate::act::{Act, Administer, Application, Deed, Digest, Ended, Erase};
 use crate::entry::{Body, Decided, Entry, Genesis, Settled, Verdict};
 use crate::ids::{ActId, PartyId, Timestamp};
 use crate::investment::chart;
 use crate::memorandum::signing_bytes;
+use crate::retention::Retained;
 use ledger::Transfer;
 use record::note::Verifier;
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,6 +121,9 @@ impl State {
         self.take_key(decided, at)?;
         if waited.is_some() {
             self.freed.insert(id, index);
+        }
+        if let (Deed::Erase(erase), Verdict::Allow) = (&decided.act.deed, &decided.verdict) {
+            self.erase(erase);
         }
         self.transfer(&decided.transfers)?;
         self.tally(decided);
@@ -238,11 +242,44 @@ impl State {
                 self.booked.insert(expire.clause.clone(), Booked::Expired(at));
             }
             Deed::Administer(change) => {
+                if let Administer::ApplicationAdd(application) = change {
+                    self.retain(application, at);
+                }
                 self.registry.apply(change);
+                self.hand_over(change)?;
                 self.epoch = self.epoch.saturating_add(1);
             }
         }
         Ok(())
+    }
+
+    /// Puts a party's next key in the place of the one that counted.
+    fn hand_over(&mut self, change: &Administer) -> Result<(), ReplayError> {
+        let (party, vkey) = match change {
+            Administer::PartyKeyChange(key) => (&key.party, &key.vkey),
+            Administer::PartyKeyRecover(key) => (&key.party, &key.vkey),
+            _ => return Ok(()),
+        };
+        let next = Verifier::parse(vkey).map_err(|_| ReplayError::BadKey(party.clone()))?;
+        let before = self.vkeys.insert(party.clone(), next);
+        self.former.extend(before.map(|before| (party.clone(), before)));
+        Ok(())
+    }
+
+    /// An erasure that was due is done with, as the next one sees it: it cannot end but as done.
+    fn erase(&mut self, erase: &Erase) {
+        if let Some((application, before, _)) = erase.due()
+            && let Some(retained) = self.retained.get_mut(application)
+        {
+            retained.erased = Some(before.date());
+        }
+    }
+
+    fn retain(&mut self, application: &Application, at: Timestamp) {
+        let since = at.date().first_of_month();
+        let fresh = || Retained { audiences: BTreeSet::new(), since, erased: None };
+        let retained = self.retained.entry(application.name.clone()).or_insert_with(fresh);
+        retained.audiences.insert(application.audience.clone());
     }
 
     fn bring_into_force(
@@ -326,7 +363,6 @@ fn who(act: &Act) -> String {
 }
 
 fn about(deed: &Deed) -> String {
-    use crate::act::Administer;
     match deed {
         Deed::Infer(infer) => infer.model.to_string(),
         Deed::Amend(amend) => format!("version {}", amend.version),
@@ -348,5 +384,7 @@ fn about(deed: &Deed) -> String {
         Deed::Administer(Administer::WitnessKeyAdd(key) | Administer::WitnessKeyRevoke(key)) => {
             key.vkey.clone()
         }
+        Deed::Administer(Administer::PartyKeyChange(key)) => key.party.to_string(),
+        Deed::Administer(Administer::PartyKeyRecover(key)) => key.party.to_string(),
     }
 }

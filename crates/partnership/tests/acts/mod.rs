@@ -5,6 +5,7 @@ mod approvals;
 mod erasures;
 mod leases;
 mod limits;
+mod party_keys;
 mod repeats;
 mod second;
 mod snapshots;

@@ -66,8 +66,8 @@ fn lived() -> House {
         [(Some(Digest([5; 32])), None), (None, Some("2026-11-01T00:00:00Z".parse().unwrap()))]
     {
         let application = Some(ApplicationId::from("assistant"));
-        let Decision::Allow(warrant) =
-            house.by("halcyon", Deed::Erase(Erase { application, before, subject, keys: 7 }))
+        let Decision::Allow(warrant) = house
+            .by("halcyon", Deed::Erase(Erase { application, before, subject, clause: None, keys: Some(7) }))
         else {
             panic!("it may be erased")
         };

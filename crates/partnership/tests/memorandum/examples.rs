@@ -22,10 +22,10 @@ fn names(memorandum: &Memorandum) -> Vec<&'static str> {
 }
 
 #[test]
-fn northwind_and_halcyon_use_all_ten_kinds() {
+fn northwind_and_halcyon_use_all_eleven_kinds() {
     let memorandum = example("northwind-halcyon/memorandum.md");
-    assert_eq!(memorandum.clauses.len(), 16);
-    assert_eq!(names(&memorandum).len(), 10);
+    assert_eq!(memorandum.clauses.len(), 17);
+    assert_eq!(names(&memorandum).len(), 11);
     assert_eq!(memorandum.header.operator().id.as_str(), "northwind");
     assert_eq!(memorandum.header.threshold, 2);
     assert!(memorandum.clauses.iter().all(|clause| !clause.prose.is_empty() && !clause.title.is_empty()));

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Group;
+use crate::audit::VKEYS;
 use crate::bundle;
 use crate::checkpoint::Checkpoint;
 use crate::hash::Hash;
@@ -93,6 +94,19 @@ impl<S: Store + ?Sized> Publisher<S> {
         let signed = self.sign(signer);
         self.publish_signed(&signed)?;
         Ok(Some(signed))
+    }
+
+    /// Puts the public keys in the place of those that are served, for the checkpoints to come.
+    ///
+    /// # Errors
+    /// As [`Publisher::publish`].
+    pub fn keep_keys(&mut self, text: &str) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::Poisoned);
+        }
+        let kept = self.store.replace(VKEYS, text.as_bytes());
+        self.failed = kept.as_ref().is_err_and(|error| !matches!(error, StoreError::Full { .. }));
+        kept
     }
 
     /// The head of all that was absorbed, unsigned.

@@ -54,6 +54,25 @@ pub(crate) enum Deed<'a> {
     Expire {
         clause: &'a [u8],
     },
+    /// A party's next key, with the recovery key where that speaks for it.
+    PartyKey {
+        vkey: &'a [u8],
+        party: &'a [u8],
+        recovery: Option<&'a [u8]>,
+        signature: &'a [u8],
+        proof: &'a [u8],
+    },
+    /// What is erased because a clause's schedule says so: an application's content of the months before a moment.
+    Due {
+        application: &'a [u8],
+        before: Moment,
+        clause: &'a [u8],
+    },
+    /// A new application, with its audience.
+    Application {
+        name: &'a [u8],
+        audience: &'a [u8],
+    },
     /// A new key, with the asset and amount of its budget where it has one.
     Key {
         id: &'a [u8],
@@ -204,16 +223,22 @@ fn infer<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {
     Ok(Deed::Infer { key })
 }
 
-/// Reads what is erased: each field but the last may be left out. One that was refused may be of nothing.
+/// Reads what is erased: each field but the last may be left out, where it is not due by a clause. One that was refused may be of
+/// nothing.
 fn erase<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {
+    let (mut application, mut before) = (None, None);
     if text.has(r#""application":""#) {
-        text.string()?;
+        application = Some(text.string()?);
         text.literal(",")?;
     }
-    let mut before = None;
     if text.has(r#""before":""#) {
         before = Some(text.moment()?);
         text.literal(",")?;
+    }
+    if let (Some(application), Some(before)) = (application, before)
+        && text.has(r#""clause":""#)
+    {
+        return Ok(Deed::Due { application, before, clause: text.string()? });
     }
     let is_of_one = text.has(r#""subject":""#);
     if is_of_one {
@@ -232,9 +257,13 @@ fn change<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
     text.literal("\"")?;
     match kind {
         Kind::ApplicationAdd => {
-            let names =
-                [r#","name":""#, r#","party":""#, r#","audience":""#, r#","purpose":""#, r#","market":""#];
-            strings(text, &names)?;
+            text.literal(r#","name":""#)?;
+            let name = text.string()?;
+            strings(text, &[r#","party":""#])?;
+            text.literal(r#","audience":""#)?;
+            let audience = text.string()?;
+            strings(text, &[r#","purpose":""#, r#","market":""#])?;
+            return Ok(Deed::Application { name, audience });
         }
         Kind::ApplicationRemove => strings(text, &[r#","name":""#])?,
         Kind::KeyRevoke => strings(text, &[r#","id":""#])?,
@@ -245,9 +274,22 @@ fn change<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
             let (party, signature) = signed(text)?;
             return Ok(Deed::Witness { vkey, party, signature });
         }
+        Kind::PartyKeyChange | Kind::PartyKeyRecover => return party_key(text, kind),
         _ => return key(text),
     }
     Ok(Deed::Other)
+}
+
+/// Reads which key of a party is to be the next, and who says so.
+fn party_key<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
+    let mut next = |name: &'static str| -> Read<&'a [u8]> {
+        text.literal(name)?;
+        text.string()
+    };
+    let (vkey, party) = (next(r#","vkey":""#)?, next(r#","party":""#)?);
+    let recovery = if kind == Kind::PartyKeyRecover { Some(next(r#","recovery":""#)?) } else { None };
+    let (signature, proof) = (next(r#","signature":""#)?, next(r#","proof":""#)?);
+    Ok(Deed::PartyKey { vkey, party, recovery, signature, proof })
 }
 
 fn key<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {

@@ -2,15 +2,17 @@
 
 use super::line::{Expected, Fields, Line, hash, moment, number};
 use crate::act_id::ActId;
-use crate::acts::{Amending, AtOnce, Effect, Held, Kind, Open, Waiting};
+use crate::acts::{Amending, AtOnce, Effect, Held, Kept, Kind, Open, Waiting};
 use crate::fold::Replay;
 use crate::founding::Keys;
+use crate::keys::{Change, Succession};
 use crate::repeats::Repeats;
-use crate::totals::{Asked, Counts, Drawn, Lease, Proposed, Version};
+use crate::totals::{Asked, Counts, Drawn, Erased, Lease, Proposed, Version};
+use record::note::Verifier;
 use std::io;
 
 impl Replay {
-    /// Writes all of it but the ids. Whoever adds a field to [`Replay`] writes it here, or this does not build.
+    /// Writes all of it but the ids. Whoever adds a field to [`Replay`] names it here, or this does not build.
     pub(super) fn write_parts(&self, to: super::ToLine<'_>) -> io::Result<()> {
         let Self {
             entries,
@@ -20,18 +22,21 @@ impl Replay {
             books,
             seen: _,
             open,
-            waiting,
-            amending,
+            waiting: _,
+            amending: _,
             repeats,
             at_once,
-            versions,
-            proposed,
-            asked,
-            drawn,
-            attested,
+            versions: _,
+            proposed: _,
+            asked: _,
+            drawn: _,
+            attested: _,
             witnesses,
             revoked,
+            successions,
             booked,
+            kept: _,
+            erased: _,
             digested,
             begun,
             named,
@@ -41,33 +46,17 @@ impl Replay {
         Line::of("at").field(entries).field(at).plain(origin).field(digested).maybe(*begun).end(to)?;
         counts.numbers().into_iter().fold(Line::of("counts"), |line, count| line.field(count)).end(to)?;
         keys.write(to)?;
-        for version in versions {
-            let Version { digest, index, number, signed_by } = version;
-            let line = Line::of("version").hash(digest).field(index).maybe(*number);
-            line.all_plain(signed_by).end(to)?;
-        }
+        successions.iter().try_for_each(|succession| write_succession(succession, to))?;
         for (digest, index) in named {
             Line::of("named").hash(digest).field(index).end(to)?;
         }
-        for Proposed { index, under, number, digest } in proposed {
-            Line::of("proposed").field(index).field(under).field(number).hash(digest).end(to)?;
-        }
-        for (Asked { under, kind, went_on, by }, index) in asked {
-            let line = Line::of("asked").field(under).field(kind.name()).field(went_on).field(index);
-            line.all_plain(by).end(to)?;
-        }
-        for Drawn { index, at, under, clause, attested } in drawn {
-            Line::of("drawn").field(index).field(at).field(under).plain(clause).end(to)?;
-            attested.iter().try_for_each(|by| Line::of("drawn-by").all_plain(by).end(to))?;
-        }
-        for ((clause, evidence), by) in attested {
-            Line::of("attested").spelled(clause).hash(evidence).all_spelled(by).end(to)?;
-        }
+        self.write_agreed(to)?;
         for (party, vkey) in witnesses {
             Line::of("witness").spelled(party).spelled(vkey).end(to)?;
         }
         revoked.iter().try_for_each(|vkey| Line::of("revoked").spelled(vkey).end(to))?;
         booked.iter().try_for_each(|clause| Line::of("booked").spelled(clause).end(to))?;
+        self.write_erased(to)?;
         if let Some(Lease { expires, calls, amounts }) = lease {
             Line::of("lease").field(expires).field(calls).end(to)?;
             amounts
@@ -78,17 +67,60 @@ impl Replay {
         for (id, open) in open.iter() {
             write_open(id, open, to)?;
         }
-        for (id, Waiting { kind, who, what, digest, by, given }) in waiting {
+        self.write_waiting(to)?;
+        repeats.write(to)?;
+        at_once.iter().try_for_each(|at_once| write_at_once(at_once, to))
+    }
+
+    /// The versions of the memorandum, and who was asked and has attested under which.
+    fn write_agreed(&self, to: super::ToLine<'_>) -> io::Result<()> {
+        for version in &self.versions {
+            let Version { digest, index, number, signed_by } = version;
+            let line = Line::of("version").hash(digest).field(index).maybe(*number);
+            line.all_plain(signed_by).end(to)?;
+        }
+        for Proposed { index, under, number, digest } in &self.proposed {
+            Line::of("proposed").field(index).field(under).field(number).hash(digest).end(to)?;
+        }
+        for (Asked { under, kind, went_on, by }, index) in &self.asked {
+            let line = Line::of("asked").field(under).field(kind.name()).field(went_on).field(index);
+            line.all_plain(by).end(to)?;
+        }
+        for Drawn { index, at, under, clause, attested } in &self.drawn {
+            Line::of("drawn").field(index).field(at).field(under).plain(clause).end(to)?;
+            attested.iter().try_for_each(|by| Line::of("drawn-by").all_plain(by).end(to))?;
+        }
+        for ((clause, evidence), by) in &self.attested {
+            Line::of("attested").spelled(clause).hash(evidence).all_spelled(by).end(to)?;
+        }
+        Ok(())
+    }
+
+    /// The applications that there are or were, and what was erased of them because it was due.
+    fn write_erased(&self, to: super::ToLine<'_>) -> io::Result<()> {
+        for (name, Kept { audiences, since, erased }) in &self.kept {
+            let line = Line::of("kept").spelled(name).field(since).maybe(*erased);
+            line.all_spelled(audiences).end(to)?;
+        }
+        for Erased { index, at, under, clause, application, audiences, before } in &self.erased {
+            let line = Line::of("erased").field(index).field(at).field(under).field(before);
+            line.plain(clause).plain(application).all_plain(audiences).end(to)?;
+        }
+        Ok(())
+    }
+
+    /// The acts that wait for approvals.
+    fn write_waiting(&self, to: super::ToLine<'_>) -> io::Result<()> {
+        for (id, Waiting { kind, who, what, digest, by, given }) in &self.waiting {
             let line = Line::of("waiting").field(id).field(kind.name());
             line.spelled(who).hash(what).hash(digest).all_spelled(by).end(to)?;
             Line::of("given").field(id).all_spelled(given).end(to)?;
         }
-        for (id, Amending { version, digest, approved_by }) in amending {
+        for (id, Amending { version, digest, approved_by }) in &self.amending {
             let line = Line::of("amending").field(id).field(version).hash(digest);
             line.all_spelled(approved_by).end(to)?;
         }
-        repeats.write(to)?;
-        at_once.iter().try_for_each(|at_once| write_at_once(at_once, to))
+        Ok(())
     }
 
     /// Reads a line of which the word is this.
@@ -103,6 +135,22 @@ impl Replay {
                 self.counts = Counts::of(&numbers?).ok_or("twelve counts")?;
             }
             "party" => self.keys.read(fields)?,
+            "succession" => {
+                let succession = succession(fields)?;
+                self.keys.former.push(succession.from.clone());
+                self.successions.push(succession);
+            }
+            "kept" => {
+                let (name, since, erased) = (fields.spelled()?, fields.moment()?, fields.maybe(moment)?);
+                let audiences = fields.all_spelled().into_iter().collect();
+                self.kept.insert(name, Kept { audiences, since, erased });
+            }
+            "erased" => {
+                let (index, at, under) = (fields.number()?, fields.moment()?, fields.number()?);
+                let (before, clause, application) = (fields.moment()?, fields.plain()?, fields.plain()?);
+                let audiences = fields.all_plain();
+                self.erased.push(Erased { index, at, under, clause, application, audiences, before });
+            }
             "version" => {
                 let (digest, index, number) = (fields.hash()?, fields.number()?, fields.maybe(number)?);
                 self.versions.push(Version { digest, index, number, signed_by: fields.all_plain() });
@@ -155,8 +203,8 @@ impl Replay {
             "account" => self.books.read(fields)?,
             "open" => {
                 let (id, kind, index, at) = (fields.id()?, kind(fields)?, fields.number()?, fields.moment()?);
-                let (lapses, key) = (fields.maybe(moment)?, fields.maybe(hash)?);
-                self.open.open(id, Open { kind, index, at, lapses, key, held: Vec::new() });
+                let (lapses, key, is_due) = (fields.maybe(moment)?, fields.maybe(hash)?, boolean(fields)?);
+                self.open.open(id, Open { kind, index, at, lapses, is_due, key, held: Vec::new() });
             }
             "held" => {
                 let held = self.open.held_mut(fields.id()?).ok_or("an `open` before it")?;
@@ -189,9 +237,10 @@ impl Replay {
 }
 
 fn write_open(id: ActId, open: &Open, to: super::ToLine<'_>) -> io::Result<()> {
-    let Open { kind, index, at, lapses, key, held } = open;
+    let Open { kind, index, at, lapses, is_due, key, held } = open;
     let line = Line::of("open").field(id).field(kind.name()).field(index).field(at);
-    line.maybe(*lapses).maybe(key.as_ref().map(|key| record::hash::base64(key))).end(to)?;
+    let line = line.maybe(*lapses).maybe(key.as_ref().map(|key| record::hash::base64(key)));
+    line.field(is_due).end(to)?;
     held.iter().try_for_each(|Held { leg, debit, credit, amount }| {
         Line::of("held").field(id).field(leg).field(debit).field(credit).field(amount).end(to)
     })
@@ -213,6 +262,11 @@ fn write_at_once(AtOnce { id, effect }: &AtOnce, to: super::ToLine<'_>) -> io::R
         Effect::Witness { vkey, party, counts } => {
             line.field("witness").spelled(vkey).spelled(party).field(counts)
         }
+        Effect::Party(change) => {
+            let Change { party, to, recovery, under } = &**change;
+            line.field("party").spelled(party).field(to.vkey()).maybe(recovery.as_ref()).field(under)
+        }
+        Effect::Application(name, audience) => line.field("application").spelled(name).spelled(audience),
         Effect::Other => line.field("other"),
     };
     line.end(to)
@@ -233,9 +287,36 @@ fn effect(fields: &mut Fields<'_>) -> Result<Effect, Expected> {
             let (vkey, party, counts) = (fields.spelled()?, fields.spelled()?, boolean(fields)?);
             Effect::Witness { vkey, party, counts }
         }
+        "party" => {
+            let (party, to) = (fields.spelled()?, verifier(fields)?);
+            let (recovery, under) = (fields.maybe(text)?, fields.number()?);
+            Effect::Party(Box::new(Change { party, to, recovery, under }))
+        }
+        "application" => Effect::Application(fields.spelled()?, fields.spelled()?),
         "other" => Effect::Other,
         _ => return Err("what an act comes to"),
     })
+}
+
+/// The keys that gave way are those of the successions, so they are not written twice.
+fn write_succession(succession: &Succession, to: super::ToLine<'_>) -> io::Result<()> {
+    let Succession { index, under, party, from, to: next, recovery } = succession;
+    let line = Line::of("succession").field(index).field(under).plain(party);
+    line.field(from.vkey()).field(next.vkey()).maybe(recovery.as_ref()).end(to)
+}
+
+fn succession(fields: &mut Fields<'_>) -> Result<Succession, Expected> {
+    let (index, under, party) = (fields.number()?, fields.number()?, fields.plain()?);
+    let (from, to, recovery) = (verifier(fields)?, verifier(fields)?, fields.maybe(text)?);
+    Ok(Succession { index, under, party, from, to, recovery })
+}
+
+fn verifier(fields: &mut Fields<'_>) -> Result<Verifier, Expected> {
+    Verifier::parse(fields.field()?).map_err(|_| "a vkey")
+}
+
+fn text(field: &str) -> Result<String, Expected> {
+    Ok(field.to_owned())
 }
 
 fn kind(fields: &mut Fields<'_>) -> Result<Kind, Expected> {
@@ -248,12 +329,13 @@ fn boolean(fields: &mut Fields<'_>) -> Result<bool, Expected> {
 
 impl Keys {
     fn write(&self, to: super::ToLine<'_>) -> io::Result<()> {
-        self.0.iter().try_for_each(|(party, key)| Line::of("party").spelled(party).field(key.vkey()).end(to))
+        let line =
+            |(party, key): &(Box<[u8]>, Verifier)| Line::of("party").spelled(party).field(key.vkey()).end(to);
+        self.now.iter().try_for_each(line)
     }
 
     fn read(&mut self, fields: &mut Fields<'_>) -> Result<(), Expected> {
-        let (party, vkey) = (fields.spelled()?, fields.field()?);
-        self.0.push((party, record::note::Verifier::parse(vkey).map_err(|_| "a vkey")?));
+        self.now.push((fields.spelled()?, verifier(fields)?));
         Ok(())
     }
 }

@@ -90,6 +90,7 @@ impl<'a> Life<'a> {
             fatal: Arc::new(|_| ()),
             // Nobody keeps any: each start folds from the first entry.
             snapshots: channel().0,
+            unasked: Arc::default(),
         };
         let metrics = Arc::clone(&parts.metrics);
         let (mut clerk, mut work) = parts.assemble(Clock, *now);

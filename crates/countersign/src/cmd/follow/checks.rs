@@ -6,8 +6,10 @@ use super::incident::Disagreement;
 use super::metered::Metered;
 use super::priced::Priced;
 use crate::cmd::verify::{Depth, Pass};
+use anyhow::ensure;
 use partnership::act::Digest;
 use partnership::entry::{Entry, document_of};
+use record::audit::VKEYS;
 use record::hash::hex;
 use record::note::{Signer, Verifier};
 use record::{Store, StoreError};
@@ -31,11 +33,11 @@ pub(crate) struct Founded {
 }
 
 impl Founded {
-    /// By the keys that are kept in `store`.
+    /// By the keys that are served.
     ///
     /// Errors: those of the store.
-    pub(crate) fn of(log: &Verifier, store: &impl Store, party: &Signer) -> Result<Self, StoreError> {
-        let text = store.read("vkeys")?.unwrap_or_default();
+    pub(crate) fn of(log: &Verifier, served: &impl Store, party: &Signer) -> Result<Self, StoreError> {
+        let text = served.read(VKEYS)?.unwrap_or_default();
         let vkeys = String::from_utf8_lossy(&text).lines().skip(1).map(str::to_owned).collect();
         Ok(Self { origin: log.name().to_owned(), vkeys, own: party.verifier().vkey() })
     }
@@ -45,10 +47,10 @@ impl Founded {
         if origin != self.origin {
             return Some("it is of another origin");
         }
-        if !vkeys.contains(&self.own) {
+        if !self.vkeys.contains(&self.own) {
             return Some("it has another key for the party that follows");
         }
-        (*vkeys != self.vkeys).then_some("its keys are not those that are served")
+        (!vkeys.is_subset(&self.vkeys)).then_some("its keys are not those that are served")
     }
 }
 
@@ -83,10 +85,22 @@ impl<S: Store> Checks<S> {
 
     /// What can be seen between two entries.
     ///
-    /// Errors: [`Disagreement`]; or a journal of a meter does not hold.
+    /// Errors: [`Disagreement`]; or the party's own key gave way to another, or a journal of a meter does not hold.
     pub(crate) fn agree(&mut self) -> anyhow::Result<()> {
         self.pass.agrees_so_far().map_err(Disagreement::of)?;
+        ensure!(
+            self.pass.is_a_partys(&self.founded.own),
+            "the key `{}` gave way to another on the record; follow with that one in its place",
+            self.founded.own
+        );
         self.metered.as_mut().map_or(Ok(()), Metered::agrees)
+    }
+}
+
+impl<S: Store> Checks<S> {
+    /// The file of keys that the entries say, after the log's own.
+    pub(super) fn keys_file(&self, log: &Verifier) -> String {
+        self.pass.keys_file(log)
     }
 }
 

@@ -10,6 +10,7 @@ use super::metered::Metered;
 use crate::cmd::said::reason;
 use crate::cmd::verify::{Depth, Link, Served};
 use anyhow::Context as _;
+use record::audit::VKEYS;
 use record::cosignature::Cosigner;
 use record::log::Entries;
 use record::note::{Signer, Verifier};
@@ -135,7 +136,7 @@ impl<G: Ground> Follower<G> {
         memory: impl Fn() -> G::Memory,
     ) -> anyhow::Result<Self> {
         let Held { served, store, mirror, entries, log } = held;
-        let founded = Founded::of(&log, &*store, party.signer)?;
+        let founded = Founded::of(&log, &served, party.signer)?;
         let mut checks = Checks::over(&store, founded, party.depth, party.metered);
         entries.for_each_entry(|index, envelope, parties| checks.entry(&store, index, envelope, parties))?;
         let witness = |cosigner: Cosigner| Witness::new(memory(), cosigner, [log.clone()]);
@@ -164,10 +165,20 @@ impl<G: Ground> Follower<G> {
         }
         self.take(&signed)?;
         self.checks.agree()?;
+        self.keep_keys()?;
         let replayed = self.cosign(&self.w2, &*self.store, (&signed, &head), now)?;
         self.post(&signed, &format!("{grew}{replayed}"))?;
         self.told = head.size;
         Ok(Followed { head, is_new: true })
+    }
+
+    /// Has the keys beside the copy that its entries say.
+    fn keep_keys(&self) -> Result<(), StoreError> {
+        let keys = self.checks.keys_file(&self.log);
+        if self.store.read(VKEYS)?.as_deref() != Some(keys.as_bytes()) {
+            self.store.replace(VKEYS, keys.as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Looks again at what is served.

@@ -6,7 +6,7 @@
 use super::sealed::random;
 use crate::cmd::client::{Place, Signing};
 use crate::cmd::said::Said;
-use crate::cmd::verify::{pause, record_of, trusted};
+use crate::cmd::verify::{Trusted, pause, record_of};
 use crate::files;
 use anyhow::{Context as _, bail, ensure};
 use ledger::AssetId;
@@ -229,7 +229,7 @@ impl Held {
     /// At this size, or at that of the record's checkpoint. Every byte of the record is looked at.
     fn up_to(place: &Place, size: Option<u64>) -> anyhow::Result<Self> {
         let store = Directory::new(record_of(&place.dir)?);
-        let log = trusted(&store, None)?;
+        let log = Trusted::of(&store, None)?.log;
         let frozen = Frozen::take(&store, log.name(), pause)?;
         let size = size.unwrap_or_else(|| frozen.published());
         let (mut replay, mut tree) = (Replay::new(), Frontier::new());

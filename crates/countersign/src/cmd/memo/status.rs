@@ -1,6 +1,7 @@
 //! `countersign memo status`: which version is in force, what waits for signatures, and how each clause fared.
 
 use crate::cmd::client::{self, Place};
+use crate::cmd::erase::kept_table;
 use crate::cmd::said::{Said, cell, table_of};
 use serde_json::Value;
 
@@ -33,5 +34,9 @@ fn shown(status: &Value) -> String {
     let columns =
         ["id", "kind", "force", "source", "state", "allowed", "refused", "deviated"].map(|name| (name, name));
     let clauses = status.get("clauses").unwrap_or(&Value::Null);
-    format!("{text}\n{}", table_of(clauses, &columns))
+    let clauses = table_of(clauses, &columns);
+    match status.get("kept").filter(|kept| kept.as_array().is_some_and(|kept| !kept.is_empty())) {
+        Some(kept) => format!("{text}\n{clauses}\n\n{}", kept_table(kept)),
+        None => format!("{text}\n{clauses}"),
+    }
 }

@@ -3,11 +3,14 @@
 
 use super::fault;
 use anyhow::bail;
+use jiff::civil::Date;
 use partnership::Terms;
-use partnership::ids::PartyId;
+use partnership::ids::{ApplicationId, PartyId};
 use partnership::memorandum::Condition;
+use partnership::retention::Retained;
 use record::Hash;
-use replay::{Asked, Drawn, Kind, Proposed, Replay};
+use record::note::Verifier;
+use replay::{Asked, Drawn, Erased, Kind, Moment, Proposed, Replay, Succession};
 use std::collections::BTreeMap;
 
 /// Whether all versions follow on each other and all had agreed whom the version in force asked. `library` has every memorandum
@@ -36,9 +39,19 @@ pub(super) fn agreed(replay: &Replay, library: &BTreeMap<Hash, Terms>) -> anyhow
     if let Some((index, why)) = missing.min() {
         bail!(at(index, &why));
     }
+    for succession in replay.successions() {
+        if let Some(why) = in_force(succession.under).and_then(|terms| unnamed(terms, succession)) {
+            bail!(at(succession.index, &why));
+        }
+    }
     for drawn in replay.drawn() {
         if let Some(why) = in_force(drawn.under).and_then(|terms| undue(terms, drawn)) {
             bail!(at(drawn.index, &why));
+        }
+    }
+    for erased in replay.erased() {
+        if let Some(why) = in_force(erased.under).and_then(|terms| untimely(terms, erased)) {
+            bail!(at(erased.index, &why));
         }
     }
     Ok(())
@@ -61,6 +74,10 @@ fn breaks_off(before: &Terms, next: &Terms, proposed: &Proposed) -> Option<&'sta
 fn unasked(terms: &Terms, asked: &Asked) -> Option<String> {
     let (_, required) = match asked.kind {
         Kind::Amend => terms.amenders(),
+        Kind::PartyKeyRecover => {
+            let of = asked.of.as_deref().map(PartyId::from);
+            (None, of.map(|of| terms.recoverers(&of)).unwrap_or_default())
+        }
         kind => terms.approvers(kind.name()),
     };
     let required: Vec<&str> = required.iter().map(PartyId::as_str).collect();
@@ -72,6 +89,18 @@ fn unasked(terms: &Terms, asked: &Asked) -> Option<String> {
     (!holds).then(|| {
         format!("`{kind}` asks {} to approve, and the memorandum asks {}", shown(&by), shown(&required))
     })
+}
+
+/// Why one key cannot have come after another by the version in force.
+fn unnamed(terms: &Terms, succession: &Succession) -> Option<String> {
+    let (party, recovery) = (&succession.party, &terms.memorandum().header.recovery);
+    let named = recovery.get(&PartyId::from(party.as_str()));
+    if succession.recovery.is_some() && succession.recovery.as_ref() != named {
+        return Some(format!("the memorandum in force does not name this as the recovery key of `{party}`"));
+    }
+    let recovers = |vkey: &String| Verifier::parse(vkey).is_ok_and(|key| key.is_same_key(&succession.to));
+    let is_kept = recovery.values().any(recovers);
+    is_kept.then(|| format!("the key that `{party}` takes is one that the memorandum keeps for recovery"))
 }
 
 /// Why a tranche was not to be drawn.
@@ -93,6 +122,23 @@ fn undue(terms: &Terms, drawn: &Drawn) -> Option<String> {
             let is_met = drawn.attested.iter().any(has_all);
             (!is_met).then(|| format!("tranche `{clause}` was drawn without the attestations it asks for"))
         }
+    }
+}
+
+/// Why the clerk was not to erase this by a schedule.
+fn untimely(terms: &Terms, erased: &Erased) -> Option<String> {
+    let Erased { clause, application, .. } = erased;
+    let day = |moment: Moment| moment.to_string().get(..10).and_then(|day| day.parse::<Date>().ok());
+    let (at, last) = (day(erased.at)?, day(erased.before)?.yesterday().ok()?);
+    let audiences = erased.audiences.iter().cloned().collect();
+    let retained = Retained { audiences, since: last, erased: None };
+    let name = ApplicationId::from(application.as_str());
+    match terms.clocks(&name, &retained, last).will {
+        Some(set) if set.day > at => {
+            Some(format!("what is kept of `{application}` was erased before {}", set.day))
+        }
+        Some(set) if set.clause.as_str() == clause => None,
+        _ => Some(format!("no schedule of clause `{clause}` erases what is kept of `{application}`")),
     }
 }
 

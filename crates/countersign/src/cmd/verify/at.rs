@@ -1,6 +1,6 @@
 //! What a record adds up to at an entry or a moment of its past. Not here: what must hold of it.
 
-use super::{pause, record_of, trusted};
+use super::{Trusted, pause, record_of};
 use crate::office;
 use anyhow::bail;
 use partnership::State;
@@ -47,7 +47,7 @@ impl At {
 /// Errors: the first byte or entry that does not hold, or that there is no such entry.
 pub(crate) fn state_at(dir: &Path, until: At) -> anyhow::Result<State> {
     let store = Directory::new(record_of(dir)?);
-    let log = trusted(&store, None)?;
+    let log = Trusted::of(&store, None)?.log;
     let frozen = Frozen::take(&store, log.name(), pause)?;
     let mut state = State::new(office::library(&frozen)?);
     let visit = |index: u64, envelope: &[u8], parties: &[u8]| {

@@ -6,7 +6,7 @@
 use crate::cmd::client::{Answer, Client, Place};
 use anyhow::{Context as _, bail};
 use http::StatusCode;
-use record::audit::COSIGNED;
+use record::audit::{COSIGNED, VKEYS};
 use record::tile::{TilePath, WIDTH, changed, partials};
 use record::{Checkpoint, Store, StoreError, note};
 use serde_json::Value;
@@ -128,12 +128,15 @@ impl<L: Link> Served<L> {
 
     /// Takes the checkpoint and its partial tiles; gives one that is not there, which a newer checkpoint may have taken away.
     fn keep(&mut self) -> anyhow::Result<Option<String>> {
-        // What others have cosigned first: the newest checkpoint is never behind it.
+        // The keys first, of which there may be more later and never fewer; then what others have cosigned: the newest checkpoint is never
+        // behind it.
+        let vkeys = self.link.get(VKEYS)?;
         let cosigned = self.link.get(COSIGNED)?;
         let checkpoint = self.link.get("checkpoint")?.context("the server has no checkpoint yet")?;
         let text = note::split(&checkpoint).map(|(text, _)| text.to_owned());
         self.size = text.ok().and_then(|text| Checkpoint::parse(&text).ok()).map_or(0, |head| head.size);
         self.kept = BTreeMap::from([("checkpoint".to_owned(), checkpoint)]);
+        self.kept.extend(vkeys.map(|vkeys| (VKEYS.to_owned(), vkeys)));
         self.kept.extend(cosigned.map(|cosigned| (COSIGNED.to_owned(), cosigned)));
         for tile in partials(self.size) {
             let Some(bytes) = self.link.get(&tile.path())? else { return Ok(Some(tile.path())) };

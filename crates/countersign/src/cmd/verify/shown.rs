@@ -5,7 +5,8 @@
 use super::{Depth, Verified};
 use ledger::{Amount, AssetId};
 use record::hash::{base64, hex};
-use replay::{Account, Sums};
+use record::note::Verifier;
+use replay::{Account, Succession, Sums};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -34,6 +35,10 @@ impl Verified {
         lines.extend(self.lease().map(|lease| row("lease", &lease)));
         lines.extend(self.audited.leftovers.iter().map(|path| format!("    left by a cut write: {path}")));
         lines.extend(self.before.as_ref().map(|before| row("before", &before.text())));
+        lines.extend(self.replay.successions().iter().map(|succession| {
+            let (party, index, by) = (&succession.party, succession.index, by(succession));
+            row("key", &format!("of {party} since entry {index}, by {by}: {}", succession.to))
+        }));
         lines.push(row("keys", self.keys()));
         lines.extend(self.saved.map(|state| row("saved", &format!("sha256 {}", base64(&state)))));
         lines.join("\n")
@@ -67,13 +72,20 @@ impl Verified {
             })),
             "clauses_judged": self.depth == Depth::Clauses,
             "balances": self.replay.accounts().map(|account| self.account(&account)).collect::<Vec<_>>(),
-            "keys_verified": self.keys_given,
+            "keys_verified": self.trusted.is_given(),
             "before": self.before.as_ref().map(|before| json!({
                 "entries": before.head.size,
                 "root": base64(&before.head.root),
                 "state": base64(&before.state),
             })),
             "saved": self.saved.map(|state| base64(&state)),
+            "key_changes": self.replay.successions().iter().map(|succession| json!({
+                "party": succession.party,
+                "entry": succession.index,
+                "from": succession.from.vkey(),
+                "vkey": succession.to.vkey(),
+                "recovered": succession.recovery.is_some(),
+            })).collect::<Vec<_>>(),
         })
     }
 
@@ -206,11 +218,22 @@ impl Verified {
     }
 
     fn keys(&self) -> &'static str {
-        if self.keys_given {
+        let counts = |key: &Verifier| self.trusted.has(key);
+        if self.trusted.is_given() && self.replay.vkeys().all(counts) {
             "exactly those of your file"
+        } else if self.trusted.is_given() {
+            "those of your file, and those that came after them as told above"
         } else {
             "as served, not verified; give `--vkeys FILE`"
         }
+    }
+}
+
+/// By what one key came after another.
+fn by(succession: &Succession) -> &'static str {
+    match succession.recovery {
+        None => "the key before it",
+        Some(_) => "its recovery key and the other parties",
     }
 }
 

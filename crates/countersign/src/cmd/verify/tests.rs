@@ -1,6 +1,7 @@
 //! A record on a real disk, verified; then the same with an entry that no honest judge would have written.
 
 mod forgeries;
+mod keys;
 mod scene;
 
 pub(crate) use scene::*;
@@ -8,8 +9,8 @@ pub(crate) use scene::*;
 use super::{At, Depth, Verified, state_at};
 use ledger::{Amount, Book, Operation, Transfer, TransferId};
 use partnership::act::{
-    Act, Administer, Amend, Application, Approve, Attest, Deed, Digest, Draw, Ended, Expire, Infer, Key,
-    Outcome, Principal, Usage, approval_bytes, attestation_bytes,
+    Act, Administer, Amend, Application, Approve, Attest, Deed, Digest, Draw, Ended, Erase, Expire, Infer,
+    Key, Outcome, Principal, Usage, approval_bytes, attestation_bytes,
 };
 use partnership::decision::{Decision, RefusalCode, Ticket};
 use partnership::entry::{Body, ClockStep, Decided, Entry, Genesis, Lease, Settled, Verdict};

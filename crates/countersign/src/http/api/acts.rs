@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::http::Caller;
 use crate::office::Office;
 use crate::road;
+use crate::road::erasing::Stands;
 use crate::vault::Scope;
 use axum::Json;
 use axum::body::Bytes;
@@ -15,10 +16,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use partnership::act::{
-    Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Key, Principal, WitnessKey,
-    subject_commitment,
+    Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Key, PartyKey, Principal,
+    RecoveredKey, WitnessKey, subject_commitment,
 };
-use partnership::decision::Decision;
+use partnership::decision::{Decision, Settlement, Ticket};
 use partnership::ids::{ActId, ApplicationId, KeyId, PartyId, Timestamp};
 use partnership::{State as Books, Terms};
 use record::Store as _;
@@ -70,6 +71,19 @@ enum Wanted {
         vkey: String,
         party: String,
         signature: String,
+    },
+    PartyKeyChange {
+        vkey: String,
+        party: String,
+        signature: String,
+        proof: String,
+    },
+    PartyKeyRecover {
+        vkey: String,
+        party: String,
+        recovery: String,
+        signature: String,
+        proof: String,
     },
     Attest {
         clause: String,
@@ -136,7 +150,7 @@ pub(super) async fn propose(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Problem> {
-    if !matches!(caller, Caller::Operator { .. } | Caller::Party(_)) {
+    if !matches!(caller, Caller::Operator { .. } | Caller::Party(_) | Caller::Recovery(_)) {
         return Err(Problem::unauthorised());
     }
     let body = whole(request.into_body(), BODY_TIMEOUT).await?;
@@ -146,6 +160,10 @@ pub(super) async fn propose(
         Caller::Operator { party, person } => (proposal.party.map(PartyId::from).or(party), person),
         // It speaks for itself alone, and only what it has signed.
         Caller::Party(party) if proposal.act.signed_by() == Some(party.as_str()) => {
+            let person = party.to_string();
+            (Some(party), person)
+        }
+        Caller::Recovery(party) if proposal.act.recovers() == Some(party.as_str()) => {
             let person = party.to_string();
             (Some(party), person)
         }
@@ -191,8 +209,17 @@ impl Wanted {
         match self {
             Self::WitnessKeyAdd { party, .. }
             | Self::WitnessKeyRevoke { party, .. }
+            | Self::PartyKeyChange { party, .. }
             | Self::Attest { party, .. }
             | Self::Approve { party, .. } => Some(party),
+            _ => None,
+        }
+    }
+
+    /// The party whose lost key it replaces.
+    fn recovers(&self) -> Option<&str> {
+        match self {
+            Self::PartyKeyRecover { party, .. } => Some(party),
             _ => None,
         }
     }
@@ -227,6 +254,15 @@ impl Wanted {
                     signature,
                 }))
             }
+            Self::PartyKeyChange { vkey, party, signature, proof } => {
+                let party = party.into();
+                Deed::Administer(Administer::PartyKeyChange(PartyKey { vkey, party, signature, proof }))
+            }
+            Self::PartyKeyRecover { vkey, party, recovery, signature, proof } => {
+                let party = party.into();
+                let key = RecoveredKey { vkey, party, recovery, signature, proof };
+                Deed::Administer(Administer::PartyKeyRecover(key))
+            }
             Self::Attest { clause, evidence, party, signature } => Deed::Attest(Attest {
                 clause: clause.into(),
                 evidence: digest("evidence", &evidence)?,
@@ -252,23 +288,27 @@ fn digest(field: &str, text: &str) -> Result<Digest, Problem> {
 
 async fn decide(office: &Office, by: Principal, deed: Deed) -> Result<Answer, Problem> {
     match road::decide(office, by, deed).await? {
-        Decision::Done(settlement) => Ok(Answer {
-            act: settlement.act.to_string(),
-            decision: "done",
-            index: settlement.decided,
-            ..Answer::default()
-        }),
-        Decision::Escalate(ticket) => Ok(Answer {
-            act: ticket.act.to_string(),
-            decision: "waiting",
-            index: ticket.index,
-            clause: Some(ticket.clause.to_string()),
-            digest: Some(ticket.digest.to_string()),
-            missing: ticket.missing.iter().map(ToString::to_string).collect(),
-            ..Answer::default()
-        }),
+        Decision::Done(settlement) => Ok(done(&settlement)),
+        Decision::Escalate(ticket) => Ok(waits(&ticket)),
         Decision::Deny(refusal) => Err(Problem::refused(refusal)),
         Decision::Allow(_) | Decision::Repeated(_) => unreachable!("nothing that comes here is performed"),
+    }
+}
+
+fn done(settlement: &Settlement) -> Answer {
+    let (act, index) = (settlement.act.to_string(), settlement.decided);
+    Answer { act, decision: "done", index, ..Answer::default() }
+}
+
+fn waits(ticket: &Ticket) -> Answer {
+    Answer {
+        act: ticket.act.to_string(),
+        decision: "waiting",
+        index: ticket.index,
+        clause: Some(ticket.clause.to_string()),
+        digest: Some(ticket.digest.to_string()),
+        missing: ticket.missing.iter().map(ToString::to_string).collect(),
+        ..Answer::default()
     }
 }
 
@@ -375,14 +415,15 @@ async fn erase(office: &Arc<Office>, by: Principal, erasure: Erasure) -> Result<
     let erasing = road::erasing::erase(Arc::clone(office), by, scope, commitment);
     let erased =
         tokio::spawn(erasing).await.map_err(|_| Problem::unavailable("the server is stopping"))??;
+    let stands = match erased.stands {
+        Stands::Done(settlement) => done(&settlement),
+        Stands::Waits(ticket) => waits(&ticket),
+    };
     Ok(Answer {
-        act: erased.settlement.act.to_string(),
-        decision: "done",
-        index: erased.settlement.decided,
         keys: Some(erased.keys),
         subject: commitment.map(|commitment| commitment.to_string()),
         salt: commitment.map(|_| base64(&salt)),
-        ..Answer::default()
+        ..stands
     })
 }
 

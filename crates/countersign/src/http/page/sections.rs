@@ -2,7 +2,7 @@
 //!
 //! Not here: what they say (the report's), or how they look (`style.css`).
 
-use crate::http::report::{Account, Area, Clause, Deed, Report, Wait};
+use crate::http::report::{Account, Area, Clause, Deed, Kept, Report, Wait};
 use maud::{Markup, html};
 
 /// Title, parties, and which version is in force.
@@ -99,6 +99,45 @@ pub(super) fn intentions(report: &Report) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// What is kept of each application and month, with both clocks.
+pub(super) fn kept(report: &Report) -> Markup {
+    html! {
+        @if !report.kept.is_empty() {
+            section aria-labelledby="kept" {
+                h2 id="kept" { "What is kept" }
+                div.scroll tabindex="0" role="region" aria-labelledby="kept" {
+                    table {
+                        thead { tr {
+                            th scope="col" { "Application" } th scope="col" { "Month" }
+                            th.number scope="col" { "Keys" }
+                            th scope="col" { "May be erased from" } th scope="col" { "Will be erased at" }
+                        } }
+                        tbody { @for line in &report.kept { (kept_row(line)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn kept_row(line: &Kept) -> Markup {
+    let clock = |day: &Option<String>, clause: &Option<String>, none: &str| {
+        html! {
+            @match (day, clause) {
+                (Some(day), Some(clause)) => { time datetime=(day) { (day) } " " a.quiet href={ "#clause-" (clause) } { (clause) } }
+                _ => span.quiet { (none) }
+            }
+        }
+    };
+    html! {
+        tr {
+            th scope="row" { (line.application) } td { (line.month) } td.number { (line.keys) }
+            td { (clock(&line.may_be_erased_from, &line.minimum, "any day")) }
+            td { (clock(&line.will_be_erased_at, &line.schedule, "never by itself")) }
         }
     }
 }

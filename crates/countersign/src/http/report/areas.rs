@@ -6,7 +6,7 @@ use super::money::Money;
 use ledger::Amount;
 use partnership::State;
 use partnership::investment::chart;
-use partnership::memorandum::{self, CashTranche, ComputeCredit, Condition, Kind};
+use partnership::memorandum::{self, CashTranche, ComputeCredit, Condition, Kind, Retention};
 use partnership::state::Booked;
 use serde::Serialize;
 
@@ -98,6 +98,7 @@ fn line(state: &State, clause: &memorandum::Clause) -> Option<String> {
             let by: Vec<_> = requirement.approved_by.iter().map(|party| party.as_str()).collect();
             Some(format!("{} approved by {}", requirement.acts.join(", "), by.join(" and ")))
         }
+        Kind::Retention(retention) => Some(kept(clause, retention)),
         Kind::Accountable(person) => Some(format!("accountable for {}: {}", person.party, person.person)),
         Kind::Service(service) => {
             let to: Vec<_> = service.to.iter().map(|party| party.as_str()).collect();
@@ -107,6 +108,12 @@ fn line(state: &State, clause: &memorandum::Clause) -> Option<String> {
         }
         Kind::Amendment(_) | Kind::Term(_) => None,
     }
+}
+
+fn kept(clause: &memorandum::Clause, retention: &Retention) -> String {
+    let least = retention.at_least.as_ref().map(|least| format!(", for {least} at least"));
+    let after = retention.erase_after.as_ref().map(|after| format!(", erased {after} after their month"));
+    format!("{}: keys of calls are kept{}{}", clause.id, least.unwrap_or_default(), after.unwrap_or_default())
 }
 
 fn undisclosed(state: &State, matter: &memorandum::Undisclosed) -> String {

@@ -2,17 +2,18 @@
 
 use super::SnapshotError;
 use super::text::{
-    AccountText, ActText, How, Id, LineText, OpenText, PriceText, SignedText, StateText, TakenText,
-    TariffText, WaitingText,
+    AccountText, ActText, How, Id, LineText, OpenText, PriceText, RetainedText, SignedText, StateText,
+    TakenText, TariffText, WaitingText,
 };
 use crate::act::{Act, Digest};
 use crate::entry::text::{Move, OfParty};
 use crate::entry::{EntryError, wire};
-use crate::ids::{ActId, ClauseId, PartyId};
+use crate::ids::{ActId, ApplicationId, ClauseId, PartyId};
 use crate::investment::chart;
 use crate::investment::tariff::Tariff;
 use crate::memorandum::Force;
 use crate::registry::Registry;
+use crate::retention::Retained;
 use crate::state::{Booked, Count, Library, Line, Open, Repeats, Signed, State, Taken, Waiting};
 use crate::terms::Terms;
 use ledger::{AccountId, Amount, AssetId, Balance, Book, Opened, Price, Transfer};
@@ -25,10 +26,7 @@ use super::super::projection::Projection;
 pub(super) fn state(text: StateText, library: &Library) -> Result<State, SnapshotError> {
     let terms = text.terms.map(|digest| document(library, &digest)).transpose()?;
     text.signed.iter().try_for_each(|signed| document(library, &signed.digest).map(drop))?;
-    let vkeys = text.vkeys.into_iter().map(|one| {
-        let key = Verifier::parse(&one.value).map_err(|error| malformed(&error))?;
-        Ok((one.party, key))
-    });
+    let (vkeys, former) = (verifiers(text.vkeys)?, verifiers(text.former)?);
     sorted(text.applications.iter().map(|application| &application.name))?;
     sorted(text.keys.iter().map(|key| &key.id))?;
     let witness_keys = map(text.witness_keys.into_iter().map(|one| (one.value, one.party)))?;
@@ -39,13 +37,16 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
         (count.clause, sums)
     });
     let lease = text.lease.map(|lease| (lease.index, wire::of_caps(lease.lease)));
+    let kept = text.retained.into_iter().map(retained);
     let book = book(text.accounts, text.reservations.into_iter().map(|held| (held.act, held.transfer)))?;
     Ok(State {
         library: library.clone(),
         origin: text.origin,
         terms,
-        vkeys: map(vkeys.collect::<Result<Vec<_>, SnapshotError>>()?)?,
+        vkeys: map(vkeys)?,
+        former,
         registry,
+        retained: map(kept.collect::<Result<Vec<_>, SnapshotError>>()?)?,
         projection: Projection::of(&book),
         book,
         open: acts(text.open.into_iter().map(open))?,
@@ -72,6 +73,20 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
         lease,
         repeats: Repeats::of(map(text.repeats.into_iter().map(taken))?),
     })
+}
+
+fn verifiers(keys: Vec<OfParty>) -> Result<Vec<(PartyId, Verifier)>, SnapshotError> {
+    let key = |one: OfParty| {
+        let key = Verifier::parse(&one.value).map_err(|error| malformed(&error))?;
+        Ok((one.party, key))
+    };
+    keys.into_iter().map(key).collect()
+}
+
+fn retained(text: RetainedText) -> Result<(ApplicationId, Retained), SnapshotError> {
+    let RetainedText { application, audiences, since, erased } = text;
+    let erased = erased.map(|erased| erased.date());
+    Ok((application, Retained { audiences: set(audiences)?, since: since.date(), erased }))
 }
 
 fn document(library: &Library, digest: &Digest) -> Result<Arc<Terms>, SnapshotError> {
@@ -194,7 +209,7 @@ fn word(text: &str) -> Result<&'static str, SnapshotError> {
         .ok_or_else(|| malformed(&format!("`{text}` is no word of ours")))
 }
 
-const WORDS: [&str; 22] = [
+const WORDS: [&str; 24] = [
     "infer",
     "amend",
     "approve",
@@ -209,6 +224,8 @@ const WORDS: [&str; 22] = [
     "model-resume",
     "witness-key-add",
     "witness-key-revoke",
+    "party-key-change",
+    "party-key-recover",
     "allowed",
     "refused",
     "waiting",

@@ -6,7 +6,7 @@ use super::SnapshotError;
 use crate::act::{Application, Digest, Key, text as integer};
 use crate::entry::Refused;
 use crate::entry::text::{Caps, Charge, Move, OfParty, Who};
-use crate::ids::{ActId, ClauseId, ModelId, PartyId, Timestamp};
+use crate::ids::{ActId, ApplicationId, ClauseId, ModelId, PartyId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub(super) fn line(value: &impl Serialize) -> Vec<u8> {
@@ -33,10 +33,12 @@ pub(super) struct StateText {
     pub(super) digested: u64,
     pub(super) terms: Option<Digest>,
     pub(super) vkeys: Vec<OfParty>,
+    pub(super) former: Vec<OfParty>,
     pub(super) signed: Vec<SignedText>,
     pub(super) applications: Vec<Application>,
     pub(super) keys: Vec<Key>,
     pub(super) suspended: Vec<ModelId>,
+    pub(super) retained: Vec<RetainedText>,
     pub(super) witness_keys: Vec<OfParty>,
     pub(super) revoked: Vec<String>,
     pub(super) accounts: Vec<AccountText>,
@@ -67,6 +69,16 @@ pub(super) struct SignedText {
     pub(super) digest: Digest,
     pub(super) since: Timestamp,
     pub(super) signatures: Vec<OfParty>,
+}
+
+/// An application that there is or was; in the order of names.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RetainedText {
+    pub(super) application: ApplicationId,
+    pub(super) audiences: Vec<String>,
+    pub(super) since: Timestamp,
+    pub(super) erased: Option<Timestamp>,
 }
 
 /// An account; in the order in which they were opened. Its limit follows from its name.

@@ -2,14 +2,15 @@
 
 use super::text::{
     AccountText, ActText, AttestedText, BookedText, CountText, Freed, Held, How, Id, LeaseText, LineText,
-    OpenText, PriceText, SignedText, StateText, TakenText, TariffText, WaitingText,
+    OpenText, PriceText, RetainedText, SignedText, StateText, TakenText, TariffText, WaitingText,
 };
 use crate::act::{Act, Digest};
 use crate::entry::Refused;
 use crate::entry::text::{Charge, OfParty};
 use crate::entry::wire;
-use crate::ids::{ActId, ClauseId, PartyId};
+use crate::ids::{ActId, ApplicationId, ClauseId, PartyId, Timestamp};
 use crate::investment::tariff::Tariff;
+use crate::retention::Retained;
 use crate::state::{Booked, Count, Line, Open, Signed, State, Taken, Waiting};
 use ledger::{Book, Price};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,9 @@ pub(super) fn state(state: &State) -> StateText {
         origin,
         terms,
         vkeys,
+        former,
         registry,
+        retained: kept,
         book,
         projection: _, // follows from the book
         open,
@@ -49,10 +52,12 @@ pub(super) fn state(state: &State) -> StateText {
         digested: *digested,
         terms: terms.as_ref().map(|terms| terms.digest()),
         vkeys: vkeys.iter().map(|(party, key)| of_party(party, key.vkey())).collect(),
+        former: former.iter().map(|(party, key)| of_party(party, key.vkey())).collect(),
         signed: versions.iter().map(signed).collect(),
         applications: registry.applications().cloned().collect(),
         keys: registry.keys().cloned().collect(),
         suspended: registry.suspended().cloned().collect(),
+        retained: kept.iter().map(retained).collect(),
         revoked: registry.revoked_witness_keys().map(str::to_owned).collect(),
         witness_keys: registry.witness_keys().map(|(vkey, party)| of_party(party, vkey.to_owned())).collect(),
         accounts: accounts(book),
@@ -82,6 +87,16 @@ fn by_party(values: &BTreeMap<PartyId, String>) -> Vec<OfParty> {
 
 fn signed(Signed { version, digest, since, signatures }: &Signed) -> SignedText {
     SignedText { version: *version, digest: *digest, since: *since, signatures: wire::of_party(signatures) }
+}
+
+fn retained((application, kept): (&ApplicationId, &Retained)) -> RetainedText {
+    let Retained { audiences, since, erased } = kept;
+    RetainedText {
+        application: application.clone(),
+        audiences: audiences.iter().cloned().collect(),
+        since: Timestamp::start_of(*since),
+        erased: erased.map(Timestamp::start_of),
+    }
 }
 
 fn accounts(book: &Book) -> Vec<AccountText> {

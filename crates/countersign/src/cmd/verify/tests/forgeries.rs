@@ -6,7 +6,7 @@ use super::*;
 type Forgery = (&'static str, Option<&'static str>, fn(&mut Scene));
 
 /// Decisions that no honest clerk makes.
-const DECISIONS: [Forgery; 22] = [
+const DECISIONS: [Forgery; 26] = [
     (
         "decision should be Escalate",
         Some("`application-add` asks nobody to approve, and the memorandum asks northwind and halcyon"),
@@ -60,6 +60,29 @@ const DECISIONS: [Forgery; 22] = [
         let act = scene.act(ana(), Deed::Expire(Expire { clause: ClauseId::from("launch-credits") }));
         scene.forge_decided(act, |decided| decided.clauses = vec![ClauseId::from("launch-credits")]);
     }),
+    ("was not due", Some("what is kept of `assistant` was erased before 2028-12-01"), |scene| {
+        scene.admit();
+        scene.forge(Principal::Clerk, due("2026-12-01T00:00:00Z", "keeping"));
+    }),
+    ("was not due", Some("no schedule of clause `launch-credits` erases"), |scene| {
+        scene.admit();
+        scene.at = "2028-12-01T00:00:00Z".parse().unwrap();
+        scene.forge(Principal::Clerk, due("2026-12-01T00:00:00Z", "launch-credits"));
+    }),
+    ("was not due", Some("erases what is due by a clause, and is not the clerk's, or not due"), |scene| {
+        let keys = Some(1);
+        let before = Some("2026-12-01T00:00:00Z".parse().unwrap());
+        let erase = Erase { application: None, before, subject: None, clause: None, keys };
+        scene.forge(Principal::Clerk, Deed::Erase(erase));
+    }),
+    (
+        "decision should be Deny(Invalid)",
+        Some("erases what is due by a clause, and is not the clerk's, or not due"),
+        |scene| {
+            scene.admit();
+            scene.forge(ana(), due("2026-12-01T00:00:00Z", "keeping"));
+        },
+    ),
     ("decision should be Deny(Invalid)", Some("approves what does not wait for it"), |scene| {
         let nothing = Ticket {
             act: ActId::from_u128(9),
@@ -244,4 +267,15 @@ fn most_of_it_is_found_by_the_entries_alone_and_the_rest_only_by_the_clauses() {
             (Err(error), None) => panic!("`{judged}` takes the clauses, but: {error:#}"),
         }
     }
+}
+
+/// What a clause has erased of the application.
+fn due(before: &str, clause: &str) -> Deed {
+    Deed::Erase(Erase {
+        application: Some("assistant".into()),
+        before: Some(before.parse().unwrap()),
+        subject: None,
+        clause: Some(clause.into()),
+        keys: None,
+    })
 }
