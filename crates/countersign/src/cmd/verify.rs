@@ -22,7 +22,7 @@ pub(crate) use served::{Http, Link, Served};
 
 use super::said::Said;
 use crate::office;
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use judged::Judged;
 use keys::Chains;

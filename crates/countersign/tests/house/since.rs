@@ -81,7 +81,9 @@ struct Record<'a> {
 impl Record<'_> {
     /// Makes entries durable, of which no checkpoint knows yet.
     fn append(&mut self, leaves: &[Leaf]) {
-        leaves.iter().for_each(|leaf| drop(self.owners.log.append(leaf.clone()).unwrap()));
+        for leaf in leaves {
+            self.owners.log.append(leaf.clone()).unwrap();
+        }
         let groups: Vec<_> = self.owners.log.seal().into_iter().collect();
         self.owners.journal.write(&groups).unwrap();
         groups.into_iter().for_each(|group| self.owners.publisher.absorb(group));

@@ -82,9 +82,9 @@ impl Replay {
         for Proposed { index, under, number, digest } in &self.proposed {
             Line::of("proposed").field(index).field(under).field(number).hash(digest).end(to)?;
         }
-        for (Asked { under, kind, went_on, by }, index) in &self.asked {
-            let line = Line::of("asked").field(under).field(kind.name()).field(went_on).field(index);
-            line.all_plain(by).end(to)?;
+        for (Asked { under, kind, of, went_on, by }, index) in &self.asked {
+            let line = Line::of("asked").field(under).field(kind.name()).maybe(of.as_ref());
+            line.field(went_on).field(index).all_plain(by).end(to)?;
         }
         for Drawn { index, at, under, clause, attested } in &self.drawn {
             Line::of("drawn").field(index).field(at).field(under).plain(clause).end(to)?;
@@ -163,9 +163,9 @@ impl Replay {
                 self.proposed.push(Proposed { index, under, number, digest: fields.hash()? });
             }
             "asked" => {
-                let (under, kind) = (fields.number()?, kind(fields)?);
+                let (under, kind, of) = (fields.number()?, kind(fields)?, fields.maybe(text)?);
                 let (went_on, index) = (boolean(fields)?, fields.number()?);
-                self.asked.insert(Asked { under, kind, went_on, by: fields.all_plain() }, index);
+                self.asked.insert(Asked { under, kind, of, went_on, by: fields.all_plain() }, index);
             }
             "drawn" => {
                 let (index, at, under) = (fields.number()?, fields.moment()?, fields.number()?);
