@@ -118,6 +118,9 @@ mod tests {
     use super::*;
     use jiff::civil::date;
 
+    /// The force and the fields of each clause; from when something may be erased, and when it will be.
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+
     /// A memorandum with these clauses of retention, each its force and fields.
     fn terms(clauses: &[(&str, &str)]) -> Terms {
         let blocks = clauses.iter().enumerate().map(|(n, (force, fields))| {
@@ -158,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_longest_minimum_holds_before_the_shortest_schedule() {
-        let rows: &[(&[(&str, &str)], &str, &str)] = &[
+        let rows: &[Row<'_>] = &[
             (&[], "-", "-"),
             (&[("binding", "erase_after = \"P1M\"")], "-", "2026-03-01 c0"),
             (&[("binding", "at_least = \"P1M\"")], "2026-03-01 c0", "-"),

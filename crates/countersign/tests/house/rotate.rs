@@ -99,6 +99,34 @@ impl Scene {
         }
         report
     }
+
+    /// Keys that are not the record's, and never were.
+    fn trusts_no_others(&self, first: &Path) {
+        let text = std::fs::read_to_string(first).unwrap();
+        let halcyons = text.lines().find(|line| line.contains("/halcyon+")).unwrap();
+        let other = self.place("vkeys-other");
+        let stranger = made(&self.place("stranger"), "halcyon");
+        for text in [text.replace(halcyons, &stranger), text.replace(&format!("{halcyons}\n"), "")] {
+            write(&other, &text);
+            let said = verify(&self.folder.dir, &["--vkeys", other.to_str().unwrap()]);
+            assert_eq!(said.status.code(), Some(1), "{said:?}");
+            assert!(!second_verifier::holds_by(&self.folder.dir.join("record"), &other));
+        }
+    }
+
+    /// A start from the folder, a copy, and the mirror go on from there.
+    fn goes_on_elsewhere(&self, server: Server, first: &Path) {
+        server.stop();
+        let server = self.folder.serve(&[]);
+        self.follows(server.url());
+        let copy = self.place("copy");
+        done(&run(Command::new(BINARY).arg("backup").arg(&copy).arg("--dir").arg(&self.folder.dir)));
+        server.stop();
+        for place in [copy, self.place("mirror")] {
+            done(&verify(&place, &["--vkeys", first.to_str().unwrap()]));
+            second_verifier::holds(&place.join("record"));
+        }
+    }
 }
 
 /// Makes a key and gives its public half.
@@ -181,27 +209,7 @@ fn a_partys_key_gives_way_and_is_mended_when_it_is_lost_and_all_who_verify_go_on
         assert!(done(&said).contains("of halcyon since entry"), "{said:?}");
     }
 
-    // Keys that are not the record's, and never were.
-    let text = std::fs::read_to_string(&first).unwrap();
-    let halcyons = text.lines().find(|line| line.contains("/halcyon+")).unwrap();
-    let other = scene.place("vkeys-other");
-    let stranger = made(&scene.place("stranger"), "halcyon");
-    for text in [text.replace(halcyons, &stranger), text.replace(&format!("{halcyons}\n"), "")] {
-        write(&other, &text);
-        let said = verify(&scene.folder.dir, &["--vkeys", other.to_str().unwrap()]);
-        assert_eq!(said.status.code(), Some(1), "{said:?}");
-        assert!(!second_verifier::holds_by(&scene.folder.dir.join("record"), &other));
-    }
+    scene.trusts_no_others(&first);
 
-    // A start from the folder, a copy, and the mirror go on from there.
-    server.stop();
-    let server = scene.folder.serve(&[]);
-    scene.follows(server.url());
-    let copy = scene.place("copy");
-    done(&run(Command::new(BINARY).arg("backup").arg(&copy).arg("--dir").arg(&scene.folder.dir)));
-    server.stop();
-    for place in [copy, scene.place("mirror")] {
-        done(&verify(&place, &["--vkeys", first.to_str().unwrap()]));
-        second_verifier::holds(&place.join("record"));
-    }
+    scene.goes_on_elsewhere(server, &first);
 }

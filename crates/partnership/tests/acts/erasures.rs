@@ -90,7 +90,7 @@ fn due(house: &mut House) -> Vec<(partnership::decision::Warrant, String)> {
     let warrants = house.partnership.unasked();
     let shown = |warrant: &partnership::decision::Warrant| match &warrant.act().deed {
         Deed::Erase(erase) => {
-            let (application, before, clause) = erase.due().expect("it is due");
+            let (application, before, clause) = erase.due().unwrap();
             assert_eq!(warrant.act().principal, Principal::Clerk);
             format!("{application} {} {clause}", before.date())
         }

@@ -151,6 +151,26 @@ impl Replay {
                 let audiences = fields.all_plain();
                 self.erased.push(Erased { index, at, under, clause, application, audiences, before });
             }
+            "witness" => self.witnesses.push((fields.spelled()?, fields.spelled()?)),
+            "revoked" => self.revoked.push(fields.spelled()?),
+            "booked" => {
+                self.booked.insert(fields.spelled()?);
+            }
+            "lease" => {
+                let (expires, calls) = (fields.moment()?, fields.number()?);
+                self.lease = Some(Lease { expires, calls, amounts: Vec::new() });
+            }
+            "lent" => {
+                let lease = self.lease.as_mut().ok_or("a `lease` before it")?;
+                lease.amounts.push((fields.plain()?, fields.number()?));
+            }
+            _ => return self.read_agreed(word, fields),
+        }
+        Ok(())
+    }
+
+    fn read_agreed(&mut self, word: &str, fields: &mut Fields<'_>) -> Result<(), Expected> {
+        match word {
             "version" => {
                 let (digest, index, number) = (fields.hash()?, fields.number()?, fields.maybe(number)?);
                 self.versions.push(Version { digest, index, number, signed_by: fields.all_plain() });
@@ -179,19 +199,6 @@ impl Replay {
             "attested" => {
                 let evidence = (fields.spelled()?, fields.hash()?);
                 self.attested.insert(evidence, fields.all_spelled());
-            }
-            "witness" => self.witnesses.push((fields.spelled()?, fields.spelled()?)),
-            "revoked" => self.revoked.push(fields.spelled()?),
-            "booked" => {
-                self.booked.insert(fields.spelled()?);
-            }
-            "lease" => {
-                let (expires, calls) = (fields.moment()?, fields.number()?);
-                self.lease = Some(Lease { expires, calls, amounts: Vec::new() });
-            }
-            "lent" => {
-                let lease = self.lease.as_mut().ok_or("a `lease` before it")?;
-                lease.amounts.push((fields.plain()?, fields.number()?));
             }
             _ => return self.read_act(word, fields),
         }
