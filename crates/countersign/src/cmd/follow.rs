@@ -67,8 +67,8 @@ pub(crate) struct Follow {
     /// Be a witness that others can ask too (C2SP tlog-witness), at this address and port, and show them the copy's tiles.
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// How long to wait between two looks. Units: milliseconds.
-    #[arg(long, default_value_t = 1000)]
+    /// How long to wait between two looks. Units: milliseconds. Parties that look more often than checkpoints come cosign the same ones.
+    #[arg(long, default_value_t = 250)]
     every: u64,
     /// Follow up to the checkpoint that is there now, and end.
     #[arg(long)]

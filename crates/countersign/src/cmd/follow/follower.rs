@@ -314,4 +314,4 @@ pub(crate) fn is_final(error: &anyhow::Error) -> bool {
 }
 
 /// How often in a row a checkpoint may be older than one that was cosigned.
-pub(crate) const LOOKS: u32 = 30;
+pub(crate) const LOOKS: u32 = 60;
