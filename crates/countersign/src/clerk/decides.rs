@@ -161,10 +161,11 @@ impl Decides {
             let snapshots = self.out.snapshots.clone();
             releases.push(Box::new(move || snapshots.send(snapshot).unwrap_or_default()));
         }
+        // Before anybody hears of it: who ends right after its answer carries out what that has freed.
         let warrants = self.partnership.unasked();
         if !warrants.is_empty() {
             let unasked = Arc::clone(&self.out.unasked);
-            releases.push(Box::new(move || unasked.add(warrants)));
+            releases.insert(0, Box::new(move || unasked.add(warrants)));
         }
         let group = self.partnership.log().seal();
         if group.is_some() || !releases.is_empty() {
