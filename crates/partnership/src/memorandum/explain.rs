@@ -196,7 +196,9 @@ impl Teller<'_> {
             return format!("what proves request and answer of a call by {whose} {least}, and {after}");
         }
         let kept = if self.will.is_empty() { "are kept" } else { "are meant to be kept" };
-        format!("request and answer of a call by {whose} {kept}, with what proves them; all of it {least}, and {after}")
+        format!(
+            "request and answer of a call by {whose} {kept}, with what proves them; all of it {least}, and {after}"
+        )
     }
 
     fn service(&self, service: &Service) -> String {
