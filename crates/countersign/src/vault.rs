@@ -305,6 +305,14 @@ impl Vault {
 
     /// An empty vault, under the wrapping key that is there or a new one.
     fn begin(&self, end: &mut Option<End>) -> io::Result<()> {
+        if !self.contents.folders()?.is_empty() {
+            let (keys, content) = (self.keys_path(), self.dir.join(CONTENT));
+            return Err(io::Error::other(format!(
+                "`{}` is missing, and `{}` holds content that is sealed under its keys; put it back, or move the content away: without the keys nobody reads it",
+                keys.display(),
+                content.display()
+            )));
+        }
         let wrapping = match self.file.read()? {
             Some(wrapping) => wrapping,
             None => {

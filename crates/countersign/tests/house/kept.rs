@@ -315,7 +315,7 @@ fn an_answer_that_cannot_be_kept_is_settled_as_such_and_no_other_call_is_taken_u
         last = piece;
     }
     assert!(last.ends_with(b"[DONE]\n\n"), "whoever asked hears all of it");
-    assert!(server.said().contains("an answer cannot be kept"), "{}", server.said());
+    eventually("the log tells of it", || server.said().contains("an answer cannot be kept"));
     assert_eq!(error(&call(&server, &key, &body).1, 503)["code"], "vault_unavailable");
     assert!(refused(&folder, &act, "--output").contains("was not kept"));
     assert_eq!(shown(&folder, &act, "--input"), body.as_bytes());

@@ -107,6 +107,20 @@ fn content_whose_key_goes_while_it_is_written_is_not_kept() {
 }
 
 #[test]
+fn content_is_not_taken_for_erased_where_the_file_of_keys_is_missing() {
+    let place = Place::new();
+    let subject = &subjects()[0];
+    let of = (act_of(subject), Part::Input);
+    let kept = keep(&place.vault(), subject, of, b"said").unwrap();
+    fs::copy(place.path("vault/keys"), place.path("aside")).unwrap();
+    fs::remove_file(place.path("vault/keys")).unwrap();
+    let told = place.open().unwrap_err().to_string();
+    assert!(told.contains("vault/keys` is missing"), "{told}");
+    fs::copy(place.path("aside"), place.path("vault/keys")).unwrap();
+    assert_eq!(given(&place.vault(), subject, of, kept).unwrap(), b"said");
+}
+
+#[test]
 fn after_content_could_not_be_kept_a_segment_must_be_written_first() {
     let place = Place::new();
     let vault = place.vault();
