@@ -80,6 +80,8 @@ pub(crate) struct Follower<G: Ground> {
     told: u64,
     /// How often in a row the checkpoint was older than one that was cosigned.
     older: u32,
+    /// The last checkpoint that was held and replayed, with the cosignature that says so.
+    mirrored: Vec<u8>,
 }
 
 /// A copy that was opened, and where more of it comes from.
@@ -141,7 +143,7 @@ impl<G: Ground> Follower<G> {
         entries.for_each_entry(|index, envelope, parties| checks.entry(&store, index, envelope, parties))?;
         let witness = |cosigner: Cosigner| Witness::new(memory(), cosigner, [log.clone()]);
         let (w1, w2) = (Arc::new(witness(party.keys.grew)), witness(party.keys.replayed));
-        Ok(Self { served, store, mirror, log, w1, w2, checks, told: 0, older: 0 })
+        Ok(Self { served, store, mirror, log, w1, w2, checks, told: 0, older: 0, mirrored: Vec::new() })
     }
 
     /// Takes the checkpoint that is there: sees that it goes on from the last, cosigns that; takes the entries, checks them, and cosigns
@@ -167,6 +169,7 @@ impl<G: Ground> Follower<G> {
         self.checks.agree()?;
         self.keep_keys()?;
         let replayed = self.cosign(&self.w2, &*self.store, (&signed, &head), now)?;
+        self.mirrored = [&signed, replayed.as_bytes()].concat();
         self.post(&signed, &format!("{grew}{replayed}"))?;
         self.told = head.size;
         Ok(Followed { head, is_new: true })
@@ -191,6 +194,11 @@ impl<G: Ground> Follower<G> {
     /// The checkpoint that was looked at last, as it was signed.
     pub(crate) fn checkpoint(&self) -> &[u8] {
         self.served.checkpoint()
+    }
+
+    /// The last checkpoint that was held and replayed since the start, with the cosignature that says so; empty before there is one.
+    pub(crate) fn mirrored(&self) -> &[u8] {
+        &self.mirrored
     }
 
     /// How many entries are held.
@@ -314,4 +322,4 @@ pub(crate) fn is_final(error: &anyhow::Error) -> bool {
 }
 
 /// How often in a row a checkpoint may be older than one that was cosigned.
-pub(crate) const LOOKS: u32 = 30;
+pub(crate) const LOOKS: u32 = 60;
