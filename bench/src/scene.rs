@@ -210,6 +210,7 @@ pub(crate) fn infer() -> Infer {
         end_user: false,
         input: Digest([2; 32]),
         idempotency: None,
+        kept: None,
     }
 }
 
@@ -220,6 +221,7 @@ fn outcome() -> Outcome {
         estimated: false,
         attempts: Vec::new(),
         output: Some(Digest([3; 32])),
+        kept: None,
     }
 }
 

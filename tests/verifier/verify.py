@@ -223,7 +223,7 @@ WHAT = {
     "infer": members(
         ("model", string), ("surface", string), ("stream", boolean), ("input_bytes", count), ("input_tokens_max", count),
         ("output_tokens_max", count), ("tools", count), ("images", count), ("end_user", boolean), ("input", digest),
-        ("idempotency?", digest),
+        ("idempotency?", digest), ("kept?", digest),
     ),
     "amend": members(("version", count), ("digest", digest)),
     "approve": members(("act", string), ("digest", digest), *SIGNED),
@@ -275,7 +275,7 @@ TRANSFER = {
 USAGE = members(("input_tokens", count), ("output_tokens", count))
 ENDED = members(
     ("decided", count), ("ended", one_of(*ENDINGS)), ("usage?", USAGE), ("estimated", boolean),
-    ("attempts", each(members(("upstream", string), ("result", string)))), ("output?", digest),
+    ("attempts", each(members(("upstream", string), ("result", string)))), ("output?", digest), ("kept?", digest),
 )
 
 

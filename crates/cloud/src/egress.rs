@@ -14,6 +14,7 @@ use tokio::sync::mpsc::error::TrySendError;
 pub struct Egress {
     events: mpsc::Sender<Event>,
     begun: AtomicBool,
+    tap: Option<mpsc::Sender<Bytes>>,
 }
 
 /// The door's end: events come out here, in order.
@@ -51,10 +52,16 @@ pub struct Gone;
 #[must_use]
 pub fn channel() -> (Egress, Ingress) {
     let (sender, receiver) = mpsc::channel(EVENTS_WAITING_MAX);
-    (Egress { events: sender, begun: AtomicBool::new(false) }, Ingress(receiver))
+    (Egress { events: sender, begun: AtomicBool::new(false), tap: None }, Ingress(receiver))
 }
 
 impl Egress {
+    /// The same, and each chunk that leaves goes to `tap` too. A tap that is full holds the performer back as the channel does.
+    #[must_use]
+    pub fn tapped(self, tap: mpsc::Sender<Bytes>) -> Self {
+        Self { tap: Some(tap), ..self }
+    }
+
     /// Sends the head. Waits while the channel is full.
     ///
     /// # Errors
@@ -75,7 +82,12 @@ impl Egress {
     /// # Errors
     /// [`Gone`] if the caller has left.
     pub async fn chunk(&self, bytes: Bytes) -> Result<(), Gone> {
-        self.send(Event::Chunk(bytes)).await
+        let Some(tap) = &self.tap else { return self.send(Event::Chunk(bytes)).await };
+        // There is room first, so that what has left has also come to the tap, whenever whoever waits here gives up.
+        let room = tap.reserve().await;
+        self.send(Event::Chunk(bytes.clone())).await?;
+        room.into_iter().for_each(|room| room.send(bytes.clone()));
+        Ok(())
     }
 
     /// Sends bytes that waited for the settlement. Waits while the channel is full.
@@ -147,6 +159,30 @@ mod tests {
         egress.gone().await;
         assert!(egress.is_gone());
         assert_eq!(egress.chunk(Bytes::from_static(b"x")).await, Err(Gone));
+    }
+
+    #[tokio::test]
+    async fn a_tap_is_given_what_has_left_and_nothing_else() {
+        let (egress, mut ingress) = channel();
+        let (tap, mut taken) = mpsc::channel(2);
+        let egress = egress.tapped(tap);
+        egress.head(Head::new(200, "text/plain")).await.unwrap();
+        for piece in ["a", "b"] {
+            egress.chunk(Bytes::from_static(piece.as_bytes())).await.unwrap();
+        }
+        egress.last(Bytes::from_static(b"z")).await.unwrap();
+        let third = egress.chunk(Bytes::from_static(b"c"));
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(20), third).await.is_err());
+        assert_eq!((taken.recv().await.unwrap(), taken.recv().await.unwrap()), ("a".into(), "b".into()));
+        assert!(taken.try_recv().is_err());
+        let mut left = Vec::new();
+        while let Some(event) = ingress.try_recv() {
+            left.push(event);
+        }
+        assert_eq!(left.len(), 4, "what the tap had no room for has not left: {left:?}");
+        drop(ingress);
+        assert_eq!(egress.chunk(Bytes::from_static(b"d")).await, Err(Gone));
+        assert!(taken.try_recv().is_err());
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Commitments to content: what was asked and answered, provable while its key is kept, and nothing once it is destroyed.
 //!
-//! Not here: the keys (`vault`), or the content itself, which is not kept.
+//! Not here: the keys, or the content itself where it is kept (`vault`).
 
 use partnership::act::Digest;
 use partnership::ids::ActId;

@@ -12,6 +12,7 @@ mod cosigned;
 mod fetch;
 mod files;
 mod http;
+mod kept;
 mod meter;
 mod office;
 mod road;

@@ -7,6 +7,7 @@ pub(crate) mod erasing;
 use crate::awaited::Lead;
 use crate::clerk::{Clerk, Proposed, Unavailable};
 use crate::content;
+use crate::kept::{Keeping, Tap};
 use crate::office::{Errand, Office};
 use crate::telemetry::{Metrics, count, discount};
 use cloud::gateway::{Call, Last, Performed};
@@ -35,6 +36,8 @@ pub(crate) struct Journey {
     pub(crate) content_key: [u8; 32],
     /// Keeps the office open until the journey ends.
     pub(crate) errand: Errand,
+    /// What keeps the answer, if a clause asks for that.
+    pub(crate) keeping: Option<Keeping>,
     /// Where others hear the answer, if the call came with an idempotency key.
     pub(crate) lead: Option<Lead>,
 }
@@ -92,7 +95,7 @@ pub(crate) async fn travel<H: House>(
     egress: Egress,
     told: oneshot::Sender<Result<Vec<ClauseId>, Stop>>,
 ) {
-    let Journey { act, assessed, call, content_key, errand, mut lead } = journey;
+    let Journey { act, assessed, call, content_key, errand, keeping, mut lead } = journey;
     let Proposed { decision, durable } = match house.clerk().propose(act, assessed).await {
         Ok(proposed) => proposed,
         Err(unavailable) => return drop(told.send(Err(Stop::Unavailable(unavailable)))),
@@ -111,6 +114,13 @@ pub(crate) async fn travel<H: House>(
     if let Some(lead) = &mut lead {
         lead.against.clone_from(&against);
     }
+    let (egress, tap) = match keeping {
+        Some(keeping) => {
+            let (tap, pieces) = keeping.tap();
+            (egress.tapped(pieces), Some(tap))
+        }
+        None => (egress, None),
+    };
     let way = Way { egress, lead };
     count(&house.metrics().under_way);
     let told = async {
@@ -120,7 +130,7 @@ pub(crate) async fn travel<H: House>(
         cut_short
     };
     // On the heap, as is the performance within: a task is moved more than once on its way to a thread.
-    unless(told, Box::pin(complete(&*house, warrant, call, &content_key, &way))).await;
+    unless(told, Box::pin(complete(&*house, warrant, (call, tap), &content_key, &way))).await;
     discount(&house.metrics().under_way);
     drop((way, errand));
 }
@@ -161,11 +171,20 @@ pub(crate) enum Undecided {
 }
 
 /// Performs what is allowed, settles it, and lets the last bytes go.
-async fn complete(house: &impl House, warrant: Warrant, call: Call, content_key: &[u8; 32], way: &Way) {
+async fn complete(
+    house: &impl House,
+    warrant: Warrant,
+    (call, tap): (Call, Option<Tap>),
+    content_key: &[u8; 32],
+    way: &Way,
+) {
     let (id, egress) = (warrant.act().id, &way.egress);
     let performed = caught(Box::pin(house.perform(&warrant, call, egress))).await;
     let Performed { mut outcome, last, digest } = performed.unwrap_or_else(|Fallen| fallen(egress));
     outcome.output = Some(content::commitment(content_key, "output", &content::nonce(id), &digest));
+    if let Some(tap) = tap {
+        outcome.kept = tap.end(&last, &digest).await;
+    }
     let settled = house.clerk().settle(warrant, outcome).await;
     let delivered = match settled {
         Ok(Answer::Settled(_)) => way.deliver(last).await,

@@ -1,10 +1,15 @@
 //! The vault: the keys under which content is committed to, one for each data subject and month, wrapped under a key that lies elsewhere.
 //!
 //! A key that is destroyed takes with it whatever could be proved of its content, in every copy of the vault without the wrapping key
-//! of then. Not here: the content itself, which is not kept, or whether an erasure is allowed (the clerk's).
+//! of then. Where a clause says so the content lies here too, sealed under them. Not here: whether it does, or whether an erasure is
+//! allowed (the clerk's).
 
+pub(crate) mod blob;
+mod contents;
 mod earlier;
+mod erased;
 mod erasing;
+pub(crate) mod keeping;
 mod keys;
 #[cfg(test)]
 mod tests;
@@ -12,6 +17,9 @@ mod wrapping;
 
 use crate::clock::Clock;
 use crate::files;
+use contents::Contents;
+pub(crate) use contents::Writing;
+use erased::Erased;
 use erasing::Intentions;
 use jiff::civil::Date;
 use keys::{End, Head, Held, Kept, Name};
@@ -20,6 +28,7 @@ use record::hash::{sha256, sha256_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use wrapping::{Wrapping, WrappingFile};
 
@@ -30,6 +39,10 @@ pub(crate) struct Vault {
     file: WrappingFile,
     clock: Clock,
     intentions: Intentions,
+    erased: Erased,
+    contents: Contents,
+    /// Set when an answer could not be kept, until something can be written again.
+    is_stuck: AtomicBool,
     /// Held by whoever changes the file of keys; taken before `held`. None where the file must be read again first.
     end: Mutex<Option<End>>,
     /// None as above.
@@ -38,6 +51,10 @@ pub(crate) struct Vault {
 
 /// The folder of erasures under way.
 const ERASING: &str = "erasing";
+/// The file of what was erased.
+const ERASED: &str = "erased";
+/// The folder of blobs.
+const CONTENT: &str = "content";
 /// The file of keys.
 const KEYS: &str = "keys";
 
@@ -85,12 +102,17 @@ impl Vault {
         }
         let intentions = Intentions::new(dir.join(ERASING));
         let (end, held) = (Mutex::default(), RwLock::default());
-        let vault = Self { dir, file: WrappingFile::new(key_file), clock, intentions, end, held };
+        let (erased, contents) = (Erased::new(dir.join(ERASED)), Contents::new(dir.join(CONTENT)));
+        let (file, is_stuck) = (WrappingFile::new(key_file), AtomicBool::default());
+        let vault = Self { dir, file, clock, intentions, erased, contents, is_stuck, end, held };
         files::remove_staged(&vault.keys_path())?;
+        files::remove_staged(&vault.dir.join(ERASED))?;
         files::remove_staged(vault.file.path())?;
         let mut end = vault.end()?;
         vault.wrap_earlier(&mut end)?;
         drop(end);
+        vault.contents.clear_staged()?;
+        vault.sweep()?;
         Ok(vault)
     }
 
@@ -174,12 +196,19 @@ impl Vault {
     pub(crate) fn erase(&self, act: ActId) -> io::Result<bool> {
         let mut end = self.end()?;
         let Some(names) = self.intentions.read(act)? else { return Ok(false) };
+        let is_there = |held: &Held, name: &Name| held.keys.contains_key(name);
+        let there =
+            self.with_held(|held| Ok(names.iter().filter(|name| is_there(held, name)).collect::<Vec<_>>()))?;
+        self.erased.add(act, there.iter().copied(), self.clock.now())?;
+        let has_any = !there.is_empty();
         let left = self.with_held(|held| {
             self.settle_wrapping(held)?;
-            let has_any = names.iter().any(|name| held.keys.contains_key(name));
             Ok(has_any.then(|| held.without(&names, Wrapping::new(self.clock.random()), self.clock.now())))
         })?;
-        let Some(left) = left else { return Ok(true) };
+        let Some(left) = left else {
+            self.sweep()?;
+            return Ok(true);
+        };
         // 1. The new wrapping key is laid beside the old one. A crash here leaves the old one in use, and the next opening takes the new one away.
         self.file.stage(&left.wrapping)?;
         // 2. What remains is written under the new one, in the place of all. With the rename it has happened: a crash here leaves a file
@@ -192,6 +221,8 @@ impl Vault {
             *self.held.write().unwrap_or_else(PoisonError::into_inner) = None;
             return Err(error);
         }
+        // 4. What was sealed under the keys that are gone goes too; the next opening does so after a crash.
+        self.sweep()?;
         Ok(true)
     }
 
@@ -274,6 +305,14 @@ impl Vault {
 
     /// An empty vault, under the wrapping key that is there or a new one.
     fn begin(&self, end: &mut Option<End>) -> io::Result<()> {
+        if !self.contents.folders()?.is_empty() {
+            let (keys, content) = (self.keys_path(), self.dir.join(CONTENT));
+            return Err(io::Error::other(format!(
+                "`{}` is missing, and `{}` holds content that is sealed under its keys; put it back, or move the content away: without the keys nobody reads it",
+                keys.display(),
+                content.display()
+            )));
+        }
         let wrapping = match self.file.read()? {
             Some(wrapping) => wrapping,
             None => {

@@ -135,6 +135,9 @@ pub struct Infer {
     /// the caller gave none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency: Option<Digest>,
+    /// SHA-256 of the blob in the vault that holds the request; none where it is not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Digest>,
 }
 
 /// A proposed version of the memorandum.
@@ -333,13 +336,16 @@ pub struct Outcome {
     pub attempts: Vec<Attempt>,
     /// Commitment to the answer's bytes; its salt lies in the vault.
     pub output: Option<Digest>,
+    /// SHA-256 of the blob in the vault that holds the answer; none where it is not kept.
+    pub kept: Option<Digest>,
 }
 
 impl Outcome {
     /// The outcome of an act whose performance a crash cut off: nobody knows, nothing is charged.
     #[must_use]
     pub fn lost() -> Self {
-        Self { ended: Ended::Lost, usage: None, estimated: false, attempts: Vec::new(), output: None }
+        let ended = Ended::Lost;
+        Self { ended, usage: None, estimated: false, attempts: Vec::new(), output: None, kept: None }
     }
 }
 

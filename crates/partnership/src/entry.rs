@@ -149,6 +149,8 @@ pub struct Settled {
     pub attempts: Vec<Attempt>,
     /// Commitment to the answer's bytes.
     pub output: Option<Digest>,
+    /// The digest of the blob that holds the answer, if it is kept.
+    pub kept: Option<Digest>,
     /// What was charged.
     pub charged: Option<(Amount, AssetId)>,
     /// Resolutions of the reservations, and what else moved.

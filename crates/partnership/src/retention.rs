@@ -58,6 +58,16 @@ impl Terms {
         Clocks { may, will: will.filter(|set| set.day < Date::MAX) }
     }
 
+    /// Whether request and answer are kept of a call by `application`, which is of this audience.
+    #[must_use]
+    pub fn keeps_content(&self, application: &ApplicationId, audience: &str) -> bool {
+        let is_of = |named: &str| named == audience;
+        let keeps = |(clause, retention): (&Clause, &Retention)| {
+            retention.keeps_content && clause.force.is_binding() && covers(retention, application, is_of)
+        };
+        self.retentions().any(keeps)
+    }
+
     /// The minimums that an erasure on `today` would cut short of what is kept of `application` and the month of `month`, with the day on which
     /// each ends: the longest binding one, and every one that is not binding.
     pub(crate) fn cuts(
@@ -201,6 +211,25 @@ mod tests {
             let clocks = terms.clocks(&"x".into(), &of("business"), date(2026, 1, 1));
             let shown = (shown(clocks.may), shown(clocks.will));
             assert_eq!(shown, ((*may).to_owned(), (*will).to_owned()), "{clauses:?}");
+        }
+    }
+
+    #[test]
+    fn content_is_kept_where_a_binding_clause_that_covers_the_call_says_so() {
+        let rows: &[(&[(&str, &str)], bool)] = &[
+            (&[], false),
+            (&[("binding", "keep = \"keys\"")], false),
+            (&[("binding", "at_least = \"P1M\"")], false),
+            (&[("binding", "keep = \"content\"")], true),
+            (&[("non-binding", "keep = \"content\"")], false),
+            (&[("binding", "keep = \"keys\""), ("binding", "keep = \"content\"")], true),
+            (&[("binding", "keep = \"content\"\napplications = [\"y\"]")], false),
+            (&[("binding", "keep = \"content\"\napplications = [\"x\"]")], true),
+            (&[("binding", "keep = \"content\"\naudiences = [\"consumer\"]")], false),
+            (&[("binding", "keep = \"content\"\naudiences = [\"business\"]")], true),
+        ];
+        for (clauses, keeps) in rows {
+            assert_eq!(terms(clauses).keeps_content(&"x".into(), "business"), *keeps, "{clauses:?}");
         }
     }
 

@@ -98,6 +98,7 @@ impl Report {
             estimated: self.estimated,
             attempts,
             output: None,
+            kept: None,
         };
         Performed { outcome, last: self.last, digest: self.digest.finalize().into() }
     }

@@ -217,6 +217,7 @@ fn infer(chat: &Chat) -> Infer {
         end_user: chat.end_user.is_some(),
         input: Digest([0; 32]),
         idempotency: None,
+        kept: None,
     }
 }
 

@@ -224,6 +224,7 @@ impl Scene {
             end_user: false,
             input: Digest([2; 32]),
             idempotency: None,
+            kept: None,
         };
         self.propose(principal, Deed::Infer(infer))
     }

@@ -63,6 +63,7 @@ pub(crate) fn run(asked: &Backup) -> anyhow::Result<Said> {
         beside(&asked.dir, &asked.dest, Path::new(name), 0o644)?;
     }
     folder(&asked.dir, &asked.dest, Path::new("vault"))?;
+    contents(&asked.dir.join(CONTENT), &asked.dest.join(CONTENT)).context("what is kept cannot be copied")?;
     if asked.with_keys {
         folder(&asked.dir, &asked.dest, Path::new("keys"))?;
     }
@@ -159,7 +160,11 @@ fn folder(from: &Path, to: &Path, below: &Path) -> anyhow::Result<()> {
         let entry = entry?;
         let path = below.join(entry.file_name());
         kept.insert(entry.file_name());
-        if entry.file_type()?.is_dir() { folder(from, to, &path)? } else { beside(from, to, &path, 0o600)? }
+        match entry.file_type()?.is_dir() {
+            true if path == Path::new(CONTENT) => {}
+            true => folder(from, to, &path)?,
+            false => beside(from, to, &path, 0o600)?,
+        }
     }
     // What was erased must not live on in the copy.
     for entry in std::fs::read_dir(&target)? {
@@ -169,6 +174,45 @@ fn folder(from: &Path, to: &Path, below: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The folder of what is kept of calls.
+const CONTENT: &str = "vault/content";
+
+/// Copies what is kept of calls: a folder for each content key, whose files never change. What was erased goes from the copy too.
+fn contents(from: &Path, to: &Path) -> std::io::Result<()> {
+    let (source, copied) = (listed(from)?, listed(to)?);
+    for name in copied.difference(&source) {
+        std::fs::remove_dir_all(to.join(name))?;
+    }
+    for name in source.iter().filter(|name| *name != STAGED) {
+        let (from, to) = (from.join(name), to.join(name));
+        std::fs::create_dir_all(&to)?;
+        let (blobs, there) = (listed(&from)?, listed(&to)?);
+        there.difference(&blobs).try_for_each(|blob| files::remove(&to.join(blob)))?;
+        for blob in blobs.difference(&there) {
+            let copied = files::replace_by(&to.join(blob), 0o600, |file| {
+                std::io::copy(&mut std::fs::File::open(from.join(blob))?, file).map(drop)
+            });
+            match copied {
+                // It was erased meanwhile.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                copied => copied?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is not whole yet is no part of a copy.
+const STAGED: &str = "staged";
+
+fn listed(folder: &Path) -> std::io::Result<BTreeSet<std::ffi::OsString>> {
+    match std::fs::read_dir(folder) {
+        Ok(names) => names.map(|name| name.map(|name| name.file_name())).collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Copies one file, if it is there.

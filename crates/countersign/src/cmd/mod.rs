@@ -5,6 +5,7 @@ mod app;
 mod backup;
 mod balance;
 mod client;
+mod content;
 mod erase;
 pub(crate) mod follow;
 mod fund;
@@ -53,6 +54,8 @@ enum Noun {
     Act(act::Act),
     /// Accounts and what is in them.
     Balance(balance::Balance),
+    /// Content of calls that a clause has had kept.
+    Content(content::Content),
     /// Destroys the content keys of an application's months, or of an end user.
     Erase(erase::Erase),
     /// Replays a record from nothing, and says what was checked and whether it holds.
@@ -96,6 +99,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Noun::Fund(fund) => fund::run(fund),
         Noun::Act(act) => act::run(act),
         Noun::Balance(balance) => balance::run(&balance),
+        Noun::Content(content) => content::run(&content),
         Noun::Erase(asked) => erase::run(&asked),
         Noun::Verify(asked) => verify::run(&asked),
         Noun::Meter(meter) => return meter::run(meter),

@@ -11,6 +11,8 @@ use std::process::ExitCode;
 pub(crate) enum Said {
     /// It was done, or waits for others: for stdout, exit 0.
     Done(String),
+    /// What was asked for, as it is: for stdout, exit 0.
+    Bytes(Vec<u8>),
     /// It was refused, or something was found wrong, in JSON: for stdout, exit 1.
     RefusedAsJson(String),
     /// It was refused, or something was found wrong: for stderr, exit 1.
@@ -35,6 +37,7 @@ impl Said {
     pub(crate) fn print(self) -> ExitCode {
         let (printed, code) = match self {
             Self::Done(text) => (writeln!(std::io::stdout(), "{text}"), 0),
+            Self::Bytes(bytes) => (std::io::stdout().write_all(&bytes), 0),
             Self::RefusedAsJson(text) => (writeln!(std::io::stdout(), "{text}"), 1),
             Self::Refused(text) => (writeln!(std::io::stderr(), "{text}"), 1),
         };

@@ -3,6 +3,7 @@
 //! Not here: whether an act is allowed (the clerk's), or who is calling (`http`).
 
 pub(crate) mod acts;
+pub(crate) mod content;
 mod problem;
 pub(crate) mod receipts;
 
@@ -43,6 +44,7 @@ pub(crate) fn router() -> Router<Arc<Office>> {
         .route("/api/party-keys", get(party_keys))
         .route("/api/record", get(record_head))
         .route("/api/receipts/{act}", get(receipts::receipt))
+        .route("/api/content/{act}", get(content::content))
 }
 
 /// Whether the caller may look at what the parties see.

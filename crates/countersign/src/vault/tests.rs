@@ -1,5 +1,7 @@
 //! The vault at each step of its life: what is in the folder, what a crash leaves, and what an old copy says.
 
+mod content;
+
 use super::*;
 use std::fs;
 use std::io::Write as _;
@@ -184,6 +186,7 @@ fn wherever_an_erasure_is_cut_off_it_has_happened_or_can_be_gone_on_with() {
         fs::copy(from.path(of), to.path(name)).unwrap();
     };
     let staged = before.copied();
+    copied(&staged, "vault/erased", &place, "vault/erased");
     copied(&staged, "keys/wrapping.next", &place, "keys/wrapping");
     let half_staged = before.copied();
     put(&half_staged.path("keys/.wrapping.next.1.1"), b"countersign/wrap");
@@ -218,7 +221,7 @@ fn wherever_an_erasure_is_cut_off_it_has_happened_or_can_be_gone_on_with() {
         let mut names = Vec::new();
         all_files(cut.0.path(), &mut |path| names.push(path.strip_prefix(cut.0.path()).unwrap().to_owned()));
         names.sort();
-        assert_eq!(names, [Path::new("keys/wrapping"), Path::new("vault/keys")], "{step}");
+        assert_eq!(names, ["keys/wrapping", "vault/erased", "vault/keys"].map(Path::new), "{step}");
         for secret in [&keys[0], &keys[1]] {
             assert!(!cut.holds(secret), "{step}");
         }

@@ -23,6 +23,7 @@ mod founding;
 mod grant;
 mod http;
 mod journeys;
+mod kept;
 mod kills;
 mod llama;
 mod load;

@@ -131,6 +131,7 @@ impl House {
             end_user: true,
             input: Digest([2; 32]),
             idempotency: None,
+            kept: None,
         });
         let act = Act { id: self.entropy.act_id(self.at), principal, deed };
         Command::Propose(Box::new(act), None)
@@ -367,6 +368,7 @@ pub(crate) fn outcome(ended: Ended, input_tokens: u64, output_tokens: u64) -> Ou
         estimated: ended == Ended::Cancelled,
         attempts: Vec::new(),
         output: None,
+        kept: None,
     }
 }
 

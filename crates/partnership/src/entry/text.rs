@@ -91,6 +91,8 @@ pub(super) struct Ending {
     pub(super) attempts: Vec<Attempt>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) output: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kept: Option<Digest>,
 }
 
 #[derive(Serialize, Deserialize)]

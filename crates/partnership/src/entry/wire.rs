@@ -303,6 +303,7 @@ fn put_settled(part: &mut Part, entry: &Entry, settled: &Settled) {
             estimated: settled.estimated,
             attempts: settled.attempts.clone(),
             output: settled.output,
+            kept: settled.kept,
         },
     );
     let charge =
@@ -327,6 +328,7 @@ fn settled<'a>(
         estimated: what.estimated,
         attempts: what.attempts,
         output: what.output,
+        kept: what.kept,
         charged: money.charged.map(charge),
         transfers: transfers("settled", head.id, money.transfers)?,
     };

@@ -112,6 +112,7 @@ impl State {
             estimated: settled.estimated,
             attempts: settled.attempts.clone(),
             output: settled.output,
+            kept: settled.kept,
         };
         let outcome = if matches!(open.act.deed, Deed::Infer(_)) {
             reported

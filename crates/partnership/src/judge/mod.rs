@@ -143,6 +143,7 @@ impl State {
             estimated: outcome.estimated,
             attempts: outcome.attempts,
             output: outcome.output,
+            kept: outcome.kept,
             charged,
             transfers,
         }

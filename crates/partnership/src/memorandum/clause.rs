@@ -327,6 +327,8 @@ pub struct Retention {
     pub applications: Vec<ApplicationId>,
     /// The audiences of the applications whose calls it is about, `consumer` and `business`; empty is both.
     pub audiences: Vec<String>,
+    /// Whether request and answer are kept themselves, and not only the keys that prove what they were.
+    pub keeps_content: bool,
     /// How long after the end of its month it is erased by itself: an ISO 8601 duration; never, if none.
     pub erase_after: Option<String>,
     /// How long after the end of its month nobody erases it: an ISO 8601 duration; no time, if none.

@@ -172,7 +172,7 @@ impl Teller<'_> {
     }
 
     fn retention(&self, retention: &Retention) -> String {
-        let Retention { applications, audiences, erase_after, at_least } = retention;
+        let Retention { applications, audiences, keeps_content, erase_after, at_least } = retention;
         let whose = match (applications.as_slice(), audiences.as_slice()) {
             ([], []) => "every application".to_owned(),
             ([], [audience]) => format!("every {audience} application"),
@@ -192,7 +192,13 @@ impl Teller<'_> {
             || "is never erased by itself".to_owned(),
             |after| format!("{erased} by itself {after} after its month"),
         );
-        format!("what proves request and answer of a call by {whose} {least}, and {after}")
+        if !keeps_content {
+            return format!("what proves request and answer of a call by {whose} {least}, and {after}");
+        }
+        let kept = if self.will.is_empty() { "are kept" } else { "are meant to be kept" };
+        format!(
+            "request and answer of a call by {whose} {kept}, with what proves them; all of it {least}, and {after}"
+        )
     }
 
     fn service(&self, service: &Service) -> String {

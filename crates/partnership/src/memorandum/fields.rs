@@ -108,7 +108,7 @@ const fn may(name: &'static str, shape: Shape, without: &'static str, meaning: &
 /// The audiences of applications.
 pub(super) const AUDIENCES: &[&str] = &["consumer", "business"];
 /// What a `retention` may keep.
-pub(super) const KEEPS: &[&str] = &["keys"];
+pub(super) const KEEPS: &[&str] = &["keys", "content"];
 
 const FORCES: &[&str] = &["binding", "non-binding"];
 const TOKENS: Shape = Shape::Count { min: 0, max: 1_000_000_000 };
@@ -280,7 +280,7 @@ pub(super) const KINDS: &[Row] = &[
     Row {
         name: "retention",
         area: Area::Governance,
-        meaning: "For how long at least the keys are kept that prove what was asked and answered, and when they are erased by themselves. It is counted by months, from the moment a month is over. Of several clauses that cover a call, the longest `at_least` holds before any `erase_after`, and otherwise the shortest `erase_after`. A binding `at_least` refuses an erasure that comes too early, and a non-binding one is recorded as a deviation; neither is erased by itself before. Only a binding `erase_after` erases. All of it goes on when the memorandum has ended.",
+        meaning: "What is kept of calls, for how long at least, and when it is erased by itself: the keys that prove what was asked and answered, and where a binding clause says so the request and the answer themselves. It is counted by months, from the moment a month is over. Of several clauses that cover a call, the longest `at_least` holds before any `erase_after`, and otherwise the shortest `erase_after`. A binding `at_least` refuses an erasure that comes too early, and a non-binding one is recorded as a deviation; neither is erased by itself before. Only a binding `erase_after` erases. All of it goes on when the memorandum has ended.",
         fields: &[
             may("applications", Shape::Applications, "all applications", "whose calls it is about"),
             may(
@@ -293,7 +293,7 @@ pub(super) const KINDS: &[Row] = &[
                 "keep",
                 Shape::Word(KEEPS),
                 "`keys`",
-                "what is kept: the keys that prove what request and answer were. The content itself is kept by nobody",
+                "what is kept: the keys that prove what request and answer were, or with them the request and the answer themselves, encrypted in the operator's vault. What is not binding keeps no content",
             ),
             may(
                 "erase_after",

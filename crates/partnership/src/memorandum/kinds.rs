@@ -255,7 +255,7 @@ fn requirement(reader: &mut Reader<'_>) -> Option<Requirement> {
 fn retention(reader: &mut Reader<'_>) -> Option<Retention> {
     let applications = reader.applications("applications");
     let audiences = reader.words("audiences", AUDIENCES);
-    reader.word("keep", KEEPS);
+    let keep = reader.word("keep", KEEPS);
     let erase_after = reader.duration("erase_after");
     let at_least = reader.duration("at_least");
     if let (Some((_, after)), Some((least, span))) = (&erase_after, &at_least) {
@@ -271,6 +271,7 @@ fn retention(reader: &mut Reader<'_>) -> Option<Retention> {
     Some(Retention {
         applications: applications.unwrap_or_default(),
         audiences: audiences.unwrap_or_default(),
+        keeps_content: keep == Some("content"),
         erase_after: text(erase_after),
         at_least: text(at_least),
     })

@@ -189,6 +189,7 @@ impl House {
             end_user: true,
             input: Digest([2; 32]),
             idempotency: key.map(|key| idempotency_digest(&application, key)),
+            kept: None,
         };
         self.act(principal, Deed::Infer(infer))
     }
@@ -282,6 +283,7 @@ fn used(input_tokens: u64, output_tokens: u64) -> Outcome {
         estimated: false,
         attempts: vec![Attempt { upstream: "llama".to_owned(), result: "200".to_owned() }],
         output: None,
+        kept: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A decision, field by field. Not here: whether it may stand there.
 
-use super::list::{Strings, amount_of_asset, list, strings};
+use super::list::{Strings, amount_of_asset, kept, list, strings};
 use super::transfers::Transfers;
 use super::{Head, salts};
 use crate::acts::Kind;
@@ -220,6 +220,7 @@ fn infer<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {
     text.literal(r#","input":""#)?;
     text.digest()?;
     let key = if text.has(r#","idempotency":""#) { Some(text.hash()?) } else { None };
+    kept(text)?;
     Ok(Deed::Infer { key })
 }
 

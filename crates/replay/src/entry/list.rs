@@ -10,6 +10,11 @@ pub(super) fn strings(text: &mut Text<'_>, names: &[&'static str]) -> Read<()> {
     })
 }
 
+/// Reads the digest of what is kept in the vault, where there is one.
+pub(super) fn kept(text: &mut Text<'_>) -> Read<()> {
+    if text.has(r#","kept":""#) { text.digest().map(drop) } else { Ok(()) }
+}
+
 /// Reads an amount of an asset.
 pub(super) fn amount_of_asset<'a>(text: &mut Text<'a>) -> Read<(&'a [u8], i128)> {
     text.literal(r#"{"asset":""#)?;

@@ -1,6 +1,6 @@
 //! A settlement, field by field. Not here: whether it may stand there.
 
-use super::list::{amount_of_asset, list, strings};
+use super::list::{amount_of_asset, kept, list, strings};
 use super::transfers::Transfers;
 use super::{Head, salts};
 use crate::text::{Read, Text};
@@ -51,6 +51,7 @@ impl<'a> Settled<'a> {
         if text.has(r#","output":""#) {
             text.digest()?;
         }
+        kept(text)?;
         text.literal("},\n\"money\":{")?;
         let charged = if text.has(r#""charged":"#) {
             let charged = amount_of_asset(text)?;

@@ -164,6 +164,7 @@ impl<'a> Life<'a> {
             end_user: true,
             input: Digest([2; 32]),
             idempotency: self.idempotency(id),
+            kept: None,
         };
         let act = Act { id, principal, deed: Deed::Infer(infer) };
         let call = Call {
@@ -180,6 +181,7 @@ impl<'a> Life<'a> {
             call,
             content_key: [3; 32],
             errand: self.errand.clone(),
+            keeping: None,
             lead: None,
         };
         let patience = if self.chance.hits(1, 3) { self.chance.below(4) } else { u64::MAX };

@@ -172,6 +172,7 @@ fn done(act: &Act, decided: u64) -> Settled {
         estimated: false,
         attempts: Vec::new(),
         output: None,
+        kept: None,
         charged: None,
         transfers: Vec::new(),
     }

@@ -68,6 +68,16 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "Not found", detail)
     }
 
+    /// It was there, and was erased.
+    pub(crate) fn gone(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, "Erased", detail)
+    }
+
+    /// What is there is not what it should be.
+    pub(crate) fn damaged(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Damaged", detail)
+    }
+
     /// The request cannot be read as one of those that exist.
     pub(crate) fn unreadable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Unreadable", detail)
@@ -86,6 +96,11 @@ impl Problem {
     /// Nothing was decided; trying again may help.
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Unavailable", detail)
+    }
+
+    /// Whether trying again may help.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.0.status == StatusCode::SERVICE_UNAVAILABLE.as_u16()
     }
 
     /// An act was refused, and the refusal is on the record: 403 by a clause, 422 where the act does not fit.

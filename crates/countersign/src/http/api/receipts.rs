@@ -94,7 +94,7 @@ fn look<T>(
 const LOOKS_MAX: u32 = 10;
 
 /// Where the last decision stands, if it is among those that the state still knows: it knows those of all acts that waited.
-fn at_hand(state: &Books, id: ActId) -> Option<u64> {
+pub(super) fn at_hand(state: &Books, id: ActId) -> Option<u64> {
     let recent = state.recent().find(|line| line.act == id).map(|line| line.index);
     recent.or_else(|| state.open_act(&id).map(|open| open.index)).or_else(|| state.decided_at_last(&id))
 }
@@ -115,9 +115,9 @@ fn soon(body: Vec<u8>) -> Response {
 type Halves = (Vec<u8>, Vec<u8>);
 
 /// The record as far as the last checkpoint.
-struct Published<'a> {
+pub(super) struct Published<'a> {
     store: &'a Directory,
-    size: u64,
+    pub(super) size: u64,
     /// The checkpoint that receipts stand under, and how many entries it covers: no more than there are.
     checkpoint: Vec<u8>,
     covered: u64,
@@ -126,7 +126,8 @@ struct Published<'a> {
 }
 
 impl<'a> Published<'a> {
-    fn read(
+    /// As far as the checkpoint of this name.
+    pub(super) fn read(
         store: &'a Directory,
         log: &record::note::Verifier,
         under: &str,
@@ -162,7 +163,7 @@ impl<'a> Published<'a> {
     }
 
     /// The decision on an act that never waited, or the first on one that still does, by its time.
-    fn find(&self, id: ActId) -> Result<Option<u64>, record::StoreError> {
+    pub(super) fn find(&self, id: ActId) -> Result<Option<u64>, record::StoreError> {
         let from = self.first_at(id.made_at())?;
         for index in from..self.size.min(from.saturating_add(SEARCHED_MAX)) {
             match self.entry(index)?.map(|entry| entry.body) {
@@ -187,12 +188,13 @@ impl<'a> Published<'a> {
         Ok(low)
     }
 
-    fn entry(&self, index: u64) -> Result<Option<Entry>, record::StoreError> {
+    /// An entry; none where it is not published.
+    pub(super) fn entry(&self, index: u64) -> Result<Option<Entry>, record::StoreError> {
         Ok(self.leaf(index)?.and_then(|(envelope, parties)| Entry::decode(&envelope, &parties).ok()))
     }
 
     /// Envelope and parties' part.
-    fn leaf(&self, index: u64) -> Result<Option<Halves>, record::StoreError> {
+    pub(super) fn leaf(&self, index: u64) -> Result<Option<Halves>, record::StoreError> {
         if index >= self.size {
             return Ok(None);
         }

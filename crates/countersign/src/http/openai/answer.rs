@@ -48,6 +48,11 @@ pub(super) fn whole(whole: Whole) -> Response<Body> {
     with_head(&whole.head, Body::from(whole.body))
 }
 
+/// An answer that is given again, of a call that was done.
+pub(super) fn again(stream: bool, body: Body) -> Response<Body> {
+    with_head(&Head::new(200, if stream { "text/event-stream" } else { "application/json" }), body)
+}
+
 fn with_head(head: &Head, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(head.status).unwrap_or(StatusCode::BAD_GATEWAY);

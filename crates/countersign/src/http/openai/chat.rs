@@ -5,6 +5,7 @@
 use super::{ACT, DEVIATIONS, Guest, REQUEST_ID, answer, idempotency, refusal};
 use crate::awaited::{Follower, Lead};
 use crate::content::{commitment, nonce};
+use crate::kept::Keeping;
 use crate::office::{Desk, Office};
 use crate::road::{self, Journey, Stop};
 use crate::vault::Subject;
@@ -53,16 +54,29 @@ pub(super) async fn complete(
     }
     let bounds = bound(office, service, &chat, &body).await?;
     let id = office.clerk.act_id();
-    let content_key = content_key(office, subject(guest, &chat, id)).await?;
+    let subject = subject(guest, &chat, id);
+    let content_key = content_key(office, subject.clone()).await?;
     let input = commitment(&content_key, "input", &nonce(id), &::record::hash::sha256(&body));
     let idempotency = key.map(|key| idempotency_digest(&guest.application.name, &key));
-    let deed = Deed::Infer(Infer { idempotency, ..infer(&chat, &body, bounds, input) });
+    let keeping = keeping(office, desk, guest, (id, subject, content_key));
+    let kept = match &keeping {
+        Some(keeping) => Some(keeping.request(body.clone()).await.map_err(|error| {
+            tracing::error!(%error, act = %id, "a request cannot be kept");
+            refusal::no_vault()
+        })?),
+        None => None,
+    };
+    let deed = Deed::Infer(Infer { idempotency, kept, ..infer(&chat, &body, bounds, input) });
     let act = Act { id, principal: guest.principal(), deed };
     let assessed = assess(desk, guest, &act);
     let call = Call { chat, body, max_tokens: bounds.output, deadline: DEADLINE };
-    let asked = Asked { act, assessed, call, content_key };
+    let asked = Asked { act, assessed, call, content_key, keeping };
     if idempotency.is_some() {
-        return idempotency::once(office, guest, asked).await;
+        let (response, is_repeated) = idempotency::once(office, guest, asked.clone()).await?;
+        if is_repeated {
+            asked.unkeep().await;
+        }
+        return Ok(response);
     }
     match set_out(office, asked).await? {
         Went::Answered(response) => Ok(response),
@@ -89,6 +103,18 @@ async fn content_key(office: &Arc<Office>, subject: Subject) -> Result<[u8; 32],
     })
 }
 
+/// What keeps the content of a call, if a clause asks for that.
+fn keeping(
+    office: &Office,
+    desk: &Desk,
+    guest: &Guest,
+    (act, subject, content_key): (ActId, Subject, [u8; 32]),
+) -> Option<Keeping> {
+    let application = &guest.application;
+    let keeps = desk.terms.keeps_content(&application.name, &application.audience);
+    keeps.then(|| Keeping { vault: Arc::clone(&office.vault), subject, content_key, act })
+}
+
 /// A call that is ready to be proposed.
 #[derive(Clone)]
 pub(super) struct Asked {
@@ -96,6 +122,18 @@ pub(super) struct Asked {
     pub(super) assessed: Option<Assessed>,
     pub(super) call: Call,
     pub(super) content_key: [u8; 32],
+    pub(super) keeping: Option<Keeping>,
+}
+
+impl Asked {
+    /// Forgets the request, which no entry names.
+    async fn unkeep(self) {
+        if let (Some(keeping), Deed::Infer(infer)) = (self.keeping, self.act.deed)
+            && let Some(kept) = infer.kept
+        {
+            keeping.forget(kept).await;
+        }
+    }
 }
 
 /// What came of a proposal.
@@ -109,12 +147,12 @@ pub(super) enum Went {
 /// Proposes a call, and gives its answer.
 pub(super) async fn set_out(office: &Arc<Office>, asked: Asked) -> Result<Went, Problem> {
     let errand = office.errand().map_err(|error| refusal::unavailable(&error))?;
-    let Asked { act, assessed, call, content_key } = asked;
+    let Asked { act, assessed, call, content_key, keeping } = asked;
     let id = act.id;
     let (egress, ingress) = cloud::egress::channel();
     let (lead, ear) = Ear::of(office, &act, call.chat.stream, ingress);
     let (tells, told) = oneshot::channel();
-    let journey = Journey { act, assessed, call, content_key, errand, lead };
+    let journey = Journey { act, assessed, call, content_key, errand, keeping, lead };
     tokio::spawn(road::travel(Arc::clone(office), journey, egress, tells));
     let mut against = Vec::new();
     let answered = match told.await {
@@ -219,6 +257,7 @@ fn infer(chat: &Chat, body: &Bytes, bounds: Bounds, input: Digest) -> Infer {
         end_user: chat.end_user.is_some(),
         input,
         idempotency: None,
+        kept: None,
     }
 }
 

@@ -5,6 +5,7 @@
 use super::chat::{self, Asked, Went, set_out};
 use super::{Guest, answer, refusal};
 use crate::content::{commitment, nonce};
+use crate::http::api::content;
 use crate::office::Office;
 use crate::vault::Found;
 use axum::body::Body;
@@ -33,37 +34,44 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     }
 }
 
-/// Answers a call that came with a key: as a new act where the key is free, else as the act that it belongs to is answered.
+/// Answers a call that came with a key: as a new act where the key is free, else as the act that it belongs to is answered, and says
+/// which.
 pub(super) async fn once(
     office: &Arc<Office>,
     guest: &Guest,
     asked: Asked,
-) -> Result<Response<Body>, Problem> {
+) -> Result<(Response<Body>, bool), Problem> {
+    let repeated = |response, act, against: &[_]| Ok((chat::signed(response, act, against), true));
     let mut missed = None;
     loop {
-        let repeated = match set_out(office, asked.clone()).await? {
-            Went::Answered(response) => return Ok(response),
-            Went::Repeated(repeated) => repeated,
+        let found = match set_out(office, asked.clone()).await? {
+            Went::Answered(response) => return Ok((response, false)),
+            Went::Repeated(found) => found,
         };
-        let act = repeated.act;
-        match sameness(office, guest, &asked, &repeated) {
+        let act = found.act;
+        match sameness(office, guest, &asked, &found) {
             Sameness::Same => {}
             Sameness::Other => {
-                return Ok(chat::signed(answer::problem(&refusal::used_otherwise(act)), act, &[]));
+                return repeated(answer::problem(&refusal::used_otherwise(act)), act, &[]);
             }
             // Whoever asked may be another end user, and hears no answer.
-            Sameness::Unknown => return Ok(chat::signed(answer::problem(&refusal::used(act)), act, &[])),
+            Sameness::Unknown => return repeated(answer::problem(&refusal::used(act)), act, &[]),
         }
         match office.awaited.join(act) {
             Some(follower) => {
                 if let Some(whole) = follower.hear().await {
                     let against = whole.against.clone();
-                    return Ok(chat::signed(answer::whole(whole), act, &against));
+                    return repeated(answer::whole(whole), act, &against);
                 }
                 // It may have come to nothing, and then its key is free.
             }
-            None if repeated.open && missed != Some(act) => missed = Some(act),
-            None => return Ok(chat::signed(answer::problem(&refusal::used(act)), act, &[])),
+            None if found.open && missed != Some(act) => missed = Some(act),
+            None => {
+                return match content::answer_of(office, act).await {
+                    Some((stream, against, body)) => repeated(answer::again(stream, body), act, &against),
+                    None => repeated(answer::problem(&refusal::used(act)), act, &[]),
+                };
+            }
         }
     }
 }

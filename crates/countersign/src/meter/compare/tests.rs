@@ -58,6 +58,7 @@ fn infer() -> Infer {
         end_user: false,
         input: HASH,
         idempotency: None,
+        kept: None,
     }
 }
 
@@ -93,6 +94,7 @@ fn settled(number: u8) -> Settled {
         estimated: false,
         attempts: Vec::new(),
         output: None,
+        kept: None,
         charged: Some((Amount::new(12), AssetId::from("CREDIT"))),
         transfers: Vec::new(),
     }

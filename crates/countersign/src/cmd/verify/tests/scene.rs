@@ -299,6 +299,7 @@ impl Scene {
             estimated: false,
             attempts: Vec::new(),
             output: None,
+            kept: None,
             charged: None,
             transfers: Vec::new(),
         };
@@ -365,6 +366,7 @@ pub(crate) fn call() -> Deed {
         end_user: false,
         input: Digest([5; 32]),
         idempotency: None,
+        kept: None,
     })
 }
 
