@@ -13,7 +13,7 @@ mod tests;
 mod writes;
 
 use crate::clock::Clock;
-use crate::office::Desk;
+use crate::office::{Desk, LogKeys};
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
 use decides::{Decides, Out};
@@ -25,7 +25,6 @@ use partnership::partnership::Assessed;
 use partnership::state::Snapshot;
 use partnership::{Answer, Command, Entropy, Partnership, State, Terms};
 use publishes::Publishes;
-use record::note::Signer;
 use record::{Group, Journal, Publisher, Store};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -64,8 +63,8 @@ pub(crate) struct Parts<S> {
     pub(crate) journal: Journal<S>,
     /// The record's publisher.
     pub(crate) publisher: Publisher<S>,
-    /// Signs checkpoints.
-    pub(crate) signer: Signer,
+    /// The log's keys, one of which signs each checkpoint.
+    pub(crate) log: Arc<LogKeys>,
     /// Where every request reads terms and register.
     pub(crate) desk: Arc<ArcSwap<Desk>>,
     /// Counters.
@@ -277,7 +276,7 @@ struct Work<S> {
 impl<S: Store> Parts<S> {
     /// Joins the work of the threads, and makes the handle to it.
     fn assemble(self, clock: Clock, now: Timestamp) -> (Clerk, Work<S>) {
-        let Self { partnership, journal, publisher, signer, desk, metrics, fatal: _, snapshots } = self;
+        let Self { partnership, journal, publisher, log, desk, metrics, fatal: _, snapshots } = self;
         let (orders, order) = channel();
         let (batches, batch) = channel();
         let (groups, group) = channel();
@@ -288,9 +287,9 @@ impl<S: Store> Parts<S> {
         let clerk = Clerk { desk: orders, clock, standing: Arc::clone(&standing) };
         let publishes = Publishes {
             publisher,
-            keys: desk.load().keys_file(&signer.verifier()),
+            keys: desk.load().keys_file(log.first()),
             desk: Arc::clone(&desk),
-            signer,
+            log,
             group,
             clock,
             standing: Arc::clone(&standing),

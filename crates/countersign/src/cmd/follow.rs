@@ -28,11 +28,12 @@ use partnership::entry::{Entry, document_of};
 use priced::Priced;
 use record::audit::VKEYS;
 use record::cosignature::Cosigner;
+use record::handover::{HANDOVER, led_to};
 use record::hash::{base64, hex};
 use record::note::{Signer, Verifier};
 use record::store::directory::Directory;
 use record::witness::{Kept, Refused};
-use record::{AddCheckpoint, Checkpoint, Mirror, MirrorError, Store, StoreError, Witness};
+use record::{AddCheckpoint, Checkpoint, Handover, Mirror, MirrorError, Store, StoreError, Witness};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -110,7 +111,10 @@ struct Follower {
     served: Served,
     store: Arc<Directory>,
     mirror: Mirror<Directory>,
+    /// The log's first key, by which the record is known.
     log: Verifier,
+    /// Its keys that are believed.
+    logs: Vec<Verifier>,
     w1: Arc<Witness<Kept<Directory>>>,
     w2: Witness<Kept<Directory>>,
     checks: Checks,
@@ -137,9 +141,10 @@ struct Founded {
 }
 
 impl Founded {
-    fn of(log: &Verifier, store: &Directory, party: &Signer) -> anyhow::Result<Self> {
-        let text = store.read("vkeys")?.unwrap_or_default();
-        let vkeys = String::from_utf8_lossy(&text).lines().skip(1).map(str::to_owned).collect();
+    fn of(log: &Verifier, served: &impl Store, party: &Signer) -> anyhow::Result<Self> {
+        let text = served.read(VKEYS)?.unwrap_or_default();
+        let is_partys = |line: &&str| Verifier::parse(line).is_ok_and(|key| key.name() != log.name());
+        let vkeys = String::from_utf8_lossy(&text).lines().filter(is_partys).map(str::to_owned).collect();
         Ok(Self { origin: log.name().to_owned(), vkeys, own: party.verifier().vkey() })
     }
 
@@ -209,7 +214,7 @@ impl Follower {
             );
             Client::of_party(url, party.clone(), origin, &asked.party)
         })?;
-        let log = trusted(asked, &store, &served)?;
+        let (log, logs) = trusted(asked, &store, &served)?;
         ensure!(
             party.name() == format!("{}/{}", log.name(), asked.party),
             "the log's key is of another record"
@@ -219,26 +224,27 @@ impl Follower {
             // What an operator refuses is no reason not to look at its record.
             tracing::warn!("{}; it is tried again at the next start", super::said::reason(&error));
         }
-        let (mirror, entries) = Mirror::open(Arc::clone(&store), SEGMENT_BYTES, &log)
+        let (mut mirror, entries) = Mirror::open(Arc::clone(&store), SEGMENT_BYTES, &log)
             .with_context(|| format!("the mirror in `{}` does not hold", asked.dir.display()))?;
         let depth = if asked.policies { Depth::Clauses } else { Depth::Entries };
         let metered = Metered::of(&asked.meters, &asked.party, &party.verifier());
         let pass = Pass::over(Arc::clone(&store), depth);
-        let founded = Founded::of(&log, &store, party)?;
+        let founded = Founded::of(&log, &served, party)?;
         let mut checks = Checks { founded, pass, priced: Priced::default(), metered };
         entries
             .for_each_entry(|index, envelope, parties| checks.entry(&store, index, envelope, parties))
             .with_context(|| format!("the mirror in `{}` does not hold", asked.dir.display()))?;
         let kept = Arc::new(Directory::new(witness));
+        logs.iter().for_each(|key| mirror.know(key.clone()));
         let witness =
-            |cosigner: Cosigner| Witness::new(Kept::new(Arc::clone(&kept)), cosigner, [log.clone()]);
+            |cosigner: Cosigner| Witness::new(Kept::new(Arc::clone(&kept)), cosigner, logs.clone());
         let (w1, w2) = (Arc::new(witness(keys.grew)), witness(keys.replayed));
         if let Some(address) = &asked.listen {
             let shown = listen::Shown { witness: Arc::clone(&w1), store: Arc::clone(&store) };
             let address = listen::serve(address, shown)?;
             tracing::info!(%address, "a witness that can be asked");
         }
-        Ok(Self { served, store, mirror, log, w1, w2, checks, json: asked.json, told: 0, _locks: locks })
+        Ok(Self { served, store, mirror, log, logs, w1, w2, checks, json: asked.json, told: 0, _locks: locks })
     }
 
     /// Follows each new checkpoint; gives the last one where it is to be done once.
@@ -272,6 +278,7 @@ impl Follower {
         if let Err(error) = self.post(&signed, &grew) {
             tracing::warn!("{}", super::said::reason(&error));
         }
+        self.keep_logs()?;
         let (store, served, checks) = (&*self.store, &self.served, &mut self.checks);
         let mut own = None;
         let followed = self.mirror.follow(served, &signed, |index, envelope, parties| {
@@ -300,6 +307,14 @@ impl Follower {
             }
         }
         self.checks.agree()?;
+        if self.checks.pass.signs(&self.log, head.size).is_none_or(|key| Checkpoint::open(&signed, &key).is_err()) {
+            let what = "it is not signed by the key of the log that signs at its size, as the entries say";
+            return Err(Disagreement::at("checkpoint", &what).into());
+        }
+        if let Some(key) = self.logs.iter().find(|key| !self.checks.pass.is_the_logs(&self.log, key)) {
+            let what = format!("it has `{key}`, which is no key of the log, as the entries say");
+            return Err(Disagreement::at(VKEYS, &what).into());
+        }
         self.keep_keys()?;
         let replayed = self.cosign(&self.w2, &*self.store, &signed, &head)?;
         self.post(&signed, &format!("{grew}{replayed}"))?;
@@ -312,11 +327,44 @@ impl Follower {
         Ok(head)
     }
 
+    /// Believes the keys of the log that one it believes has handed over to; that the entries say so too is seen when they were replayed.
+    fn learn(&mut self) -> anyhow::Result<()> {
+        let file = self.served.read(HANDOVER)?.unwrap_or_default();
+        let handovers = Handover::parse(&String::from_utf8_lossy(&file)).unwrap_or_default();
+        for key in led_to(&self.logs, &handovers) {
+            tracing::info!(%key, "the log's key has handed over to another");
+            self.mirror.know(key.clone());
+            self.w1.know(key.clone());
+            self.w2.know(key.clone());
+            self.logs.push(key);
+        }
+        Ok(())
+    }
+
+    /// Has the log's keys that are believed beside the copy, before a checkpoint that one of them signed.
+    fn keep_logs(&self) -> anyhow::Result<()> {
+        let kept = self.store.read(VKEYS)?.unwrap_or_default();
+        let is_missing = |key: &&Verifier| !keys_in(&kept).contains(key);
+        let (mut logs, parties): (Vec<_>, Vec<_>) =
+            keys_in(&kept).into_iter().partition(|key| key.name() == self.log.name());
+        let before = logs.len();
+        logs.extend(self.logs.iter().filter(is_missing).cloned());
+        if logs.len() > before {
+            let text: String = logs.iter().chain(&parties).map(|key| format!("{key}\n")).collect();
+            self.store.replace(VKEYS, text.as_bytes())?;
+        }
+        Ok(())
+    }
+
     /// Has the keys beside the copy that its entries say.
     fn keep_keys(&self) -> anyhow::Result<()> {
         let keys = self.checks.pass.keys_file(&self.log);
         if self.store.read(VKEYS)?.as_deref() != Some(keys.as_bytes()) {
             self.store.replace(VKEYS, keys.as_bytes())?;
+        }
+        let handover = self.checks.pass.handover(&self.log);
+        if !handover.is_empty() && self.store.read(HANDOVER)?.as_deref() != Some(handover.as_bytes()) {
+            self.store.replace(HANDOVER, handover.as_bytes())?;
         }
         Ok(())
     }
@@ -330,7 +378,10 @@ impl Follower {
                 self.served.again()?;
             }
             let signed = self.served.checkpoint().to_vec();
-            let head = Checkpoint::open(&signed, &self.log)
+            if Checkpoint::open_by(&signed, &self.logs).is_err() {
+                self.learn()?;
+            }
+            let (head, _) = Checkpoint::open_by(&signed, &self.logs)
                 .map_err(|error| Disagreement::at("checkpoint", &error))?;
             if head.size >= known {
                 return Ok((signed, head));
@@ -452,8 +503,9 @@ const LOOKS: u32 = 3;
 
 const AMEND: &[u8] = br#""kind":"amend""#;
 
-/// The log's key: from the file that was given, or as the mirror has it, or as it is served at first sight.
-fn trusted(asked: &Follow, store: &Directory, served: &Served) -> anyhow::Result<Verifier> {
+/// The log's first key, and those of its keys that are believed: from the file that was given, or as the mirror has them, or as they are
+/// served at first sight.
+fn trusted(asked: &Follow, store: &Directory, served: &Served) -> anyhow::Result<(Verifier, Vec<Verifier>)> {
     let now = served.read("vkeys")?.context("the server has no file `vkeys`")?;
     let held = store.read("vkeys")?;
     let given = asked.vkeys.as_deref().map(|path| {
@@ -477,7 +529,14 @@ fn trusted(asked: &Follow, store: &Directory, served: &Served) -> anyhow::Result
         }
         store.create("vkeys", &now)?;
     }
-    Ok(log)
+    let known = given.iter().chain(&held).flat_map(|text| keys_in(text));
+    let mut logs: Vec<Verifier> = known.filter(|key| key.name() == log.name()).collect();
+    if logs.is_empty() {
+        logs = keys_in(&now).into_iter().filter(|key| key.name() == log.name()).collect();
+    }
+    let mut seen = BTreeSet::new();
+    logs.retain(|key| seen.insert(key.vkey()));
+    Ok((log, logs))
 }
 
 /// Whether keys that are served are those that are known, with more after them at most. That each of those may be there is seen when the
@@ -485,7 +544,11 @@ fn trusted(asked: &Follow, store: &Directory, served: &Served) -> anyhow::Result
 fn leads(known: &[u8], served: &[u8]) -> bool {
     let lines = |text: &[u8]| -> Vec<String> { String::from_utf8_lossy(text).lines().map(str::to_owned).collect() };
     let (known, served) = (lines(known), lines(served));
-    known.first() == served.first() && known.iter().all(|key| served.contains(key))
+    known.iter().all(|key| served.contains(key))
+}
+
+fn keys_in(text: &[u8]) -> Vec<Verifier> {
+    String::from_utf8_lossy(text).lines().filter_map(|line| Verifier::parse(line).ok()).collect()
 }
 
 #[cfg(test)]

@@ -108,6 +108,11 @@ fn prepare(up: &Up) -> anyhow::Result<Prepared<'_>> {
     let upstreams = config.upstreams()?;
     let engine = engine(&up.dir, &config);
     let office = Office::open(&up.dir, config)?;
+    ensure!(
+        office.signer().is_some(),
+        "the log's key that signs now is not in `{}`; put it there as `log.key`, or, where it is lost, `countersign log key recover` has another take its place",
+        up.dir.join("keys").display()
+    );
     office.gateway.store(Arc::new(gateway(upstreams, engine.clone())?));
     Ok(Prepared { up, office, engine, unfinished: init::unfinished(&up.dir) })
 }

@@ -6,6 +6,7 @@ pub mod admit;
 pub mod again;
 mod due;
 mod keys;
+mod log_keys;
 
 pub(crate) use due::Due;
 

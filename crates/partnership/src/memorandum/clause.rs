@@ -309,6 +309,7 @@ pub const REQUIREMENT_ACTS: &[&str] = &[
     "witness-key-add",
     "witness-key-revoke",
     "party-key-change",
+    "log-key-change",
 ];
 
 /// Models that one party serves to others, and the bounds their calls are reserved by.

@@ -15,7 +15,7 @@ fn checked(scene: &mut Scene) -> Result<(), Fault> {
 fn checked_as(scene: &mut Scene, other: impl FnOnce(&mut Founded)) -> Result<(), Fault> {
     scene.publish();
     let store = Arc::new(Directory::new(scene.folder().join("record")));
-    let mut founded = Founded::of(&scene.log(), &store, scene.second()).unwrap();
+    let mut founded = Founded::of(&scene.log(), &*store, scene.second()).unwrap();
     other(&mut founded);
     let mut checks = Checks {
         founded,

@@ -97,6 +97,9 @@ impl Served {
         let text = note::split(&checkpoint).map(|(text, _)| text.to_owned());
         self.size = text.ok().and_then(|text| Checkpoint::parse(&text).ok()).map_or(0, |head| head.size);
         self.kept = BTreeMap::from([("checkpoint".to_owned(), checkpoint)]);
+        if self.get(VKEYS)? != vkeys {
+            return Ok(false);
+        }
         self.kept.extend(vkeys.map(|vkeys| (VKEYS.to_owned(), vkeys)));
         self.kept.extend(cosigned.map(|cosigned| (COSIGNED.to_owned(), cosigned)));
         for tile in partials(self.size) {

@@ -1,7 +1,7 @@
 //! A state to its text. Each struct is taken apart field by field, so that what is new in one cannot be left out.
 
 use super::text::{
-    AccountText, ActText, AttestedText, BookedText, CountText, Freed, Held, How, Id, LeaseText, LineText,
+    AccountText, ActText, AttestedText, BookedText, CountText, Freed, Held, How, Id, LeaseText, LineText, LogKeyText,
     OpenText, PriceText, SignedText, StateText, TakenText, TariffText, WaitingText,
 };
 use crate::act::{Act, Digest};
@@ -10,7 +10,7 @@ use crate::entry::text::{Charge, OfParty};
 use crate::entry::wire;
 use crate::ids::{ActId, ClauseId, PartyId};
 use crate::investment::tariff::Tariff;
-use crate::state::{Booked, Count, Line, Open, Signed, State, Taken, Waiting};
+use crate::state::{Booked, Count, Line, LogSigns, Open, Signed, State, Taken, Waiting};
 use ledger::{Book, Price};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +21,7 @@ pub(super) fn state(state: &State) -> StateText {
         terms,
         vkeys,
         former,
+        log_keys,
         registry,
         book,
         projection: _, // follows from the book
@@ -51,6 +52,7 @@ pub(super) fn state(state: &State) -> StateText {
         terms: terms.as_ref().map(|terms| terms.digest()),
         vkeys: vkeys.iter().map(|(party, key)| of_party(party, key.vkey())).collect(),
         former: former.iter().map(|(party, key)| of_party(party, key.vkey())).collect(),
+        log_keys: log_keys.iter().map(log_key).collect(),
         signed: versions.iter().map(signed).collect(),
         applications: registry.applications().cloned().collect(),
         keys: registry.keys().cloned().collect(),
@@ -76,6 +78,10 @@ pub(super) fn state(state: &State) -> StateText {
 
 fn of_party(party: &PartyId, value: String) -> OfParty {
     OfParty { party: party.clone(), value }
+}
+
+fn log_key(LogSigns { since, key, handed, taken }: &LogSigns) -> LogKeyText {
+    LogKeyText { since: *since, vkey: key.vkey(), handed: handed.clone(), taken: taken.clone() }
 }
 
 fn by_party(values: &BTreeMap<PartyId, String>) -> Vec<OfParty> {
