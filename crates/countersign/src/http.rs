@@ -331,7 +331,9 @@ mod tests {
             let pairs = headers
                 .iter()
                 .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-            Caller::of(&pairs.collect(), &config, |token| (token == "p").then(|| Caller::Party("halcyon".into())))
+            Caller::of(&pairs.collect(), &config, |token| {
+                (token == "p").then(|| Caller::Party("halcyon".into()))
+            })
         };
         let (here, all) = ("127.0.0.1:1", "0.0.0.0:1");
         assert_eq!(caller(here, &[("host", "localhost:1")]), Caller::Reader);

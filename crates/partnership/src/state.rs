@@ -353,7 +353,8 @@ impl State {
     /// Each party's public keys in the order of use, in order of party: the last one counts.
     #[must_use]
     pub fn vkeys_ever(&self) -> Vec<(&PartyId, Vec<&Verifier>)> {
-        let of = |party: &PartyId| self.former.iter().filter(|(of, _)| of == party).map(|(_, key)| key).collect();
+        let of =
+            |party: &PartyId| self.former.iter().filter(|(of, _)| of == party).map(|(_, key)| key).collect();
         let all = |(party, key): (_, _)| {
             let mut keys: Vec<&Verifier> = of(party);
             keys.push(key);

@@ -276,7 +276,9 @@ impl Replay {
             }
             _ => None,
         };
-        self.asked.entry(Asked { under: self.in_force(), kind: decided.head.kind, of, went_on, by }).or_insert(self.entries);
+        self.asked
+            .entry(Asked { under: self.in_force(), kind: decided.head.kind, of, went_on, by })
+            .or_insert(self.entries);
     }
 
     fn allowed(

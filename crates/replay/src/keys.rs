@@ -48,7 +48,13 @@ pub(crate) struct Said<'a> {
 
 impl Replay {
     /// What the act comes to: said by the key that counts now, or a recovery key, and by the next key, which was nobody's.
-    pub(crate) fn gives_way(&self, id: ActId, kind: Kind, said: Said<'_>, under: usize) -> Result<Change, Fault> {
+    pub(crate) fn gives_way(
+        &self,
+        id: ActId,
+        kind: Kind,
+        said: Said<'_>,
+        under: usize,
+    ) -> Result<Change, Fault> {
         let Said { vkey, party, recovery, signature, proof } = said;
         let (party_name, vkey) = (plain(party), plain(vkey));
         let bad = || Fault::PartyKey(id, party_name.clone());
@@ -65,7 +71,8 @@ impl Replay {
             return Err(bad());
         }
         let message =
-            ["countersign/party-key/v1", &self.origin, kind.name(), &party_name, &before.vkey(), &vkey].join("\0");
+            ["countersign/party-key/v1", &self.origin, kind.name(), &party_name, &before.vkey(), &vkey]
+                .join("\0");
         let holds = is_by(speaks, message.as_bytes(), signature) && is_by(&to, message.as_bytes(), proof);
         if !holds {
             return Err(Fault::Signature(id, party_name));

@@ -542,7 +542,8 @@ fn trusted(asked: &Follow, store: &Directory, served: &Served) -> anyhow::Result
 /// Whether keys that are served are those that are known, with more after them at most. That each of those may be there is seen when the
 /// entries were replayed.
 fn leads(known: &[u8], served: &[u8]) -> bool {
-    let lines = |text: &[u8]| -> Vec<String> { String::from_utf8_lossy(text).lines().map(str::to_owned).collect() };
+    let lines =
+        |text: &[u8]| -> Vec<String> { String::from_utf8_lossy(text).lines().map(str::to_owned).collect() };
     let (known, served) = (lines(known), lines(served));
     known.iter().all(|key| served.contains(key))
 }

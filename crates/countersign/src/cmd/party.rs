@@ -72,7 +72,10 @@ pub(crate) fn run(party: Party) -> anyhow::Result<Said> {
     match verb {
         Verb::New { name, out } => new(place, &name, &out),
         Verb::List => client::list(place, "/api/party-keys", |list| {
-            table_of(list, &[("party", "party"), ("counts", "counts"), ("key", "vkey"), ("recovery", "recovery")])
+            table_of(
+                list,
+                &[("party", "party"), ("counts", "counts"), ("key", "vkey"), ("recovery", "recovery")],
+            )
         }),
         Verb::Change { signing, new } => change(place, &signing, &new),
         Verb::Recover { party, recovery, new } => recover(place, &party, &recovery, &new),
@@ -91,7 +94,9 @@ fn new(place: &Place, name: &str, out: &Path) -> anyhow::Result<Said> {
         json!({ "name": name, "vkey": vkey, "key_file": private, "vkey_file": public }).to_string()
     } else {
         let (private, public) = (private.display(), public.display());
-        format!("{vkey}\nthe private half is in `{private}`: keep it where only its party reads; give away `{public}`")
+        format!(
+            "{vkey}\nthe private half is in `{private}`: keep it where only its party reads; give away `{public}`"
+        )
     }))
 }
 
@@ -135,15 +140,29 @@ fn recover(place: &Place, party: &str, recovery: &Path, new: &Path) -> anyhow::R
     })?;
     let answer = propose(place, &recovers, &origin, party, &act)?;
     Ok(client::outcome(place, &answer, |answer| {
-        told(party, answer, &[
-            format!("once all have approved, {party} signs with `{}`", new.join(format!("{party}.key")).display()),
-            "the recovery key was used: it can be used again, so put it back where it was safe".to_owned(),
-        ])
+        told(
+            party,
+            answer,
+            &[
+                format!(
+                    "once all have approved, {party} signs with `{}`",
+                    new.join(format!("{party}.key")).display()
+                ),
+                "the recovery key was used: it can be used again, so put it back where it was safe"
+                    .to_owned(),
+            ],
+        )
     }))
 }
 
 /// Proposes an act for a party: over HTTP signed by `signer`, so that the operator need hand out no token.
-fn propose(place: &Place, signer: &Signer, origin: &str, party: &str, act: &Value) -> anyhow::Result<client::Answer> {
+fn propose(
+    place: &Place,
+    signer: &Signer,
+    origin: &str,
+    party: &str,
+    act: &Value,
+) -> anyhow::Result<client::Answer> {
     client::with(place, async |client| match &place.server {
         Some(url) => Client::of_party(url, signer.clone(), origin, party)?.propose(Some(party), act).await,
         None => client.propose(Some(party), act).await,
@@ -154,7 +173,9 @@ fn propose(place: &Place, signer: &Signer, origin: &str, party: &str, act: &Valu
 fn told(party: &str, answer: &Value, then: &[String]) -> String {
     let (act, missing) = (cell(answer, "act"), cell(answer, "missing"));
     let mut lines = vec![match cell(answer, "decision").as_str() {
-        "waiting" => format!("the next key of {party} waits for {missing}: `countersign act approve {act} --party PARTY`"),
+        "waiting" => format!(
+            "the next key of {party} waits for {missing}: `countersign act approve {act} --party PARTY`"
+        ),
         _ => format!("{party} has another key since entry {}", cell(answer, "index")),
     }];
     lines.extend_from_slice(then);
@@ -168,7 +189,10 @@ async fn counting(client: &Client, party: &str) -> anyhow::Result<String> {
     let key = keys.as_array().into_iter().flatten().find(counts);
     let key = key.with_context(|| format!("no key of a party `{party}` is on the record"))?;
     let vkey = cell(key, "vkey");
-    ensure!(Verifier::parse(&vkey).is_ok(), "the server tells `{vkey}` as the key of `{party}`, which is none");
+    ensure!(
+        Verifier::parse(&vkey).is_ok(),
+        "the server tells `{vkey}` as the key of `{party}`, which is none"
+    );
     Ok(vkey)
 }
 

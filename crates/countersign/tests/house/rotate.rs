@@ -81,7 +81,8 @@ impl Scene {
         let file = self.place("evidence");
         write(&file, evidence);
         let (file, keys) = (file.to_str().unwrap().to_owned(), keys.to_str().unwrap().to_owned());
-        let words = ["fund", "attest", "release-tranche", "--evidence", &file, "--party", "halcyon", "--keys", &keys];
+        let words =
+            ["fund", "attest", "release-tranche", "--evidence", &file, "--party", "halcyon", "--keys", &keys];
         self.folder.command(&words).status.success()
     }
 
@@ -140,7 +141,10 @@ fn a_partys_key_gives_way_and_is_mended_when_it_is_lost_and_all_who_verify_go_on
     let halcyons: Vec<&Value> =
         listed.as_array().unwrap().iter().filter(|key| key["party"] == "halcyon").collect();
     assert_eq!(halcyons.len(), 2);
-    assert_eq!((&halcyons[1]["vkey"], &halcyons[1]["counts"]), (&Value::from(vkey.clone()), &Value::from(true)));
+    assert_eq!(
+        (&halcyons[1]["vkey"], &halcyons[1]["counts"]),
+        (&Value::from(vkey.clone()), &Value::from(true))
+    );
     let changed = scene.served("vkeys-second");
     let report = scene.verified(&[&changed, &first]);
     assert_eq!(report["key_changes"][0]["vkey"], Value::from(vkey));
@@ -149,10 +153,22 @@ fn a_partys_key_gives_way_and_is_mended_when_it_is_lost_and_all_who_verify_go_on
     let third = scene.place("third");
     made(&third, "halcyon");
     let (safe, next) = (scene.place("safe/halcyon-recovery.key"), third.to_str().unwrap().to_owned());
-    let words =
-        ["party", "key", "recover", "--party", "halcyon", "--recovery", safe.to_str().unwrap(), "--new", &next];
+    let words = [
+        "party",
+        "key",
+        "recover",
+        "--party",
+        "halcyon",
+        "--recovery",
+        safe.to_str().unwrap(),
+        "--new",
+        &next,
+    ];
     let said: Value = serde_json::from_str(&done(&scene.theirs(&url, &words))).unwrap();
-    assert_eq!((&said["decision"], &said["missing"][0]), (&Value::from("waiting"), &Value::from("northwind")));
+    assert_eq!(
+        (&said["decision"], &said["missing"][0]),
+        (&Value::from("waiting"), &Value::from("northwind"))
+    );
     assert!(!scene.attests(&third, "too early"));
     scene.folder.said(&["act", "approve", said["act"].as_str().unwrap(), "--party", "northwind"]);
     assert!(scene.attests(&third, "by the third key"));

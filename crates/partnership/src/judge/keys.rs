@@ -52,7 +52,8 @@ impl State {
     fn recovers_key(&self, kind: &str, key: &RecoveredKey) -> Result<(), String> {
         let RecoveredKey { vkey, party, recovery, signature, proof } = key;
         let (before, next) = self.succession(party, vkey)?;
-        let named = self.in_force().memorandum().header.recovery.get(party).filter(|named| *named == recovery);
+        let named =
+            self.in_force().memorandum().header.recovery.get(party).filter(|named| *named == recovery);
         let recovers = named.and_then(|named| Verifier::parse(named).ok());
         let recovers = recovers.ok_or_else(|| {
             format!("`{recovery}` is not what the memorandum in force names as the recovery key of party `{party}`")
@@ -66,7 +67,8 @@ impl State {
 
     /// The key of a party that counts, and the one that is to come after it, which must be of the same name and nobody's yet.
     fn succession(&self, party: &PartyId, vkey: &str) -> Result<(&Verifier, Verifier), String> {
-        let before = self.vkeys.get(party).ok_or_else(|| format!("no key of a party `{party}` is on the record"))?;
+        let before =
+            self.vkeys.get(party).ok_or_else(|| format!("no key of a party `{party}` is on the record"))?;
         let next = Verifier::parse(vkey).ok().filter(|next| next.vkey() == vkey);
         let next = next.ok_or_else(|| {
             format!("`{vkey}` is no public key in the note form; `countersign party key new` makes one")

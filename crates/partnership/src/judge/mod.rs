@@ -10,9 +10,7 @@ mod log_keys;
 
 pub(crate) use due::Due;
 
-use crate::act::{
-    Act, Administer, Amend, Approve, Attest, Deed, Digest, Erase, Outcome, Principal,
-};
+use crate::act::{Act, Administer, Amend, Approve, Attest, Deed, Digest, Erase, Outcome, Principal};
 use crate::decision::{Deviation, RefusalCode};
 use crate::entry::{Decided, Settled, Verdict};
 use crate::governance::policy::Assessment;

@@ -41,7 +41,9 @@ pub fn explain_keys(header: &Header) -> Vec<String> {
     let sentence = |party: &super::Party| {
         let name = &party.name;
         if !header.recovery.contains_key(&party.id) {
-            return format!("{name} has no recovery key: if its own key is lost, nothing here can replace it.");
+            return format!(
+                "{name} has no recovery key: if its own key is lost, nothing here can replace it."
+            );
         }
         let others: Vec<&str> = header
             .parties

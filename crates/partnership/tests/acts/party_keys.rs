@@ -119,10 +119,19 @@ fn a_key_gives_way_only_by_its_own_word_and_to_a_key_that_is_held_and_nobodys() 
     let (same_as_northwind, same_as_safe, cosigns) =
         (named(seed(&northwind)), named(seed(&safe)), named([44; 32]));
     let wrong = [
-        (Next { by: &northwind, ..change("halcyon", &old, &first) }, "does not verify with the key of party `halcyon`"),
-        (Next { by: &first, ..change("halcyon", &old, &first) }, "does not verify with the key of party `halcyon`"),
+        (
+            Next { by: &northwind, ..change("halcyon", &old, &first) },
+            "does not verify with the key of party `halcyon`",
+        ),
+        (
+            Next { by: &first, ..change("halcyon", &old, &first) },
+            "does not verify with the key of party `halcyon`",
+        ),
         (Next { from: &second, ..change("halcyon", &old, &first) }, "does not verify"),
-        (Next { proof: &old, ..change("halcyon", &old, &first) }, "the proof is no signature by the next key"),
+        (
+            Next { proof: &old, ..change("halcyon", &old, &first) },
+            "the proof is no signature by the next key",
+        ),
         (Next { party: "northwind", ..change("halcyon", &old, &first) }, "is named"),
         (change("elsewhere", &old, &first), "no key of a party `elsewhere`"),
         (change("halcyon", &old, &stranger), "is named"),
@@ -159,7 +168,8 @@ fn a_key_gives_way_only_by_its_own_word_and_to_a_key_that_is_held_and_nobodys() 
 #[test]
 fn what_is_signed_counts_by_the_key_of_its_time_and_approvals_that_were_given_stay() {
     let mut house = House::founded();
-    house.at = Timestamp::start_of(Terms::read(AMENDMENT).unwrap().memorandum().header.effective).max(house.at);
+    house.at =
+        Timestamp::start_of(Terms::read(AMENDMENT).unwrap().memorandum().header.effective).max(house.at);
     let digest = Terms::read(AMENDMENT).unwrap().digest();
     let (old, next) = (house.sign_with("halcyon"), signer("halcyon", 41));
     let ticket = house.waits("halcyon", Deed::Amend(Amend { version: 2, digest }));
@@ -195,7 +205,8 @@ fn what_is_signed_counts_by_the_key_of_its_time_and_approvals_that_were_given_st
 fn what_waits_and_was_signed_by_a_key_that_gave_way_does_not_go_on() {
     let clause = "acts = [\"application-add\"";
     assert_eq!(MEMORANDUM.matches(clause).count(), 1);
-    let text = MEMORANDUM.replacen(clause, &format!("{clause}, \"party-key-change\", \"witness-key-add\""), 1);
+    let text =
+        MEMORANDUM.replacen(clause, &format!("{clause}, \"party-key-change\", \"witness-key-add\""), 1);
     let mut house = House::founded_on(&text);
     let (old, first, second) = (house.sign_with("halcyon"), signer("halcyon", 41), signer("halcyon", 42));
     let vkey = Cosigner::generate(&format!("{ORIGIN}/halcyon/w1"), [44; 32]).unwrap().key().vkey();
@@ -234,9 +245,18 @@ fn a_lost_key_gives_way_by_the_recovery_key_and_the_other_party_and_by_neither_a
         (recovery("halcyon", &other_safe, &old, &first), "is not what the memorandum in force names"),
         (recovery("halcyon", &northwind, &old, &first), "is not what the memorandum in force names"),
         (recovery("halcyon", &old, &old, &first), "is not what the memorandum in force names"),
-        (recovery("northwind", &safe, &northwind, &northwinds_next), "is not what the memorandum in force names"),
-        (Next { proof: &safe, ..recovery("halcyon", &safe, &old, &first) }, "the proof is no signature by the next key"),
-        (Next { from: &second, ..recovery("halcyon", &safe, &old, &first) }, "does not verify with the recovery key"),
+        (
+            recovery("northwind", &safe, &northwind, &northwinds_next),
+            "is not what the memorandum in force names",
+        ),
+        (
+            Next { proof: &safe, ..recovery("halcyon", &safe, &old, &first) },
+            "the proof is no signature by the next key",
+        ),
+        (
+            Next { from: &second, ..recovery("halcyon", &safe, &old, &first) },
+            "does not verify with the recovery key",
+        ),
         (recovery("halcyon", &safe, &old, &old), "is in use, or was"),
     ];
     for (next, told) in &wrong {

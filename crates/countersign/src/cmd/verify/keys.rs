@@ -36,7 +36,8 @@ impl Trusted {
             let keys: Result<Vec<_>, _> =
                 text.lines().filter(|line| !line.trim().is_empty()).map(Verifier::parse).collect();
             let keys = keys.with_context(|| format!("`{}` holds no public keys", path.display()))?;
-            let is_served = |key: &Verifier| key.name() == log.name() && served.lines().any(|line| line == key.vkey());
+            let is_served =
+                |key: &Verifier| key.name() == log.name() && served.lines().any(|line| line == key.vkey());
             ensure!(keys.first().is_some_and(is_served), unlike(path));
             Ok((path.to_owned(), keys))
         });

@@ -47,8 +47,7 @@ impl Scene {
         let act = self.act(ana(), deed);
         let Deed::Administer(change) = &act.deed else { panic!("it changes the register") };
         let what = serde_json::to_vec(change).unwrap();
-        let digest =
-            partnership::act::change_digest(ORIGIN, &act.id.to_string(), change.name(), &what);
+        let digest = partnership::act::change_digest(ORIGIN, &act.id.to_string(), change.name(), &what);
         let by = vec![PartyId::from("northwind")];
         self.forge_decided(act.clone(), |decided| decided.verdict = Verdict::Escalate { digest, by });
         let clause = ClauseId::from("none");
@@ -76,8 +75,12 @@ fn a_key_that_gave_way_as_it_may_not_is_found_by_the_entries_alone() {
     let none = "the key is none that may come after the one of party `halcyon`";
     let table: [Row<'_>; 11] = [
         (signature, &|scene| forge(scene, change(&first, &scene.keys[1].clone(), &first, &first))),
-        (signature, &|scene| forge(scene, change(&scene.keys[0].clone(), &scene.keys[1].clone(), &first, &first))),
-        (signature, &|scene| forge(scene, change(&scene.keys[1].clone(), &scene.keys[1].clone(), &first, &second))),
+        (signature, &|scene| {
+            forge(scene, change(&scene.keys[0].clone(), &scene.keys[1].clone(), &first, &first))
+        }),
+        (signature, &|scene| {
+            forge(scene, change(&scene.keys[1].clone(), &scene.keys[1].clone(), &first, &second))
+        }),
         (signature, &|scene| forge(scene, change(&scene.keys[1].clone(), &second, &first, &first))),
         (none, &|scene| {
             let other = signer("northwind", 63);
