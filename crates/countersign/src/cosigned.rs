@@ -129,8 +129,8 @@ impl Cosigned {
         if held.notes.get(&head.size) == Some(&attached) {
             return Ok(());
         }
-        let opened = Opened::open(&attached, &logs, keys)
-            .map_err(|error| NotTaken::Wrong(error.to_string()))?;
+        let opened =
+            Opened::open(&attached, &logs, keys).map_err(|error| NotTaken::Wrong(error.to_string()))?;
         if head.size >= held.whole && keys.iter().all(|key| opened.is_by(key)) {
             self.store.replace(COSIGNED, &attached)?;
             held.whole = head.size;

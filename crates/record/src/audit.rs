@@ -222,7 +222,11 @@ impl Names {
 pub fn log_keys<S: Store + ?Sized>(store: &S, origin: &str) -> Result<Vec<Verifier>, StoreError> {
     let text = store.read(VKEYS)?.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    Ok(text.lines().filter_map(|line| Verifier::parse(line).ok()).filter(|key| key.name() == origin).collect())
+    Ok(text
+        .lines()
+        .filter_map(|line| Verifier::parse(line).ok())
+        .filter(|key| key.name() == origin)
+        .collect())
 }
 
 /// Checks that the first line is the log's own key and the others are keys, each once; gives the log's, and the others.
@@ -282,7 +286,8 @@ fn read_cosigned<S: Store + ?Sized>(
     logs: &[Verifier],
 ) -> Result<Option<(Checkpoint, (Verifier, Vec<u8>))>, Fault> {
     let Some(signed) = store.read(COSIGNED)? else { return Ok(None) };
-    let (head, by) = Checkpoint::open_by(&signed, logs).map_err(|error| fault(COSIGNED, error.to_string()))?;
+    let (head, by) =
+        Checkpoint::open_by(&signed, logs).map_err(|error| fault(COSIGNED, error.to_string()))?;
     if head.size == 0 {
         return Err(fault(COSIGNED, "it is of no entry"));
     }

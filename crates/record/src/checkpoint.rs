@@ -96,7 +96,10 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Those of [`Checkpoint::open`].
-    pub fn open_by<'a>(signed: &[u8], verifiers: &'a [Verifier]) -> Result<(Self, &'a Verifier), CheckpointError> {
+    pub fn open_by<'a>(
+        signed: &[u8],
+        verifiers: &'a [Verifier],
+    ) -> Result<(Self, &'a Verifier), CheckpointError> {
         let all: Vec<&Verifier> = verifiers.iter().collect();
         let checkpoint = Self::open_any(signed, &all)?;
         let by = verifiers.iter().find(|key| note::open(signed, &[key]).is_ok());

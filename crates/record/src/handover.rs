@@ -119,7 +119,12 @@ mod tests {
         for (known, led) in [(0, 1..3), (1, 2..3), (2, 3..3), (3, 4..4)] {
             assert_eq!(led_to(&verifiers[known..=known], &read), verifiers[led], "{known}");
         }
-        for bad in ["x\n", &file.replacen(' ', "  ", 1), &file.replacen(" -", "", 1), &file.replacen('\n', " x\n", 1)] {
+        for bad in [
+            "x\n",
+            &file.replacen(' ', "  ", 1),
+            &file.replacen(" -", "", 1),
+            &file.replacen('\n', " x\n", 1),
+        ] {
             assert_eq!(Handover::parse(bad), None, "{bad}");
         }
     }

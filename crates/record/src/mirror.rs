@@ -109,7 +109,8 @@ impl<S: Store + ?Sized> Mirror<S> {
         self.keep_if(|_| true)?;
         assert!(self.publisher.head() == head, "what was taken is the tree of the checkpoint");
         // No lines but the log's own, whatever else was served under it.
-        let own = note::only_by(signed, &self.logs.iter().collect::<Vec<_>>()).map_err(CheckpointError::from)?;
+        let own =
+            note::only_by(signed, &self.logs.iter().collect::<Vec<_>>()).map_err(CheckpointError::from)?;
         self.publisher.publish_signed(&own)?;
         Ok(head)
     }

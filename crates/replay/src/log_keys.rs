@@ -45,11 +45,18 @@ pub(crate) struct LogSaid<'a> {
 
 impl Replay {
     /// What the act comes to: said by the key that signs now, unless it is lost, by the next one, which was nobody's, and by a party.
-    pub(crate) fn log_gives_way(&self, id: ActId, kind: Kind, said: LogSaid<'_>, under: usize) -> Result<LogChange, Fault> {
+    pub(crate) fn log_gives_way(
+        &self,
+        id: ActId,
+        kind: Kind,
+        said: LogSaid<'_>,
+        under: usize,
+    ) -> Result<LogChange, Fault> {
         let LogSaid { from, vkey, handed, taken, party, signature } = said;
         let parsed = |vkey: &[u8]| {
             let text = plain(vkey);
-            let key = Verifier::parse(&text).ok().filter(|key| key.vkey() == text && key.name() == self.origin);
+            let key =
+                Verifier::parse(&text).ok().filter(|key| key.vkey() == text && key.name() == self.origin);
             key.ok_or(Fault::LogKey(id))
         };
         let (from, to) = (parsed(from)?, parsed(vkey)?);

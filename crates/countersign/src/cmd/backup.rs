@@ -121,7 +121,8 @@ fn record_files(view: &impl Store, copy: &Directory) -> Result<u64, StoreError> 
 fn goes_on(view: &impl Store, copy: &Directory, log: &Verifier) -> anyhow::Result<()> {
     let logs = log_keys(view, log.name())?;
     let logs: Vec<&Verifier> = logs.iter().collect();
-    let head = |signed: Option<Vec<u8>>| signed.map(|signed| Checkpoint::open_any(&signed, &logs)).transpose();
+    let head =
+        |signed: Option<Vec<u8>>| signed.map(|signed| Checkpoint::open_any(&signed, &logs)).transpose();
     let Some(held) = head(copy.read(CHECKPOINT)?)? else { return Ok(()) };
     let now = head(view.read(CHECKPOINT)?)?.context("the record has no checkpoint, and the copy has one")?;
     let proof = AddCheckpoint::of(view, &[], now.size, held.size)?.map(|request| request.proof);

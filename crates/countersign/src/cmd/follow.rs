@@ -236,15 +236,26 @@ impl Follower {
             .with_context(|| format!("the mirror in `{}` does not hold", asked.dir.display()))?;
         let kept = Arc::new(Directory::new(witness));
         logs.iter().for_each(|key| mirror.know(key.clone()));
-        let witness =
-            |cosigner: Cosigner| Witness::new(Kept::new(Arc::clone(&kept)), cosigner, logs.clone());
+        let witness = |cosigner: Cosigner| Witness::new(Kept::new(Arc::clone(&kept)), cosigner, logs.clone());
         let (w1, w2) = (Arc::new(witness(keys.grew)), witness(keys.replayed));
         if let Some(address) = &asked.listen {
             let shown = listen::Shown { witness: Arc::clone(&w1), store: Arc::clone(&store) };
             let address = listen::serve(address, shown)?;
             tracing::info!(%address, "a witness that can be asked");
         }
-        Ok(Self { served, store, mirror, log, logs, w1, w2, checks, json: asked.json, told: 0, _locks: locks })
+        Ok(Self {
+            served,
+            store,
+            mirror,
+            log,
+            logs,
+            w1,
+            w2,
+            checks,
+            json: asked.json,
+            told: 0,
+            _locks: locks,
+        })
     }
 
     /// Follows each new checkpoint; gives the last one where it is to be done once.
@@ -307,7 +318,12 @@ impl Follower {
             }
         }
         self.checks.agree()?;
-        if self.checks.pass.signs(&self.log, head.size).is_none_or(|key| Checkpoint::open(&signed, &key).is_err()) {
+        if self
+            .checks
+            .pass
+            .signs(&self.log, head.size)
+            .is_none_or(|key| Checkpoint::open(&signed, &key).is_err())
+        {
             let what = "it is not signed by the key of the log that signs at its size, as the entries say";
             return Err(Disagreement::at("checkpoint", &what).into());
         }

@@ -88,7 +88,8 @@ fn hand_over(place: &Place, signing: &Signing, is_lost: bool) -> anyhow::Result<
     let (operator, keys) = (signing.signer(place)?, Keys::new(place.dir.join("keys")));
     if is_lost {
         // The folder opens with a key of its log, and this is the only one left.
-        let origin = operator.name().strip_suffix(signing.party.as_str()).and_then(|name| name.strip_suffix('/'));
+        let origin =
+            operator.name().strip_suffix(signing.party.as_str()).and_then(|name| name.strip_suffix('/'));
         next(&keys, origin.context("the operator's key is not named `<origin>/<party>`")?)?;
     }
     let now = client::with(place, async |client| logs(client).await)?;
@@ -97,7 +98,8 @@ fn hand_over(place: &Place, signing: &Signing, is_lost: bool) -> anyhow::Result<
     if let Some(at) = now.iter().position(|key| *key == next.verifier()) {
         return finish(place, &keys, at.checked_sub(1).and_then(|at| now.get(at)).unwrap_or(signs));
     }
-    let (kind, from, to) = (if is_lost { "log-key-recover" } else { "log-key-change" }, signs.vkey(), next.verifier().vkey());
+    let (kind, from, to) =
+        (if is_lost { "log-key-recover" } else { "log-key-change" }, signs.vkey(), next.verifier().vkey());
     let text = log_key_text(signs.name(), kind, &from, &to);
     let by = |signer: &Signer| base64(&signer.sign_bytes(text.as_bytes()));
     let mut act = json!({
@@ -133,9 +135,11 @@ fn finish(place: &Place, keys: &Keys, before: &Verifier) -> anyhow::Result<Said>
     let next = keys.signer(NEXT)?.verifier();
     let former = former(keys, before)?;
     let kept = keys.paths("log")?;
-    for (from, to) in kept.iter().zip(keys.paths(&former)?).chain(keys.paths(NEXT)?.iter().zip(kept.clone())) {
+    for (from, to) in kept.iter().zip(keys.paths(&former)?).chain(keys.paths(NEXT)?.iter().zip(kept.clone()))
+    {
         if from.exists() {
-            files::put_in_place(from, &to).with_context(|| format!("`{}` cannot be renamed", from.display()))?;
+            files::put_in_place(from, &to)
+                .with_context(|| format!("`{}` cannot be renamed", from.display()))?;
         }
     }
     let [private, _] = keys.paths(&former)?;

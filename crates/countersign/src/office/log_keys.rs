@@ -132,7 +132,8 @@ impl Desk {
     pub(crate) fn handover(&self) -> String {
         let after = self.log_keys.iter().zip(self.log_keys.iter().skip(1));
         let line = |(before, one): (&partnership::state::LogSigns, &partnership::state::LogSigns)| {
-            let (from, to, taken) = (before.key.clone(), one.key.clone(), one.taken.clone().unwrap_or_default());
+            let (from, to, taken) =
+                (before.key.clone(), one.key.clone(), one.taken.clone().unwrap_or_default());
             Handover { from, to, handed: one.handed.clone(), taken }.line()
         };
         after.map(line).collect()
@@ -159,7 +160,10 @@ impl Office {
         let signs = desk.signs(self.log.first(), u64::MAX);
         ensure!(signs.vkey() == from, "the log signs with `{signs}`, not with `{from}`");
         let is_held = Verifier::parse(to).is_ok_and(|to| self.log.signer(&to).is_some());
-        ensure!(is_held, "the private half of `{to}` is not in `keys/{NEXT}.key`, so this log could not sign with it");
+        ensure!(
+            is_held,
+            "the private half of `{to}` is not in `keys/{NEXT}.key`, so this log could not sign with it"
+        );
         Ok(())
     }
 }

@@ -298,11 +298,15 @@ fn the_logs_key_gives_way_while_it_serves_and_all_who_verify_follow_and_hold_rec
     let keys = scene.folder.dir.join("keys");
     let former = std::fs::read_dir(&keys).unwrap().map(|file| file.unwrap().path());
     let id = log_keys(&new)[1].split('+').nth(1).unwrap().to_owned();
-    let former: Vec<PathBuf> = former.filter(|path| path.to_str().unwrap().contains(&format!("log-former-{id}."))).collect();
+    let former: Vec<PathBuf> =
+        former.filter(|path| path.to_str().unwrap().contains(&format!("log-former-{id}."))).collect();
     assert_eq!(former.len(), 2);
     for path in former {
         let end = path.extension().unwrap().to_str().unwrap().to_owned();
-        for (from, to) in [(keys.join(format!("log.{end}")), keys.join(format!("log-next.{end}"))), (path, keys.join(format!("log.{end}")))] {
+        for (from, to) in [
+            (keys.join(format!("log.{end}")), keys.join(format!("log-next.{end}"))),
+            (path, keys.join(format!("log.{end}"))),
+        ] {
             assert!(run(Command::new("mv").arg(from).arg(to)).status.success());
         }
     }
@@ -314,7 +318,12 @@ fn the_logs_key_gives_way_while_it_serves_and_all_who_verify_follow_and_hold_rec
     server.stop();
     scene.verified(&[&old, &new, &newest]);
     let copy = scene.place("copy");
-    done(&run(Command::new(BINARY).arg("backup").arg(&copy).arg("--with-keys").arg("--dir").arg(&scene.folder.dir)));
+    done(&run(Command::new(BINARY)
+        .arg("backup")
+        .arg(&copy)
+        .arg("--with-keys")
+        .arg("--dir")
+        .arg(&scene.folder.dir)));
 
     // The mirror goes on elsewhere, with the keys.
     let mirror = scene.place("mirror");
@@ -323,7 +332,9 @@ fn the_logs_key_gives_way_while_it_serves_and_all_who_verify_follow_and_hold_rec
         second_verifier::holds(&place.join("record"));
     }
     for name in ["keys", "countersign.toml"] {
-        assert!(run(Command::new("cp").arg("-a").arg(scene.folder.dir.join(name)).arg(&mirror)).status.success());
+        assert!(
+            run(Command::new("cp").arg("-a").arg(scene.folder.dir.join(name)).arg(&mirror)).status.success()
+        );
     }
     let elsewhere = Server::by(Server::command(&mirror, &[]));
     scene.call(&elsewhere, &key);
@@ -349,7 +360,15 @@ fn a_log_whose_key_is_lost_goes_on_when_the_other_party_approves_and_not_before(
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("countersign log key recover"), "{refused:?}");
     let keys = scene.place("keys");
-    let approve = ["act", "approve", said["act"].as_str().unwrap(), "--party", "halcyon", "--keys", keys.to_str().unwrap()];
+    let approve = [
+        "act",
+        "approve",
+        said["act"].as_str().unwrap(),
+        "--party",
+        "halcyon",
+        "--keys",
+        keys.to_str().unwrap(),
+    ];
     scene.folder.said(&approve);
     assert_eq!(scene.folder.said(&recover)["decision"], "done");
     let server = scene.folder.serve(&[]);

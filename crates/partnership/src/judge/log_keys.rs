@@ -31,13 +31,19 @@ impl State {
     }
 
     /// The log's key that signs now, as far as the entries name it, and the one that is to come after it.
-    fn log_succession(&self, party: &PartyId, from: &str, vkey: &str) -> Result<(Verifier, Verifier), String> {
+    fn log_succession(
+        &self,
+        party: &PartyId,
+        from: &str,
+        vkey: &str,
+    ) -> Result<(Verifier, Verifier), String> {
         let operator = self.in_force().operator();
         if party != operator {
             return Err(format!("the log's key is for the operator to change, `{operator}`"));
         }
         let parsed = |vkey: &str| {
-            let key = Verifier::parse(vkey).ok().filter(|key| key.vkey() == vkey && key.name() == self.origin);
+            let key =
+                Verifier::parse(vkey).ok().filter(|key| key.vkey() == vkey && key.name() == self.origin);
             key.ok_or_else(|| format!("`{vkey}` is no public key of the log `{}`", self.origin))
         };
         let (before, next) = (parsed(from)?, parsed(vkey)?);

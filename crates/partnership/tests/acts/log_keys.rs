@@ -50,7 +50,10 @@ fn the_logs_key_gives_way_by_its_own_word_and_the_operators_and_once() {
     let wrong = [
         (Next { party: "halcyon", by: &halcyon, ..good(&first, &second) }, "is for the operator to change"),
         (Next { by: &halcyon, ..good(&first, &second) }, "does not verify with the key of party `northwind`"),
-        (Next { handed: &other, ..good(&first, &second) }, "does not verify with the log's key that signs now"),
+        (
+            Next { handed: &other, ..good(&first, &second) },
+            "does not verify with the log's key that signs now",
+        ),
         (Next { taken: &first, ..good(&first, &second) }, "the proof is no signature by the next key"),
         (good(&first, &first), "is in use, or was"),
         (good(&first, &partys), "is in use, or was"),
@@ -83,7 +86,14 @@ fn a_lost_key_of_the_log_gives_way_when_the_other_party_approves() {
     let mut house = House::founded();
     let northwind = house.sign_with("northwind");
     let (first, second) = (key(21), key(22));
-    let next = Next { from: &first, to: &second, handed: &second, taken: &second, party: "northwind", by: &northwind };
+    let next = Next {
+        from: &first,
+        to: &second,
+        handed: &second,
+        taken: &second,
+        party: "northwind",
+        by: &northwind,
+    };
     let Decision::Escalate(ticket) = house.by("northwind", next.deed(RECOVER)) else { panic!("it waits") };
     assert_eq!(ticket.missing, ["halcyon".into()]);
     house.approve("northwind", ticket.act, ticket.digest, &approval_bytes(&ticket.digest));

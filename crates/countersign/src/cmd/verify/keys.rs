@@ -69,7 +69,8 @@ impl<'a> Chains<'a> {
     /// Those that the entries say; `first` is the log's first key.
     pub(super) fn of(replay: &'a Replay, first: &Verifier) -> Self {
         let log = replay.log_successions();
-        let logs = std::iter::once(log.first().map_or(first, |one| &one.from)).chain(log.iter().map(|one| &one.to));
+        let logs =
+            std::iter::once(log.first().map_or(first, |one| &one.from)).chain(log.iter().map(|one| &one.to));
         let parties = replay.vkeys().map(|last| chain(replay.successions(), last)).collect();
         Self { logs: logs.cloned().collect(), log, parties }
     }
@@ -96,7 +97,9 @@ impl<'a> Chains<'a> {
         if !is_served {
             return Err(fault(VKEYS, "it does not hold the log's keys as the entries say them"));
         }
-        if !self.handover().as_bytes().starts_with(handover) || !(handover.is_empty() || handover.ends_with(b"\n")) {
+        if !self.handover().as_bytes().starts_with(handover)
+            || !(handover.is_empty() || handover.ends_with(b"\n"))
+        {
             return Err(fault(HANDOVER, "it does not say how the log's keys handed over as the entries do"));
         }
         let heads = [

@@ -39,7 +39,11 @@ impl Verified {
             row("key", &format!("of {party} since entry {index}, by {by}: {}", succession.to))
         }));
         lines.extend(self.replay.log_successions().iter().map(|one| {
-            let by = if one.handed.is_some() { "the key before it and the operator" } else { "the operator and the other parties, the key before it being lost" };
+            let by = if one.handed.is_some() {
+                "the key before it and the operator"
+            } else {
+                "the operator and the other parties, the key before it being lost"
+            };
             row("key", &format!("of the log since entry {}, by {by}: {}", one.index, one.to))
         }));
         lines.push(row("keys", self.keys()));

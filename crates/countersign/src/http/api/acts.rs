@@ -195,8 +195,11 @@ pub(super) async fn propose(
         }
         Wanted::Erase(erasure) => erase(&office, by, erasure).await?,
         other => {
-            if let Wanted::LogKeyChange { from, vkey, .. } | Wanted::LogKeyRecover { from, vkey, .. } = &other {
-                office.may_hand_over(from, vkey).map_err(|error| Problem::unreadable(format!("{error:#}")))?;
+            if let Wanted::LogKeyChange { from, vkey, .. } | Wanted::LogKeyRecover { from, vkey, .. } = &other
+            {
+                office
+                    .may_hand_over(from, vkey)
+                    .map_err(|error| Problem::unreadable(format!("{error:#}")))?;
             }
             decide(&office, by, other.deed()?).await?
         }

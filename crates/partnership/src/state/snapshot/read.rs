@@ -2,8 +2,8 @@
 
 use super::SnapshotError;
 use super::text::{
-    AccountText, ActText, How, Id, LineText, LogKeyText, OpenText, PriceText, SignedText, StateText, TakenText,
-    TariffText, WaitingText,
+    AccountText, ActText, How, Id, LineText, LogKeyText, OpenText, PriceText, SignedText, StateText,
+    TakenText, TariffText, WaitingText,
 };
 use crate::act::{Act, Digest};
 use crate::entry::text::{Move, OfParty};

@@ -1,8 +1,8 @@
 //! A state to its text. Each struct is taken apart field by field, so that what is new in one cannot be left out.
 
 use super::text::{
-    AccountText, ActText, AttestedText, BookedText, CountText, Freed, Held, How, Id, LeaseText, LineText, LogKeyText,
-    OpenText, PriceText, SignedText, StateText, TakenText, TariffText, WaitingText,
+    AccountText, ActText, AttestedText, BookedText, CountText, Freed, Held, How, Id, LeaseText, LineText,
+    LogKeyText, OpenText, PriceText, SignedText, StateText, TakenText, TariffText, WaitingText,
 };
 use crate::act::{Act, Digest};
 use crate::entry::Refused;

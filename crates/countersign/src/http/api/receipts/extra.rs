@@ -3,9 +3,9 @@
 //! Not authenticated by itself: the proof covers the entry, and the entry's body covers the fields.
 
 use partnership::entry::fields_of;
-use record::{Envelope, Handover};
 use record::commitment::{Disclosure, Fields, Salt};
 use record::hash::{base64, from_base64, hash_from_base64};
+use record::{Envelope, Handover};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
