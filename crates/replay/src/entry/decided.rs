@@ -73,6 +73,15 @@ pub(crate) enum Deed<'a> {
         name: &'a [u8],
         audience: &'a [u8],
     },
+    /// The log's next key, by the word of the one before unless that is lost.
+    LogKey {
+        from: &'a [u8],
+        vkey: &'a [u8],
+        handed: Option<&'a [u8]>,
+        taken: &'a [u8],
+        party: &'a [u8],
+        signature: &'a [u8],
+    },
     /// A new key, with the asset and amount of its budget where it has one.
     Key {
         id: &'a [u8],
@@ -274,6 +283,7 @@ fn change<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
             let (party, signature) = signed(text)?;
             return Ok(Deed::Witness { vkey, party, signature });
         }
+        Kind::LogKeyChange | Kind::LogKeyRecover => return log_key(text, kind),
         Kind::PartyKeyChange | Kind::PartyKeyRecover => return party_key(text, kind),
         _ => return key(text),
     }
@@ -290,6 +300,19 @@ fn party_key<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
     let recovery = if kind == Kind::PartyKeyRecover { Some(next(r#","recovery":""#)?) } else { None };
     let (signature, proof) = (next(r#","signature":""#)?, next(r#","proof":""#)?);
     Ok(Deed::PartyKey { vkey, party, recovery, signature, proof })
+}
+
+/// Reads which key of the log is to be the next, and who says so.
+fn log_key<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
+    let mut next = |name: &'static str| -> Read<&'a [u8]> {
+        text.literal(name)?;
+        text.string()
+    };
+    let (from, vkey) = (next(r#","from":""#)?, next(r#","vkey":""#)?);
+    let handed = if kind == Kind::LogKeyChange { Some(next(r#","handed":""#)?) } else { None };
+    let (taken, party) = (next(r#","taken":""#)?, next(r#","party":""#)?);
+    let signature = next(r#","signature":""#)?;
+    Ok(Deed::LogKey { from, vkey, handed, taken, party, signature })
 }
 
 fn key<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {

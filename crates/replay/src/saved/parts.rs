@@ -6,6 +6,7 @@ use crate::acts::{Amending, AtOnce, Effect, Held, Kept, Kind, Open, Waiting};
 use crate::fold::Replay;
 use crate::founding::Keys;
 use crate::keys::{Change, Succession};
+use crate::log_keys::{LogChange, LogSuccession};
 use crate::repeats::Repeats;
 use crate::totals::{Asked, Counts, Drawn, Erased, Lease, Proposed, Version};
 use record::note::Verifier;
@@ -34,6 +35,7 @@ impl Replay {
             witnesses,
             revoked,
             successions,
+            log_successions,
             booked,
             kept: _,
             erased: _,
@@ -47,6 +49,7 @@ impl Replay {
         counts.numbers().into_iter().fold(Line::of("counts"), |line, count| line.field(count)).end(to)?;
         keys.write(to)?;
         successions.iter().try_for_each(|succession| write_succession(succession, to))?;
+        log_successions.iter().try_for_each(|one| write_log_succession(one, to))?;
         for (digest, index) in named {
             Line::of("named").hash(digest).field(index).end(to)?;
         }
@@ -140,6 +143,7 @@ impl Replay {
                 self.keys.former.push(succession.from.clone());
                 self.successions.push(succession);
             }
+            "log-succession" => self.log_successions.push(log_succession(fields)?),
             "kept" => {
                 let (name, since, erased) = (fields.spelled()?, fields.moment()?, fields.maybe(moment)?);
                 let audiences = fields.all_spelled().into_iter().collect();
@@ -273,6 +277,7 @@ fn write_at_once(AtOnce { id, effect }: &AtOnce, to: super::ToLine<'_>) -> io::R
             let Change { party, to, recovery, under } = &**change;
             line.field("party").spelled(party).field(to.vkey()).maybe(recovery.as_ref()).field(under)
         }
+        Effect::Log(change) => log_fields(line.field("log"), &change.0),
         Effect::Application(name, audience) => line.field("application").spelled(name).spelled(audience),
         Effect::Other => line.field("other"),
     };
@@ -299,10 +304,27 @@ fn effect(fields: &mut Fields<'_>) -> Result<Effect, Expected> {
             let (recovery, under) = (fields.maybe(text)?, fields.number()?);
             Effect::Party(Box::new(Change { party, to, recovery, under }))
         }
+        "log" => Effect::Log(Box::new(LogChange(log_succession(fields)?))),
         "application" => Effect::Application(fields.spelled()?, fields.spelled()?),
         "other" => Effect::Other,
         _ => return Err("what an act comes to"),
     })
+}
+
+fn write_log_succession(one: &LogSuccession, to: super::ToLine<'_>) -> io::Result<()> {
+    log_fields(Line::of("log-succession"), one).end(to)
+}
+
+fn log_fields(line: Line, one: &LogSuccession) -> Line {
+    let LogSuccession { index, under, from, to, party, handed, taken } = one;
+    let line = line.field(index).field(under).field(from.vkey()).field(to.vkey());
+    line.plain(party).maybe(handed.as_ref()).plain(taken)
+}
+
+fn log_succession(fields: &mut Fields<'_>) -> Result<LogSuccession, Expected> {
+    let (index, under, from, to) = (fields.number()?, fields.number()?, verifier(fields)?, verifier(fields)?);
+    let (party, handed, taken) = (fields.plain()?, fields.maybe(text)?, fields.plain()?);
+    Ok(LogSuccession { index, under, from, to, party, handed, taken })
 }
 
 /// The keys that gave way are those of the successions, so they are not written twice.

@@ -19,6 +19,7 @@ use partnership::entry::{Body, Entry};
 use partnership::ids::{ActId, Timestamp};
 use record::audit::COSIGNED;
 use record::bundle::{decode, from_file};
+use record::handover::HANDOVER;
 use record::store::directory::Directory;
 use record::tile::{Kind, TilePath, WIDTH};
 use record::{Checkpoint, Receipt, Store as _};
@@ -60,7 +61,7 @@ pub(super) async fn receipt(
     let id: ActId = act.parse().map_err(|_| Problem::not_found(format!("`{act}` is no act's id")))?;
     let opens = may_read(&caller).is_ok();
     let (index, entries) = office.clerk.ask(move |state| (at_hand(state, id), state.entries())).await?;
-    let (store, log) = (Arc::clone(&office.store), office.log.verifier());
+    let (store, log) = (Arc::clone(&office.store), office.logs());
     let found = blocking(move || {
         let published = Published::read(&store, &log, under)?;
         let covered = published.covered;
@@ -86,7 +87,8 @@ fn at_hand(state: &Books, id: ActId) -> Option<u64> {
 /// A promise, signed by the log, that the entry will stand where it says.
 fn promise(office: &Office, id: ActId, index: u64) -> Response {
     let text = format!("{}\ncountersign/promise/v1\nact {id}\nindex {index}\n", office.log.name());
-    let signed = office.log.sign(&text);
+    let Some(signer) = office.signer() else { return soon(Vec::new()) };
+    let signed = signer.sign(&text);
     soon(signed.unwrap_or_else(|error| unreachable!("a promise is a note: {error}")).into_bytes())
 }
 
@@ -112,13 +114,14 @@ struct Published<'a> {
 impl<'a> Published<'a> {
     fn read(
         store: &'a Directory,
-        log: &record::note::Verifier,
+        logs: &[record::note::Verifier],
         under: &str,
     ) -> Result<Self, record::StoreError> {
         // The one that they stand under first: the newest is never behind it.
         let checkpoint = store.read(under)?.unwrap_or_default();
         let newest = store.read("checkpoint")?.unwrap_or_default();
-        let size = |checkpoint: &[u8]| Checkpoint::open(checkpoint, log).map_or(0, |head| head.size);
+        let logs: Vec<_> = logs.iter().collect();
+        let size = |checkpoint: &[u8]| Checkpoint::open_any(checkpoint, &logs).map_or(0, |head| head.size);
         let (covered, size) = (size(&checkpoint), size(&newest));
         Ok(Self { store, checkpoint, covered, size: size.max(covered), held: RefCell::default() })
     }
@@ -141,7 +144,9 @@ impl<'a> Published<'a> {
             return Ok(None);
         };
         let Some((envelope, parties)) = self.leaf(index)? else { return Ok(None) };
-        receipt.extra = Some(Extra::of(&envelope, opens.then_some(parties.as_slice())).encode());
+        let extra = Extra::of(&envelope, opens.then_some(parties.as_slice()));
+        let handover = self.store.read(HANDOVER)?.unwrap_or_default();
+        receipt.extra = Some(extra.with_handover(&handover).encode());
         Ok(Some(receipt.encode()))
     }
 
