@@ -158,8 +158,7 @@ impl Office {
         let undone = Arc::new(Undone::left(opened.end_erasures(&vault, clock)?));
         let Opened { mut partnership, journal, mut publisher, snapshot, erasures: _ } = opened;
         let desk = Desk::of(partnership.state()).context("the partnership has not begun")?;
-        let served = store.read(record::audit::VKEYS)?.unwrap_or_default();
-        match log.publish(&mut publisher, &desk, &mut String::from_utf8_lossy(&served).into_owned()) {
+        match log.publish(&mut publisher, &desk, &mut desk.served(&store)?) {
             Err(error @ record::StoreError::Full { .. }) => {
                 tracing::warn!(%error, "the record is whole, and its disk is full");
             }

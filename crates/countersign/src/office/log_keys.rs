@@ -7,6 +7,8 @@ use super::{Desk, Office};
 use crate::files::Keys;
 use anyhow::ensure;
 use arc_swap::ArcSwap;
+use record::audit::VKEYS;
+use record::handover::HANDOVER;
 use record::note::{Signer, Verifier};
 use record::{Handover, Publisher, Store, StoreError};
 use std::path::Path;
@@ -134,6 +136,17 @@ impl Desk {
     /// The file of public keys: the log's, then each party's, in the order of use.
     pub(crate) fn keys_file(&self, first: &Verifier) -> String {
         self.logs(first).iter().chain(&self.ever).map(|key| format!("{key}\n")).collect()
+    }
+
+    /// The file of public keys as it is served; empty, so that it is written anew, where the one beside it says something else.
+    ///
+    /// Errors: those of the store.
+    pub(crate) fn served(&self, store: &impl Store) -> Result<String, StoreError> {
+        let handover = store.read(HANDOVER)?.unwrap_or_default();
+        if handover != self.handover().as_bytes() {
+            return Ok(String::new());
+        }
+        Ok(String::from_utf8_lossy(&store.read(VKEYS)?.unwrap_or_default()).into_owned())
     }
 
     /// How the log's keys handed over: a line for each.

@@ -267,6 +267,8 @@ fn the_logs_key_gives_way_while_it_serves_and_all_who_verify_follow_and_hold_rec
     let before = scene.call(&server, &key);
     scene.holds_all(&url);
     let old = scene.served("vkeys-old");
+    let saved = scene.place("saved").to_str().unwrap().to_owned();
+    done(&verify(&scene.folder.dir, &["--save", &saved]));
     let receipts_before = [scene.receipt(&before, "log"), scene.receipt(&before, "cosigned")];
 
     let by = ["--party", "northwind"];
@@ -293,6 +295,10 @@ fn the_logs_key_gives_way_while_it_serves_and_all_who_verify_follow_and_hold_rec
     assert_eq!(report["log_key_changes"][0]["recovered"], false);
     for given in [&old, &newest] {
         done(&run(Command::new(BINARY).args(["verify", &url, "--vkeys"]).arg(given)));
+    }
+    // What was saved before the change leads on over it, and is believed no more than the keys are.
+    for given in [&old, &new, &newest] {
+        done(&verify(&scene.folder.dir, &["--from", &saved, "--vkeys", given.to_str().unwrap()]));
     }
     let stranger = scene.place("vkeys-stranger");
     let other = made(&scene.place("other"), "northwind");
@@ -325,6 +331,8 @@ fn the_logs_key_gives_way_while_it_serves_and_all_who_verify_follow_and_hold_rec
     assert_eq!(log_keys(&scene.served("vkeys-third")).len(), 3);
     server.stop();
     scene.verified(&[&old, &new, &newest]);
+    done(&verify(&scene.folder.dir, &["--from", &saved, "--save", &saved]));
+    done(&verify(&scene.folder.dir, &["--from", &saved, "--vkeys", old.to_str().unwrap()]));
     let copy = scene.place("copy");
     done(&run(Command::new(BINARY)
         .arg("backup")

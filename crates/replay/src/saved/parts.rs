@@ -1,12 +1,13 @@
 //! The parts of a replay as lines, but for the ids of acts. Not here: the spelling of a line.
 
 use super::line::{Expected, Fields, Line, hash, moment, number};
+use super::log_keys::{log_fields, log_succession, write_log_succession};
 use crate::act_id::ActId;
 use crate::acts::{Amending, AtOnce, Effect, Held, Kept, Kind, Open, Waiting};
 use crate::fold::Replay;
 use crate::founding::Keys;
 use crate::keys::{Change, Succession};
-use crate::log_keys::{LogChange, LogSuccession};
+use crate::log_keys::LogChange;
 use crate::repeats::Repeats;
 use crate::totals::{Asked, Counts, Drawn, Erased, Lease, Proposed, Version};
 use record::note::Verifier;
@@ -311,22 +312,6 @@ fn effect(fields: &mut Fields<'_>) -> Result<Effect, Expected> {
     })
 }
 
-fn write_log_succession(one: &LogSuccession, to: super::ToLine<'_>) -> io::Result<()> {
-    log_fields(Line::of("log-succession"), one).end(to)
-}
-
-fn log_fields(line: Line, one: &LogSuccession) -> Line {
-    let LogSuccession { index, under, from, to, party, handed, taken } = one;
-    let line = line.field(index).field(under).field(from.vkey()).field(to.vkey());
-    line.plain(party).maybe(handed.as_ref()).plain(taken)
-}
-
-fn log_succession(fields: &mut Fields<'_>) -> Result<LogSuccession, Expected> {
-    let (index, under, from, to) = (fields.number()?, fields.number()?, verifier(fields)?, verifier(fields)?);
-    let (party, handed, taken) = (fields.plain()?, fields.maybe(text)?, fields.plain()?);
-    Ok(LogSuccession { index, under, from, to, party, handed, taken })
-}
-
 /// The keys that gave way are those of the successions, so they are not written twice.
 fn write_succession(succession: &Succession, to: super::ToLine<'_>) -> io::Result<()> {
     let Succession { index, under, party, from, to: next, recovery } = succession;
@@ -340,11 +325,11 @@ fn succession(fields: &mut Fields<'_>) -> Result<Succession, Expected> {
     Ok(Succession { index, under, party, from, to, recovery })
 }
 
-fn verifier(fields: &mut Fields<'_>) -> Result<Verifier, Expected> {
+pub(super) fn verifier(fields: &mut Fields<'_>) -> Result<Verifier, Expected> {
     Verifier::parse(fields.field()?).map_err(|_| "a vkey")
 }
 
-fn text(field: &str) -> Result<String, Expected> {
+pub(super) fn text(field: &str) -> Result<String, Expected> {
     Ok(field.to_owned())
 }
 
