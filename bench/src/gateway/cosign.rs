@@ -14,6 +14,7 @@ use crate::progress;
 use crate::table::Table;
 use anyhow::{Context as _, bail, ensure};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
@@ -24,6 +25,9 @@ const SAMPLES_A_SECOND: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(15);
 /// How long a receipt may take before the benchmark is given up.
 const RECEIPT_WITHIN: Duration = Duration::from_secs(60);
+
+/// How many receipts were answered with 503, and asked for again.
+static TORN: AtomicU32 = AtomicU32::new(0);
 
 /// From the answer until the checkpoint covers it, and until both parties have cosigned one that does. Units: milliseconds.
 type Waited = (u64, u64);
@@ -64,6 +68,10 @@ impl Rig<'_> {
             PAUSE.as_millis(),
             self.options.samples,
             self.options.pace
+        ));
+        table.remark(format!(
+            "{} of these requests were answered with 503, and made again.",
+            TORN.load(Ordering::Relaxed)
         ));
         table.remark("The server signs a checkpoint a second. Each party's `countersign follow` looks once a second, mirrors, replays, prices again, makes its copy durable and cosigns by both of its keys; followers, callers and upstream share a core.");
         Ok(table)
@@ -159,6 +167,11 @@ async fn receipt(
     match head.status {
         Some(200) => Ok(Some(String::from_utf8(body)?)),
         Some(202) => Ok(None),
+        // A newer checkpoint took the edge away while the receipt was put together; whoever asks again gets it.
+        Some(503) => {
+            TORN.fetch_add(1, Ordering::Relaxed);
+            Ok(None)
+        }
         other => bail!("a receipt was answered with {other:?}: {}", String::from_utf8_lossy(&body)),
     }
 }

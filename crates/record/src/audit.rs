@@ -108,9 +108,11 @@ struct Ground {
     parties: Vec<Verifier>,
     memoranda: Vec<Hash>,
     checkpoint: Option<(Checkpoint, Verifier)>,
-    /// Cosigned by others: what was signed, by which key of the log, and the note.
-    cosigned: Option<(Checkpoint, (Verifier, Vec<u8>))>,
+    cosigned: Option<Cosigned>,
 }
+
+/// What others have cosigned: the checkpoint, by which key of the log, and the note.
+type Cosigned = (Checkpoint, (Verifier, Vec<u8>));
 
 impl Ground {
     fn read<S: Store + ?Sized>(store: &S, origin: &str, log: &Verifier) -> Result<Self, Fault> {
@@ -289,10 +291,7 @@ fn read_checkpoint<S: Store + ?Sized>(
 }
 
 /// Reads the checkpoint that others have cosigned; the log's signature under it must be right.
-fn read_cosigned<S: Store + ?Sized>(
-    store: &S,
-    logs: &[Verifier],
-) -> Result<Option<(Checkpoint, (Verifier, Vec<u8>))>, Fault> {
+fn read_cosigned<S: Store + ?Sized>(store: &S, logs: &[Verifier]) -> Result<Option<Cosigned>, Fault> {
     let Some(signed) = store.read(COSIGNED)? else { return Ok(None) };
     let (head, by) =
         Checkpoint::open_by(&signed, logs).map_err(|error| fault(COSIGNED, error.to_string()))?;

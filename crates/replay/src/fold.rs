@@ -269,7 +269,7 @@ impl Replay {
     }
 
     /// The place of the version in force.
-    fn in_force(&self) -> usize {
+    pub(crate) fn in_force(&self) -> usize {
         self.versions.len().saturating_sub(1)
     }
 
@@ -277,9 +277,8 @@ impl Replay {
     fn asks(&mut self, decided: &Decided<'_>, went_on: bool, by: &[Box<[u8]>]) {
         let by = by.iter().map(|party| plain(party)).collect();
         let of = match decided.deed {
-            Deed::PartyKey { party, recovery: Some(_), .. } | Deed::LogKey { party, handed: None, .. } => {
-                Some(plain(party))
-            }
+            Deed::PartyKey { party, recovery: Some(_), .. }
+            | Deed::LogKey(LogSaid { party, handed: None, .. }) => Some(plain(party)),
             _ => None,
         };
         self.asked
@@ -400,11 +399,7 @@ impl Replay {
                 let change = self.gives_way(head.id, head.kind, said, self.in_force())?;
                 Effect::Party(Box::new(change))
             }
-            Deed::LogKey { from, vkey, handed, taken, party, signature } => {
-                let said = LogSaid { from, vkey, handed, taken, party, signature };
-                let change = self.log_gives_way(head.id, head.kind, said, self.in_force())?;
-                Effect::Log(Box::new(change))
-            }
+            Deed::LogKey(said) => Effect::Log(self.log_gives_way(head.id, head.kind, said)?),
             Deed::Key { id, budget } => {
                 Effect::Key(id.into(), budget.map(|(asset, amount)| (asset.into(), amount)))
             }

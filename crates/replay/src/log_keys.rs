@@ -50,8 +50,7 @@ impl Replay {
         id: ActId,
         kind: Kind,
         said: LogSaid<'_>,
-        under: usize,
-    ) -> Result<LogChange, Fault> {
+    ) -> Result<Box<LogChange>, Fault> {
         let LogSaid { from, vkey, handed, taken, party, signature } = said;
         let parsed = |vkey: &[u8]| {
             let text = plain(vkey);
@@ -75,7 +74,8 @@ impl Replay {
             return Err(Fault::Signature(id, plain(party)));
         }
         let (handed, taken, party) = (handed.map(plain), plain(taken), plain(party));
-        Ok(LogChange(LogSuccession { index: 0, under, from, to, party, handed, taken }))
+        let under = self.in_force();
+        Ok(Box::new(LogChange(LogSuccession { index: 0, under, from, to, party, handed, taken })))
     }
 
     /// The change takes effect.

@@ -39,7 +39,7 @@ use record::{Checkpoint, Mirror};
 use serde_json::json;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The size of journal segments of a mirror. Units: bytes.
@@ -67,8 +67,8 @@ pub(crate) struct Follow {
     /// Be a witness that others can ask too (C2SP tlog-witness), at this address and port, and show them the copy's tiles.
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// How long to wait between two looks. Units: milliseconds.
-    #[arg(long, default_value_t = 1000)]
+    /// How long to wait between two looks. Units: milliseconds. Parties that look more often than checkpoints come cosign the same ones.
+    #[arg(long, default_value_t = 250)]
     every: u64,
     /// Follow up to the checkpoint that is there now, and end.
     #[arg(long)]
@@ -111,6 +111,8 @@ pub(crate) fn run(asked: &Follow) -> anyhow::Result<Said> {
 struct Following {
     follower: Follower<Real>,
     log: Verifier,
+    /// What [`Follower::mirrored`] gave last, for whoever asks.
+    mirrored: Arc<Mutex<Vec<u8>>>,
     json: bool,
     _locks: [File; 2],
 }
@@ -171,12 +173,14 @@ impl Following {
                 Follower::open(Held { served, store, mirror, entries, log: of, logs }, party, memory)
             })
             .with_context(|| format!("the mirror in `{dir}` does not hold"))?;
+        let mirrored = Arc::new(Mutex::new(Vec::new()));
         if let Some(address) = &asked.listen {
-            let shown = listen::Shown { witness: Arc::clone(follower.w1()), store: shown };
+            let (witness, mirrored) = (Arc::clone(follower.w1()), Arc::clone(&mirrored));
+            let shown = listen::Shown { witness, store: shown, origin: log.name().to_owned(), mirrored };
             let address = listen::serve(address, shown)?;
             tracing::info!(%address, "a witness that can be asked");
         }
-        Ok(Self { follower, log, json: asked.json, _locks: locks })
+        Ok(Self { follower, log, mirrored, json: asked.json, _locks: locks })
     }
 
     /// Follows each new checkpoint; gives the last one where it is to be done once.
@@ -199,7 +203,11 @@ impl Following {
 
     fn step(&mut self) -> anyhow::Result<Checkpoint> {
         let now = u64::try_from(Clock.now().as_millis()).unwrap_or(0) / 1000;
-        let Followed { head, is_new } = self.follower.step(now)?;
+        let followed = self.follower.step(now);
+        // Also where the operator would not take it: the copy is there.
+        let mirrored = self.follower.mirrored();
+        mirrored.clone_into(&mut self.mirrored.lock().unwrap_or_else(PoisonError::into_inner));
+        let Followed { head, is_new } = followed?;
         if is_new {
             tracing::info!(size = head.size, "held, replayed and cosigned");
         }

@@ -322,6 +322,18 @@ fn a_follower_is_a_witness_that_others_can_ask() {
     let w1 = CosignerKey::parse(w1.trim()).unwrap();
     let cosigned = attach(&signed, &again.body, &[&log], std::slice::from_ref(&w1)).unwrap();
     assert!(Cosigned::open(&cosigned, &[&log], std::slice::from_ref(&w1)).unwrap().is_by(&w1));
+    // As a mirror it shows what it holds, with its word for it.
+    let name = record::hash::hex(&record::hash::sha256(log.name().as_bytes()));
+    let mirrored = |path: &str| Client::new(&url).ask(Request::get(&format!("/mirror/{path}"))).unwrap();
+    let shown = mirrored(&format!("{name}/checkpoint"));
+    let w2 = std::fs::read_to_string(scene.theirs.path().join("keys/w2.vkey")).unwrap();
+    let w2 = CosignerKey::parse(w2.trim()).unwrap();
+    let opened = Cosigned::open(&shown.body, &[&log], std::slice::from_ref(&w2)).unwrap();
+    assert!(opened.is_by(&w2) && opened.checkpoint.size == size);
+    assert_eq!(mirrored(&format!("{name}/tile/0/000")).status, 200);
+    for path in [format!("{name}/parties/entries/000"), format!("{}/checkpoint", "0".repeat(64))] {
+        assert_eq!(mirrored(&path).status, 404, "{path}");
+    }
     // Another log, another key of this log, no request at all.
     let head = Checkpoint::open(&signed, &log).unwrap();
     let sign = |name: &str| {

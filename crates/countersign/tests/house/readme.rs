@@ -53,6 +53,7 @@ const EXPECTED: &[(&str, &[&str])] = &[
             "northwind-halcyon.example/record/halcyon/w2",
             "cosigned by northwind-halcyon.example/record/halcyon/w1",
             "holds, as far as the entries tell: every byte is accounted for",
+            "  before ",
         ],
     ),
     (

@@ -240,6 +240,11 @@ impl Scene {
         });
     }
 
+    /// Verifies by the entries, from what was saved or for what is to be.
+    fn goes_on(&self, words: &[&str]) {
+        done(&run(Command::new(BINARY).arg("verify").arg(&self.folder.dir).args(words)));
+    }
+
     /// Follows with these keys besides those that it knows.
     fn follows_by(&self, url: &str, vkeys: &Path) {
         let mut command = Command::new(BINARY);
@@ -268,7 +273,7 @@ fn the_logs_key_gives_way_while_it_serves_and_all_who_verify_follow_and_hold_rec
     scene.holds_all(&url);
     let old = scene.served("vkeys-old");
     let saved = scene.place("saved").to_str().unwrap().to_owned();
-    done(&verify(&scene.folder.dir, &["--save", &saved]));
+    scene.goes_on(&["--save", &saved]);
     let receipts_before = [scene.receipt(&before, "log"), scene.receipt(&before, "cosigned")];
 
     let by = ["--party", "northwind"];
@@ -298,7 +303,7 @@ fn the_logs_key_gives_way_while_it_serves_and_all_who_verify_follow_and_hold_rec
     }
     // What was saved before the change leads on over it, and is believed no more than the keys are.
     for given in [&old, &new, &newest] {
-        done(&verify(&scene.folder.dir, &["--from", &saved, "--vkeys", given.to_str().unwrap()]));
+        scene.goes_on(&["--from", &saved, "--vkeys", given.to_str().unwrap()]);
     }
     let stranger = scene.place("vkeys-stranger");
     let other = made(&scene.place("other"), "northwind");
@@ -331,8 +336,8 @@ fn the_logs_key_gives_way_while_it_serves_and_all_who_verify_follow_and_hold_rec
     assert_eq!(log_keys(&scene.served("vkeys-third")).len(), 3);
     server.stop();
     scene.verified(&[&old, &new, &newest]);
-    done(&verify(&scene.folder.dir, &["--from", &saved, "--save", &saved]));
-    done(&verify(&scene.folder.dir, &["--from", &saved, "--vkeys", old.to_str().unwrap()]));
+    scene.goes_on(&["--from", &saved, "--save", &saved]);
+    scene.goes_on(&["--from", &saved, "--vkeys", old.to_str().unwrap()]);
     let copy = scene.place("copy");
     done(&run(Command::new(BINARY)
         .arg("backup")

@@ -4,6 +4,7 @@ use super::list::{Strings, amount_of_asset, list, strings};
 use super::transfers::Transfers;
 use super::{Head, salts};
 use crate::acts::Kind;
+use crate::log_keys::LogSaid;
 use crate::moment::Moment;
 use crate::text::{Read, Text};
 use record::Hash;
@@ -74,14 +75,7 @@ pub(crate) enum Deed<'a> {
         audience: &'a [u8],
     },
     /// The log's next key, by the word of the one before unless that is lost.
-    LogKey {
-        from: &'a [u8],
-        vkey: &'a [u8],
-        handed: Option<&'a [u8]>,
-        taken: &'a [u8],
-        party: &'a [u8],
-        signature: &'a [u8],
-    },
+    LogKey(LogSaid<'a>),
     /// A new key, with the asset and amount of its budget where it has one.
     Key {
         id: &'a [u8],
@@ -312,7 +306,7 @@ fn log_key<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
     let handed = if kind == Kind::LogKeyChange { Some(next(r#","handed":""#)?) } else { None };
     let (taken, party) = (next(r#","taken":""#)?, next(r#","party":""#)?);
     let signature = next(r#","signature":""#)?;
-    Ok(Deed::LogKey { from, vkey, handed, taken, party, signature })
+    Ok(Deed::LogKey(LogSaid { from, vkey, handed, taken, party, signature }))
 }
 
 fn key<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {

@@ -1,6 +1,9 @@
 use super::*;
 use std::sync::Mutex;
 
+/// Which id comes at each place.
+type Order = Box<dyn Fn(u128) -> u128>;
+
 /// A shelf in memory, which may have no room or lose what it holds.
 #[derive(Debug, Default)]
 struct Board {
@@ -15,8 +18,9 @@ impl Shelf for Board {
         if self.is_full {
             return Err(io::Error::other("full"));
         }
+        let place = all.len() as u64;
         all.extend(ids);
-        Ok((all.len() - ids.len()) as u64)
+        Ok(place)
     }
 
     fn take(&self, place: u64, ids: &mut [u128]) -> io::Result<()> {
@@ -24,7 +28,7 @@ impl Shelf for Board {
         if self.is_lost {
             return Err(io::Error::other("lost"));
         }
-        ids.copy_from_slice(&self.ids.lock().unwrap()[place..place + ids.len()]);
+        ids.copy_from_slice(&self.ids.lock().unwrap()[place..][..ids.len()]);
         Ok(())
     }
 }
@@ -36,7 +40,7 @@ fn shelves() -> [Option<Arc<dyn Shelf>>; 3] {
 #[test]
 fn an_id_is_new_once_in_whatever_order_they_come() {
     let mut step = 1_u128;
-    let orders: [(u128, Box<dyn Fn(u128) -> u128>); 6] = [
+    let orders: [(u128, Order); 6] = [
         (20_000, Box::new(|n| n)),
         (20_000, Box::new(|n| 100_000 - n)),
         (20_000, Box::new(|n| (n / 8) * 1000 + (n * 7919) % 1000)),

@@ -94,6 +94,8 @@ pub(crate) struct Follower<G: Ground> {
     told: u64,
     /// How often in a row the checkpoint was older than one that was cosigned.
     older: u32,
+    /// The last checkpoint that was held and replayed, with the cosignature that says so.
+    mirrored: Vec<u8>,
 }
 
 /// A copy that was opened, and where more of it comes from.
@@ -158,7 +160,8 @@ impl<G: Ground> Follower<G> {
         let witness = |cosigner: Cosigner| Witness::new(memory(), cosigner, logs.clone());
         let (w1, w2) = (Arc::new(witness(party.keys.grew)), witness(party.keys.replayed));
         logs.iter().for_each(|key| mirror.know(key.clone()));
-        Ok(Self { served, store, mirror, log, logs, w1, w2, checks, told: 0, older: 0 })
+        let mirrored = Vec::new();
+        Ok(Self { served, store, mirror, log, logs, w1, w2, checks, told: 0, older: 0, mirrored })
     }
 
     /// Takes the checkpoint that is there: sees that it goes on from the last, cosigns that; takes the entries, checks them, and cosigns
@@ -190,6 +193,7 @@ impl<G: Ground> Follower<G> {
         self.checks.logs_agree(&self.log, &self.logs, (&signed, &head))?;
         self.keep_keys()?;
         let replayed = self.cosign(&self.w2, &*self.store, (&signed, &head), now)?;
+        self.mirrored = [&signed, replayed.as_bytes()].concat();
         self.post(&signed, &format!("{grew}{replayed}"))?;
         self.told = head.size;
         Ok(Followed { head, is_new: true })
@@ -234,6 +238,11 @@ impl<G: Ground> Follower<G> {
     /// The checkpoint that was looked at last, as it was signed.
     pub(crate) fn checkpoint(&self) -> &[u8] {
         self.served.checkpoint()
+    }
+
+    /// The last checkpoint that was held and replayed since the start, with the cosignature that says so; empty before there is one.
+    pub(crate) fn mirrored(&self) -> &[u8] {
+        &self.mirrored
     }
 
     /// How many entries are held.
@@ -378,4 +387,4 @@ pub(crate) fn is_final(error: &anyhow::Error) -> bool {
 }
 
 /// How often in a row a checkpoint may be older than one that was cosigned.
-pub(crate) const LOOKS: u32 = 30;
+pub(crate) const LOOKS: u32 = 60;

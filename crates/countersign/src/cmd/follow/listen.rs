@@ -1,6 +1,7 @@
-//! The follower as others see it: a C2SP tlog-witness that can be asked to cosign, and its copy as tlog-tiles serves it.
+//! The follower as others see it: a C2SP tlog-witness that can be asked to cosign, and its copy as tlog-tiles and tlog-mirror serve it.
 //!
-//! It answers with the key `w1`: that the log only grew. What it says with `w2` it says by itself, when it has replayed the entries.
+//! It answers with the key `w1`: that the log only grew. What it says with `w2` it says by itself, when it has replayed the entries; the
+//! mirror's checkpoint bears that. Nobody uploads entries to it, since it takes the parties' part too, which no upload would bring.
 //! Not here: the parties' part, which is for nobody who just asks.
 
 use crate::clock::Clock;
@@ -13,12 +14,13 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http_body_util::{BodyExt as _, Limited};
+use record::hash::{hex, sha256};
 use record::store::directory::Directory;
 use record::tile::{Kind, TilePath, WIDTH};
 use record::witness::{BODY_BYTES_MAX, Kept, SIZE_TYPE};
 use record::{Store as _, Witness};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long whoever asks may take to send a request.
@@ -29,6 +31,10 @@ const REQUEST_WITHIN: Duration = Duration::from_secs(30);
 pub(super) struct Shown {
     pub(super) witness: Arc<Witness<Kept<Directory>>>,
     pub(super) store: Arc<Directory>,
+    /// The log's name.
+    pub(super) origin: String,
+    /// The last checkpoint that was held and replayed, with the cosignature that says so; empty before there is one.
+    pub(super) mirrored: Arc<Mutex<Vec<u8>>>,
 }
 
 /// Serves from a thread of its own until the process ends. Gives the address.
@@ -42,6 +48,7 @@ pub(super) fn serve(address: &str, shown: Shown) -> anyhow::Result<SocketAddr> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let router = Router::new()
         .route("/add-checkpoint", post(add_checkpoint))
+        .route("/mirror/{origin}/{*path}", get(mirror))
         .route("/{*path}", get(file))
         .with_state(shown);
     std::thread::Builder::new().name("witness".to_owned()).spawn(move || {
@@ -74,6 +81,21 @@ async fn add_checkpoint(State(shown): State<Shown>, body: Body) -> Response {
         }
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
+}
+
+/// One file of the copy, as a mirror shows it: below the digest of the log's name, and with a checkpoint that it has cosigned.
+async fn mirror(State(shown): State<Shown>, Path((origin, path)): Path<(String, String)>) -> Response {
+    if origin != hex(&sha256(shown.origin.as_bytes())) {
+        return (StatusCode::NOT_FOUND, "this mirror has no log of that name\n").into_response();
+    }
+    if path != "checkpoint" {
+        return file(State(shown), Path(path)).await;
+    }
+    let mirrored = shown.mirrored.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if mirrored.is_empty() {
+        return (StatusCode::NOT_FOUND, "nothing was mirrored since the start\n").into_response();
+    }
+    ([(CONTENT_TYPE, TEXT), (CACHE_CONTROL, "no-cache")], mirrored).into_response()
 }
 
 /// One file of the copy: those that are for everyone.

@@ -94,10 +94,14 @@ impl<L: Link> Served<L> {
         Ok(served)
     }
 
-    /// Takes the newest checkpoint.
+    /// Takes the newest checkpoint. Where that is the one at hand, nothing else is asked for.
     ///
     /// Errors: those of [`Served::open`].
     pub(crate) fn again(&mut self) -> anyhow::Result<()> {
+        let held = self.kept.get("checkpoint");
+        if held.is_some() && self.link.get("checkpoint")?.as_ref() == held {
+            return Ok(());
+        }
         let mut sizes = BTreeSet::new();
         for _ in 1..TRIES {
             match self.keep()? {

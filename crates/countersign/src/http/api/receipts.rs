@@ -61,13 +61,8 @@ pub(super) async fn receipt(
     let id: ActId = act.parse().map_err(|_| Problem::not_found(format!("`{act}` is no act's id")))?;
     let opens = may_read(&caller).is_ok();
     let (index, entries) = office.clerk.ask(move |state| (at_hand(state, id), state.entries())).await?;
-    let (store, log) = (Arc::clone(&office.store), office.logs());
-    let found = blocking(move || {
-        let published = Published::read(&store, &log, under)?;
-        let covered = published.covered;
-        let found = published.receipt(id, index, opens)?;
-        Ok::<_, record::StoreError>((found, covered))
-    });
+    let (store, logs) = (Arc::clone(&office.store), office.logs());
+    let found = blocking(move || look(&store, &logs, under, |published| published.receipt(id, index, opens)));
     match (found.await??, index) {
         ((Some(receipt), _), _) => {
             Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], receipt).into_response())
@@ -77,6 +72,27 @@ pub(super) async fn receipt(
         _ => Err(Problem::not_found(format!("no act `{id}` is on the record"))),
     }
 }
+
+/// Reads what is published, and gives what was found with how many entries the checkpoint covers. The writer takes partial tiles away when a
+/// newer checkpoint has others, so where one is missing what is published is read again.
+fn look<T>(
+    store: &Directory,
+    logs: &[record::note::Verifier],
+    under: &str,
+    find: impl Fn(&Published<'_>) -> Result<T, record::StoreError>,
+) -> Result<(T, u64), record::StoreError> {
+    let mut looks = 1;
+    loop {
+        let published = Published::read(store, logs, under)?;
+        match find(&published) {
+            Err(record::StoreError::Missing { .. }) if looks < LOOKS_MAX => looks = looks.saturating_add(1),
+            found => return Ok((found?, published.covered)),
+        }
+    }
+}
+
+/// How often what is published is read before a tile that is missing counts as one. A checkpoint comes each second, so twice would do.
+const LOOKS_MAX: u32 = 10;
 
 /// Where the last decision stands, if it is among those that the state still knows: it knows those of all acts that waited.
 fn at_hand(state: &Books, id: ActId) -> Option<u64> {
@@ -213,6 +229,38 @@ impl<'a> Published<'a> {
 mod tests {
     use super::*;
     use record::bundle::{encode, to_file};
+
+    #[test]
+    fn a_receipt_is_found_while_newer_checkpoints_take_the_tiles_of_older_ones_away() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Arc::new(Directory::new(place.path()));
+        let signer = record::note::Signer::generate("log.example", [7; 32]).unwrap();
+        let log = signer.verifier();
+        let mut owners = record::load(Arc::clone(&store), "log.example", 1 << 20, &log).unwrap();
+        let mut grow = move || {
+            let leaf = record::Leaf { envelope: b"envelope".to_vec(), parties: b"parts".to_vec() };
+            owners.log.append(leaf).unwrap();
+            let groups: Vec<_> = owners.log.seal().into_iter().collect();
+            owners.journal.write(&groups).unwrap();
+            groups.into_iter().for_each(|group| owners.publisher.absorb(group));
+            owners.publisher.publish(&signer).unwrap();
+        };
+        grow();
+        let writer = std::thread::spawn(move || (0..600).for_each(|_| grow()));
+        let mut looks = 0;
+        while !writer.is_finished() {
+            let found = look(&store, std::slice::from_ref(&log), "checkpoint", |published| {
+                let last = published.covered.saturating_sub(1);
+                assert!(published.leaf(last)?.is_some());
+                Receipt::of(published.store, last, &published.checkpoint, published.covered, published.size)
+            });
+            let (receipt, covered) = found.unwrap();
+            assert_eq!(receipt.unwrap().index, covered - 1);
+            looks += 1;
+        }
+        writer.join().unwrap();
+        assert!(looks > 100, "{looks} looks while it grew");
+    }
 
     #[test]
     fn a_bundle_is_read_once_for_all_entries_of_it_that_are_looked_at() {
