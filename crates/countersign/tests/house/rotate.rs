@@ -240,6 +240,23 @@ impl Scene {
         });
     }
 
+    /// Goes on in another folder, with the record as the follower has it, and without the key of the log.
+    fn loses_its_machine(&mut self) {
+        let anew = self.place("anew");
+        let copy = |from: &Path, to: &Path| {
+            assert!(run(Command::new("cp").arg("-a").arg(from).arg(to)).status.success(), "{from:?}");
+        };
+        copy(&self.place("mirror"), &anew);
+        for name in ["keys", "countersign.toml"] {
+            copy(&self.folder.dir.join(name), &anew);
+        }
+        for end in ["key", "vkey"] {
+            std::fs::remove_file(anew.join(format!("keys/log.{end}"))).unwrap();
+        }
+        std::fs::remove_dir_all(&self.folder.dir).unwrap();
+        self.folder.dir = anew;
+    }
+
     /// Verifies by the entries, from what was saved or for what is to be.
     fn goes_on(&self, words: &[&str]) {
         done(&run(Command::new(BINARY).arg("verify").arg(&self.folder.dir).args(words)));
@@ -365,15 +382,13 @@ fn the_logs_key_gives_way_while_it_serves_and_all_who_verify_follow_and_hold_rec
 
 #[test]
 fn a_log_whose_key_is_lost_goes_on_when_the_other_party_approves_and_not_before() {
-    let (scene, server) = Scene::set();
+    let (mut scene, server) = Scene::set();
     let key = scene.folder.admit();
     scene.call(&server, &key);
-    scene.follows(server.url());
+    scene.holds_all(server.url());
     server.stop();
     let old = scene.served("vkeys-old");
-    for end in ["key", "vkey"] {
-        std::fs::remove_file(scene.folder.dir.join(format!("keys/log.{end}"))).unwrap();
-    }
+    scene.loses_its_machine();
     let recover = ["log", "key", "recover", "--party", "northwind"];
     let said = scene.folder.said(&recover);
     assert_eq!((&said["decision"], &said["missing"][0]), (&Value::from("waiting"), &Value::from("halcyon")));
