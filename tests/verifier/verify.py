@@ -190,7 +190,8 @@ def digest(text, place):
 CODES = ("forbidden", "insufficient-quota", "unpriced", "out-of-term", "suspended", "unbounded", "invalid")
 WITNESS_KEYS = ("witness-key-add", "witness-key-revoke")
 PARTY_KEYS = ("party-key-change", "party-key-recover")
-CHANGES = ("application-add", "application-remove", "key-new", "key-revoke", "model-resume", *WITNESS_KEYS, *PARTY_KEYS)
+LOG_KEYS = ("log-key-change", "log-key-recover")
+CHANGES = ("application-add", "application-remove", "key-new", "key-revoke", "model-resume", *WITNESS_KEYS, *PARTY_KEYS, *LOG_KEYS)
 KINDS = ("infer", "amend", "approve", "attest", "draw", "expire", "erase", *CHANGES)
 ENDINGS = ("done", "failed", "cancelled", "lost", "lapsed")
 MONEY = members(("asset", string), ("amount", amount))
@@ -243,6 +244,10 @@ WHAT = {
     "model-resume": change("model-resume", ("model", string)),
     "witness-key-add": change("witness-key-add", ("vkey", string), *SIGNED),
     "witness-key-revoke": change("witness-key-revoke", ("vkey", string), *SIGNED),
+    "log-key-change": change(
+        "log-key-change", ("from", string), ("vkey", string), ("handed", string), ("taken", string), *SIGNED
+    ),
+    "log-key-recover": change("log-key-recover", ("from", string), ("vkey", string), ("taken", string), *SIGNED),
     "party-key-change": change("party-key-change", ("vkey", string), *SIGNED, ("proof", string)),
     "party-key-recover": change(
         "party-key-recover", ("vkey", string), ("party", string), ("recovery", string), ("signature", string), ("proof", string)
@@ -473,7 +478,7 @@ class Files:
         for path in self.names():
             if path.startswith("memorandum/"):
                 check(path == f"memorandum/{sha256(self.read(path)).hex()}", path, "its content has another digest")
-            elif path not in ("checkpoint", "cosigned", "vkeys"):
+            elif path not in ("checkpoint", "cosigned", "handover", "vkeys"):
                 self.check_tile(path, rows)
 
     def check_tile(self, path, rows):
@@ -769,6 +774,8 @@ class Replay:
         self.vkeys = {}
         # Of each party its keys in the order of use, and those of all that gave way.
         self.chains, self.former = {}, []
+        # The log's keys after the first, each with the entry since which it signs, and the act that says so.
+        self.log_keys = []
         self.origin = None
         # The version in force, those that approved amendments would put in force, and an act that the next entry must settle.
         self.memorandum = None
@@ -969,10 +976,12 @@ class Replay:
             self.check_witness_key(kind, what, place)
         if kind in PARTY_KEYS:
             self.check_party_key(kind, what, place)
+        if kind in LOG_KEYS:
+            self.check_log_key(kind, what, place)
 
     def approvers(self, kind, what):
         """Whom the memorandum asks; for a recovery all parties but the one whose key it is."""
-        if kind == "party-key-recover":
+        if kind in ("party-key-recover", "log-key-recover"):
             return [party["id"] for party in self.terms.head["parties"] if party["id"] != what["party"]]
         return self.terms.approvers(kind)
 
@@ -985,7 +994,7 @@ class Replay:
         recovery = {of: Key.parse(safe, place) for of, safe in self.terms.head.get("recovery", {}).items()}
         revoked = [Key.parse(other, place, COSIGNER) for other in self.revoked]
         former = [Key.parse(other, place) for other in self.former]
-        taken = [*self.cosigners(place), *revoked, *self.vkeys.values(), *former, *recovery.values()]
+        taken = [*self.cosigners(place), *revoked, *self.vkeys.values(), *former, *recovery.values(), *self.logs(place)]
         check(not any(key.is_same(other) for other in taken), place, "the key is in use, or was")
         speaks = before
         if kind == "party-key-recover":
@@ -997,6 +1006,40 @@ class Replay:
         for signer, name in ((speaks, "signature"), (key, "proof")):
             holds = signer.signed(unbase64(what[name], place), message)
             check(holds, place, f"the {name} does not verify, which has `{party}` take another key")
+
+    def logs(self, place):
+        """The log's keys, as far as entries name them."""
+        named = [act["from"] for _, _, act in self.log_keys[:1]] + [act["vkey"] for _, _, act in self.log_keys]
+        return [Key.parse(vkey, place) for vkey in named]
+
+    def check_log_key(self, kind, what, place):
+        """The log's key gives way to one that is nobody's, by its own word unless it is lost, and by the operator's."""
+        operator = next(party["id"] for party in self.terms.head["parties"] if party["role"] == "operator")
+        check(what["party"] == operator, place, f"the log's key is for `{operator}` to change")
+        before, key = Key.parse(what["from"], place), Key.parse(what["vkey"], place)
+        check(before.name == key.name == self.origin, place, "it is no key of this log")
+        check(not self.log_keys or self.log_keys[-1][2]["vkey"] == what["from"], place, "it is not the key that signs")
+        recovery = [Key.parse(safe, place) for safe in self.terms.head.get("recovery", {}).values()]
+        revoked = [Key.parse(other, place, COSIGNER) for other in self.revoked]
+        former = [Key.parse(other, place) for other in self.former]
+        taken = [before, *self.logs(place), *self.cosigners(place), *revoked, *self.vkeys.values(), *former, *recovery]
+        check(not any(key.is_same(other) for other in taken), place, "the key is in use, or was")
+        message = f"{self.origin}\ncountersign/{kind}/v1\nfrom {what['from']}\nto {what['vkey']}\n".encode()
+        check(key.signed(unbase64(what["taken"], place), message), place, "the next key of the log has not taken over")
+        if kind == "log-key-change":
+            handed = before.signed(unbase64(what["handed"], place), message)
+            check(handed, place, "the key of the log has not handed over")
+        self.check_signature(what["party"], what["signature"], message, place)
+
+    def signs(self, first, size):
+        """The vkey that signs a checkpoint of this size."""
+        since = [act["vkey"] for index, _, act in self.log_keys if index < size]
+        return since[-1] if since else first
+
+    def handover(self):
+        """The file that says how the log's keys handed over."""
+        lines = [f"{act['from']} {act['vkey']} {act.get('handed', '-')} {act['taken']}\n" for _, _, act in self.log_keys]
+        return "".join(lines).encode()
 
     def now_of(self, party):
         """The vkey of a party that counts."""
@@ -1015,7 +1058,7 @@ class Replay:
         check(key.name in names, place, f"`{key.name}` is no name to cosign by")
         revoked = [Key.parse(other, place, COSIGNER) for other in self.revoked]
         former = [Key.parse(other, place) for other in self.former]
-        taken = [*self.cosigners(place), *revoked, *self.vkeys.values(), *former]
+        taken = [*self.cosigners(place), *revoked, *self.vkeys.values(), *former, *self.logs(place)]
         check(not any(key.is_same(other) for other in taken), place, "the key is in use already")
 
     def cosigners(self, place):
@@ -1076,6 +1119,8 @@ class Replay:
         if act.kind == "attest" and what["ended"] == "done":
             evidence = (act.what["clause"], act.what["evidence"])
             self.attested.setdefault(evidence, set()).add(act.what["party"])
+        if act.kind in LOG_KEYS and what["ended"] == "done":
+            self.log_keys.append((index, act.kind, act.what))
         if act.kind in PARTY_KEYS and what["ended"] == "done":
             party = act.what["party"]
             self.former.append(self.now_of(party))
@@ -1172,19 +1217,29 @@ class Replay:
         return sha256(text.encode())
 
 
+def signed_by(raw, keys, place):
+    """The key of these that signed a note, alone."""
+    for key in keys:
+        try:
+            open_note(raw, key, place)
+            return key
+        except Broken:
+            pass
+    raise Broken(f"{place}: no key of the log signed it, or another key did too")
+
+
 def check_keys(lines, given, chains):
-    """Of each party the first of its keys are served, and the record leads from those that were given to the ones it has."""
-    for chain in chains.values():
-        there = [line for line in lines[1:] if line in chain]
+    """Of each owner the first of its keys are served, and the record leads from those that were given to the ones it has."""
+    for chain in chains:
+        there = [line for line in lines if line in chain]
         check(there and there == chain[: len(there)], "vkeys", "its keys are not those that the entries say")
-    ever = [lines[0], *(key for chain in chains.values() for key in chain)]
+    ever = [key for chain in chains for key in chain]
     check(all(line in ever for line in lines), "vkeys", "it has keys that are nobody's")
     check(len(set(lines)) == len(lines), "vkeys", "a key stands twice")
     if given is None:
         return
     trusted = given.splitlines()
-    check(trusted and trusted[0] == lines[0], "vkeys", "the log's key is not the one that was given")
-    known = all(key in ever for key in trusted) and all(set(chain) & set(trusted) for chain in chains.values())
+    known = all(key in ever for key in trusted) and all(set(chain) & set(trusted) for chain in chains)
     check(known, "vkeys", "the keys that were given are not those of the record, nor came they before them")
 
 
@@ -1195,7 +1250,10 @@ def replay(folder, vkeys=None):
     lines = served.splitlines()
     check(lines and served == "\n".join(lines) + "\n", "vkeys", "it is not a list of lines")
     log = Key.parse(lines[0], "vkeys")
-    text = open_note(files.read("checkpoint"), log, "checkpoint").splitlines()
+    logs = [line for line in lines if line.partition("+")[0] == log.name]
+    check(logs == lines[: len(logs)], "vkeys", "the log's keys are not its first")
+    signer = signed_by(files.read("checkpoint"), [Key.parse(key, "vkeys") for key in logs], "checkpoint")
+    text = open_note(files.read("checkpoint"), signer, "checkpoint").splitlines()
     check(len(text) == 3 and text[0] == log.name, "checkpoint", "it is not of this log")
     size, root = integer(text[1], "checkpoint"), digest(text[2], "checkpoint")
     envelopes, parties = files.bundles("tile/entries", size), files.bundles("parties/entries", size)
@@ -1209,8 +1267,16 @@ def replay(folder, vkeys=None):
         except (LookupError, TypeError, ValueError) as error:
             raise Broken(f"entry {index}: a field is missing or of another type: {error!r}") from error
     check(state.origin == log.name, "entry 0", "it begins another log")
-    check_keys(lines, vkeys, state.chains)
+    first = state.log_keys[0][2]["from"] if state.log_keys else lines[0]
+    chain = [first, *(act["vkey"] for _, _, act in state.log_keys)]
+    check_keys(lines, vkeys, [chain, *state.chains.values()])
+    check(signer.is_same(Key.parse(state.signs(first, size), "vkeys")), "checkpoint", "another key signs at its size")
+    handover = files.read("handover") if "handover" in files.names() else b""
+    whole = not handover or handover.endswith(b"\n")
+    check(whole and state.handover().startswith(handover), "handover", "it is not what the entries say")
     if "cosigned" in files.names():
+        head = files.read("cosigned").split(b"\n")[1].decode()
+        log = Key.parse(state.signs(first, integer(head, "cosigned")), "vkeys")
         cosigned = open_cosigned(files.read("cosigned"), log, state.cosigners("cosigned"), "cosigned").splitlines()
         check(len(cosigned) == 3 and cosigned[0] == log.name, "cosigned", "it is not of this log")
         check(0 < integer(cosigned[1], "cosigned") <= size, "cosigned", "the record has not as many entries")

@@ -13,7 +13,7 @@ mod tests;
 mod writes;
 
 use crate::clock::Clock;
-use crate::office::{Desk, Undone};
+use crate::office::{Desk, LogKeys, Undone};
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
 use decides::{Decides, Out};
@@ -25,7 +25,6 @@ use partnership::partnership::Assessed;
 use partnership::state::Snapshot;
 use partnership::{Answer, Command, Entropy, Partnership, State, Terms};
 use publishes::Publishes;
-use record::note::Signer;
 use record::{Group, Journal, Publisher, Store};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -64,8 +63,8 @@ pub(crate) struct Parts<S> {
     pub(crate) journal: Journal<S>,
     /// The record's publisher.
     pub(crate) publisher: Publisher<S>,
-    /// Signs checkpoints.
-    pub(crate) signer: Signer,
+    /// The log's keys, one of which signs each checkpoint.
+    pub(crate) log: Arc<LogKeys>,
     /// Where every request reads terms and register.
     pub(crate) desk: Arc<ArcSwap<Desk>>,
     /// Counters.
@@ -279,8 +278,7 @@ struct Work<S> {
 impl<S: Store> Parts<S> {
     /// Joins the work of the threads, and makes the handle to it.
     fn assemble(self, clock: Clock, now: Timestamp) -> (Clerk, Work<S>) {
-        let Self { partnership, journal, publisher, signer, desk, metrics, fatal: _, snapshots, unasked } =
-            self;
+        let Self { partnership, journal, publisher, log, desk, metrics, fatal: _, snapshots, unasked } = self;
         let (orders, order) = channel();
         let (batches, batch) = channel();
         let (groups, group) = channel();
@@ -291,9 +289,9 @@ impl<S: Store> Parts<S> {
         let clerk = Clerk { desk: orders, clock, standing: Arc::clone(&standing) };
         let publishes = Publishes {
             publisher,
-            keys: desk.load().keys_file(&signer.verifier()),
+            keys: desk.load().keys_file(log.first()),
             desk: Arc::clone(&desk),
-            signer,
+            log,
             group,
             clock,
             standing: Arc::clone(&standing),

@@ -23,7 +23,6 @@ const HELD_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Cosigned<S = Directory> {
     store: Arc<S>,
-    log: Verifier,
     held: Mutex<Held>,
 }
 
@@ -82,35 +81,46 @@ impl<S: Store> Cosigned<S> {
     /// What the record in `store` has of it; `keys` are those that cosign.
     ///
     /// Errors: those of the store.
-    pub(crate) fn open(store: Arc<S>, log: Verifier, keys: &[CosignerKey]) -> Result<Self, StoreError> {
+    pub(crate) fn open(store: Arc<S>, logs: &[Verifier], keys: &[CosignerKey]) -> Result<Self, StoreError> {
+        let all: Vec<&Verifier> = logs.iter().collect();
         let kept = store.read(COSIGNED)?;
         let mut held = Held::default();
-        let opened = kept.as_deref().and_then(|note| Opened::open(note, &[&log], keys).ok());
+        let opened = kept.as_deref().and_then(|note| Opened::open(note, &all, keys).ok());
         if let Some(opened) = opened
-            && is_of(&*store, &log, &opened.checkpoint)?
+            && is_of(&*store, &all, &opened.checkpoint)?
         {
             held.whole = opened.checkpoint.size;
             held.see(&opened);
             held.notes.extend(kept.map(|note| (opened.checkpoint.size, note)));
         }
-        Ok(Self { store, log, held: Mutex::new(held) })
+        Ok(Self { store, held: Mutex::new(held) })
     }
 
-    /// Takes the lines under `note`, a checkpoint of this log, that are by `keys`; `published` is the size of the newest checkpoint.
-    /// When all of them have cosigned it, it is kept for good. Blocks while it is written.
+    /// Takes the lines under `note`, a checkpoint of this log, that are by `keys`; `logs` are the log's keys, each with the entry since
+    /// which it signs, and `published` is the size of the newest checkpoint. When all of them have cosigned it, it is kept for good. Blocks while it is written.
     ///
     /// Errors: [`NotTaken`].
-    pub(crate) fn take(&self, note: &[u8], keys: &[CosignerKey], published: u64) -> Result<(), NotTaken> {
-        let head = Checkpoint::open(note, &self.log).map_err(|error| NotTaken::Wrong(error.to_string()))?;
-        if head.size == 0 || head.size > published || !is_of(&*self.store, &self.log, &head)? {
+    pub(crate) fn take(
+        &self,
+        note: &[u8],
+        (logs, keys): (&[(u64, Verifier)], &[CosignerKey]),
+        published: u64,
+    ) -> Result<(), NotTaken> {
+        let all: Vec<&Verifier> = logs.iter().map(|(_, key)| key).collect();
+        let head = Checkpoint::open_any(note, &all).map_err(|error| NotTaken::Wrong(error.to_string()))?;
+        // No other key of the log may stand under what is served.
+        let signs = logs.iter().rev().find(|(since, _)| *since < head.size).or(logs.first());
+        let logs: Vec<&Verifier> = signs.map(|(_, key)| key).into_iter().collect();
+        Checkpoint::open_any(note, &logs).map_err(|error| NotTaken::Wrong(error.to_string()))?;
+        if head.size == 0 || head.size > published || !is_of(&*self.store, &all, &head)? {
             return Err(NotTaken::NotOurs);
         }
         let wrong = |error: NoteError| NotTaken::Wrong(error.to_string());
-        let bare = note::only_by(note, &[&self.log]).map_err(wrong)?;
+        let bare = note::only_by(note, &logs).map_err(wrong)?;
         let (_, lines) = note::split(note).map_err(wrong)?;
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let base = held.notes.get(&head.size).unwrap_or(&bare);
-        let attached = attach(base, lines.as_bytes(), &[&self.log], keys).map_err(|error| match error {
+        let attached = attach(base, lines.as_bytes(), &logs, keys).map_err(|error| match error {
             AttachError::Unknown => {
                 NotTaken::Wrong("no line under it is by a key that cosigns this record".to_owned())
             }
@@ -119,8 +129,8 @@ impl<S: Store> Cosigned<S> {
         if held.notes.get(&head.size) == Some(&attached) {
             return Ok(());
         }
-        let opened = Opened::open(&attached, &[&self.log], keys)
-            .map_err(|error| NotTaken::Wrong(error.to_string()))?;
+        let opened =
+            Opened::open(&attached, &logs, keys).map_err(|error| NotTaken::Wrong(error.to_string()))?;
         if head.size >= held.whole && keys.iter().all(|key| opened.is_by(key)) {
             self.store.replace(COSIGNED, &attached)?;
             held.whole = head.size;
@@ -183,10 +193,10 @@ impl Held {
 }
 
 /// Whether the record in `store` goes on from this head. One that was set back to an older copy does not go on from what it had signed since.
-fn is_of(store: &impl Store, log: &Verifier, head: &Checkpoint) -> Result<bool, StoreError> {
+fn is_of(store: &impl Store, logs: &[&Verifier], head: &Checkpoint) -> Result<bool, StoreError> {
     let newest = || -> Result<Option<Checkpoint>, StoreError> {
         let signed = store.read("checkpoint")?.unwrap_or_default();
-        Ok(Checkpoint::open(&signed, log).ok())
+        Ok(Checkpoint::open_any(&signed, logs).ok())
     };
     for _ in 1..LOOKS {
         let Some(now) = newest()? else { return Ok(false) };

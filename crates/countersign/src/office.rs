@@ -5,10 +5,12 @@
 mod erasures;
 mod folded;
 mod found;
+mod log_keys;
 mod undone;
 
 use folded::Folded;
 pub(crate) use found::{document, library};
+pub(crate) use log_keys::{LogKeys, NEXT};
 pub(crate) use undone::Undone;
 
 use crate::awaited::Awaited;
@@ -16,13 +18,12 @@ use crate::clerk::{self, Clerk, Parts, STEP_MS, Threads, Unavailable};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::cosigned::{Cosigned, Standing};
-use crate::files::Keys;
 use crate::http::Limits;
 use crate::road;
 use crate::snapshots::{self, Snapshots};
 use crate::telemetry::Metrics;
 use crate::vault::Vault;
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
 use cloud::Gateway;
 use partnership::act::{Deed, Outcome};
@@ -30,9 +31,9 @@ use partnership::decision::Warrant;
 use partnership::entry::Genesis;
 use partnership::ids::{PartyId, Timestamp};
 use partnership::registry::Registry;
-use partnership::state::Snapshot;
+use partnership::state::{LogSigns, Snapshot};
 use partnership::{Command, Entropy, Partnership, State, Terms};
-use record::note::{Signer, Verifier};
+use record::note::Verifier;
 use record::store::directory::Directory;
 use record::{Journal, Loaded, Publisher, Store};
 use std::collections::BTreeMap;
@@ -56,8 +57,8 @@ pub(crate) struct Office {
     pub(crate) desk: Arc<ArcSwap<Desk>>,
     /// The record's files, to read.
     pub(crate) store: Arc<Directory>,
-    /// The log's key: signs promises here, and checkpoints in the clerk's thread.
-    pub(crate) log: Signer,
+    /// The log's keys: one signs promises here, and checkpoints in the publisher's thread.
+    pub(crate) log: Arc<LogKeys>,
     /// Who performs calls of models.
     pub(crate) gateway: ArcSwap<Gateway>,
     /// The keys under which content is committed to.
@@ -96,6 +97,8 @@ pub(crate) struct Desk {
     pub(crate) recovery: BTreeMap<PartyId, Verifier>,
     /// All keys that each party has had, in order of use.
     ever: Vec<Verifier>,
+    /// The log's, where it has had several.
+    log_keys: Vec<LogSigns>,
 }
 
 impl Desk {
@@ -108,13 +111,9 @@ impl Desk {
             since: state.versions().first().map(|version| version.since).unwrap_or_default(),
             vkeys: state.vkeys().map(|(party, key)| (party.clone(), key.clone())).collect(),
             recovery: recovery_of(state.terms()?),
+            log_keys: state.log_keys().to_vec(),
             ever: state.vkeys_ever().into_iter().flat_map(|(_, keys)| keys).cloned().collect(),
         })
-    }
-
-    /// The file of public keys: the log's, then each party's in the order of use.
-    pub(crate) fn keys_file(&self, log: &Verifier) -> String {
-        std::iter::once(log).chain(&self.ever).map(|key| format!("{key}\n")).collect()
     }
 }
 
@@ -142,10 +141,11 @@ impl Office {
     pub(crate) fn open(dir: &Path, config: Config) -> anyhow::Result<Arc<Self>> {
         let clock = Clock;
         let lock = lock(dir)?;
-        let log = log_key(dir, &config)?;
         let vault = Arc::new(Vault::open(dir.join("vault"), config.vault.key_file(dir)?, clock)?);
         let store = Arc::new(Directory::new(dir.join("record")));
-        let (verifier, snapshots) = (log.verifier(), Snapshots::of(dir, &log));
+        let log = Arc::new(LogKeys::open(dir, &config.origin, &store)?);
+        let own = log.own().context("the log has no key")?;
+        let (verifier, snapshots) = (log.first().clone(), Snapshots::of(dir, &own));
         let opening = Opening {
             origin: &config.origin,
             segment_bytes: config.record.segment_bytes,
@@ -158,9 +158,7 @@ impl Office {
         let undone = Arc::new(Undone::left(opened.end_erasures(&vault, clock)?));
         let Opened { mut partnership, journal, mut publisher, snapshot, erasures: _ } = opened;
         let desk = Desk::of(partnership.state()).context("the partnership has not begun")?;
-        match keep_keys(&store, &mut publisher, &desk.keys_file(&verifier))
-            .and_then(|()| publisher.publish(&log))
-        {
+        match log.publish(&mut publisher, &desk, &mut desk.served(&store)?) {
             Err(error @ record::StoreError::Full { .. }) => {
                 tracing::warn!(%error, "the record is whole, and its disk is full");
             }
@@ -169,7 +167,7 @@ impl Office {
         if let Some(lease) = &config.record.lease {
             partnership.lend(lease.caps(&desk.terms.memorandum().header)?);
         }
-        let cosigned = Cosigned::open(Arc::clone(&store), log.verifier(), &desk.registry.cosigners())?;
+        let cosigned = Cosigned::open(Arc::clone(&store), &desk.logs(&verifier), &desk.registry.cosigners())?;
         let desk = Arc::new(ArcSwap::from_pointee(desk));
         let metrics = Arc::new(Metrics::default());
         let (fails, failed) = watch::channel(None);
@@ -179,7 +177,7 @@ impl Office {
             partnership,
             journal,
             publisher,
-            signer: log.clone(),
+            log: Arc::clone(&log),
             desk: Arc::clone(&desk),
             metrics: Arc::clone(&metrics),
             fatal: Arc::new(move |reason| drop(fails.send(Some(reason)))),
@@ -256,28 +254,6 @@ impl Office {
         let stopped = tokio::task::spawn_blocking(move || threads.map(|threads| clerk.stop(threads)));
         drop(stopped.await);
     }
-}
-
-/// Has the keys served that the entries say, should the last process have ended before it did.
-fn keep_keys(
-    store: &Directory,
-    publisher: &mut Publisher<Directory>,
-    text: &str,
-) -> Result<(), record::StoreError> {
-    let is_kept = store.read(record::audit::VKEYS)?.as_deref() == Some(text.as_bytes());
-    if is_kept { Ok(()) } else { publisher.keep_keys(text) }
-}
-
-/// The log's private key.
-fn log_key(dir: &Path, config: &Config) -> anyhow::Result<Signer> {
-    let log = Keys::new(dir.join("keys")).signer("log")?;
-    ensure!(
-        log.name() == config.origin,
-        "the log's key is of `{}` and countersign.toml says origin = `{}`; the origin cannot change once a key was made for it",
-        log.name(),
-        config.origin
-    );
-    Ok(log)
 }
 
 /// Takes the folder for this process.

@@ -8,7 +8,10 @@ use crate::ids::{ActId, ApplicationId, ClauseId, KeyId, ModelId, PartyId, Timest
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-pub use keys::{PartyKey, RecoveredKey, WitnessKey, party_key_bytes, witness_key_bytes};
+pub use keys::{
+    LogKey, PartyKey, RecoveredKey, RecoveredLogKey, WitnessKey, party_key_bytes, witness_key_bytes,
+};
+pub use record::handover::text as log_key_text;
 
 /// Thirty-two bytes: a SHA-256 digest or a commitment. Written as standard base64 in the record.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -260,6 +263,10 @@ pub enum Administer {
     PartyKeyChange(PartyKey),
     /// Have a party's own key, which is lost or in other hands, give way to another, by the recovery key and the other parties.
     PartyKeyRecover(RecoveredKey),
+    /// Have the log's key give way to another.
+    LogKeyChange(LogKey),
+    /// Have the log's key, which is lost, give way to another, by the operator and the other parties.
+    LogKeyRecover(RecoveredLogKey),
 }
 
 impl Administer {
@@ -276,6 +283,8 @@ impl Administer {
             Self::WitnessKeyRevoke(_) => "witness-key-revoke",
             Self::PartyKeyChange(_) => "party-key-change",
             Self::PartyKeyRecover(_) => "party-key-recover",
+            Self::LogKeyChange(_) => "log-key-change",
+            Self::LogKeyRecover(_) => "log-key-recover",
         }
     }
 }

@@ -95,8 +95,11 @@ impl Registry {
                 Ok(())
             }
             Administer::WitnessKeyRevoke(key) => Err(RegistryError::NoWitnessKey(key.vkey.clone())),
-            // A party's own key is no matter of the register.
-            Administer::PartyKeyChange(_) | Administer::PartyKeyRecover(_) => Ok(()),
+            // A party's own key and the log's are no matter of the register.
+            Administer::PartyKeyChange(_)
+            | Administer::PartyKeyRecover(_)
+            | Administer::LogKeyChange(_)
+            | Administer::LogKeyRecover(_) => Ok(()),
         }
     }
 
@@ -126,7 +129,10 @@ impl Registry {
                 self.witness_keys.remove(&key.vkey);
                 self.revoked.insert(key.vkey.clone());
             }
-            Administer::PartyKeyChange(_) | Administer::PartyKeyRecover(_) => {}
+            Administer::PartyKeyChange(_)
+            | Administer::PartyKeyRecover(_)
+            | Administer::LogKeyChange(_)
+            | Administer::LogKeyRecover(_) => {}
         }
     }
 

@@ -41,6 +41,9 @@ pub struct State {
     pub(crate) vkeys: BTreeMap<PartyId, Verifier>,
     /// The parties' keys that count no more, in the order in which they gave way.
     pub(crate) former: Vec<(PartyId, Verifier)>,
+    /// The log's keys in the order of use, each with the entry since which it signs; none before the first gave way, since no entry
+    /// names that one.
+    pub(crate) log_keys: Vec<LogSigns>,
     pub(crate) registry: Registry,
     /// The applications that there are or were.
     pub(crate) retained: BTreeMap<ApplicationId, Retained>,
@@ -68,6 +71,19 @@ pub struct State {
     pub(crate) lease: Option<(u64, Lease)>,
     /// The idempotency keys of the last day.
     pub(crate) repeats: Repeats,
+}
+
+/// A key of the log, and since when it signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSigns {
+    /// The entry since which it signs; zero for the first.
+    pub since: u64,
+    /// The key.
+    pub key: Verifier,
+    /// The signature of the key before it, in base64; none for the first, and where the one before was lost.
+    pub handed: Option<String>,
+    /// Its own, in base64; none for the first.
+    pub taken: Option<String>,
 }
 
 /// An allowed act that is not settled yet.
@@ -215,6 +231,9 @@ pub enum ReplayError {
         "the state's digest differs from the one recorded here: two folds disagree about an entry before this one"
     )]
     Diverged,
+    /// The log's key does not parse.
+    #[error("act `{0}` has a key for the log that is none")]
+    BadLogKey(ActId),
     /// A public key does not parse, is of nobody who agreed, or is not the one that the memorandum fixes.
     #[error("the key of `{0}` is not that of a party of the memorandum")]
     BadKey(PartyId),
@@ -259,6 +278,7 @@ impl State {
             terms: None,
             vkeys: BTreeMap::new(),
             former: Vec::new(),
+            log_keys: Vec::new(),
             registry: Registry::default(),
             retained: BTreeMap::new(),
             book: Book::new(),
@@ -345,6 +365,13 @@ impl State {
             (party, keys)
         };
         self.vkeys.iter().map(all).collect()
+    }
+
+    /// The log's keys in the order of use, each with the entry since which it signs: a checkpoint that covers this entry is the next
+    /// key's. None before the first gave way.
+    #[must_use]
+    pub fn log_keys(&self) -> &[LogSigns] {
+        &self.log_keys
     }
 
     /// The register.

@@ -15,6 +15,7 @@ pub use since::{audit_published_since, audit_since};
 
 use crate::bundle;
 use crate::checkpoint::Checkpoint;
+use crate::handover::HANDOVER;
 use crate::hash::{Hash, hex, leaf_hash, sha256};
 use crate::log::{CHECKPOINT, Damaged, Frame, Survey, check_parts};
 use crate::note::{self, Verifier};
@@ -32,6 +33,14 @@ pub struct Audited {
     pub entries: u64,
     /// The root over all of them.
     pub root: Hash,
+    /// The key that signed it.
+    pub checkpoint_by: Option<Verifier>,
+    /// The log's key that signed the one that everyone has cosigned.
+    pub cosigned_by: Option<Verifier>,
+    /// The log's keys, as they are served: in the order of use.
+    pub logs: Vec<Verifier>,
+    /// How they handed over, as it is served.
+    pub handover: Option<Vec<u8>>,
     /// The keys of the parties, after the log's own: of each in the order of use, as far as they are served.
     pub parties: Vec<Verifier>,
     /// The digests of the memoranda that are kept.
@@ -94,12 +103,16 @@ pub fn audit_published<S: Store + ?Sized>(
 /// What is checked before the entries.
 struct Ground {
     names: Names,
+    logs: Vec<Verifier>,
+    handover: Option<Vec<u8>>,
     parties: Vec<Verifier>,
     memoranda: Vec<Hash>,
-    checkpoint: Option<Checkpoint>,
-    /// Cosigned by others: what was signed, and the note.
-    cosigned: Option<(Checkpoint, Vec<u8>)>,
+    checkpoint: Option<(Checkpoint, Verifier)>,
+    cosigned: Option<Cosigned>,
 }
+
+/// What others have cosigned: the checkpoint, by which key of the log, and the note.
+type Cosigned = (Checkpoint, (Verifier, Vec<u8>));
 
 impl Ground {
     fn read<S: Store + ?Sized>(store: &S, origin: &str, log: &Verifier) -> Result<Self, Fault> {
@@ -107,15 +120,16 @@ impl Ground {
             return Err(fault("vkeys", format!("the key is of `{}`, not of `{origin}`", log.name())));
         }
         let names = Names::of(store)?;
-        let parties = check_vkeys(store, log)?;
+        let (logs, parties) = check_vkeys(store, log)?;
         let memoranda = check_memoranda(store, &names.memoranda)?;
-        let checkpoint = read_checkpoint(store, log)?;
-        let cosigned = read_cosigned(store, log)?;
-        Ok(Self { names, parties, memoranda, checkpoint, cosigned })
+        let handover = store.read(HANDOVER)?;
+        let checkpoint = read_checkpoint(store, &logs)?;
+        let cosigned = read_cosigned(store, &logs)?;
+        Ok(Self { names, logs, handover, parties, memoranda, checkpoint, cosigned })
     }
 
     fn published(&self) -> u64 {
-        self.checkpoint.as_ref().map_or(0, |head| head.size)
+        self.checkpoint.as_ref().map_or(0, |(head, _)| head.size)
     }
 
     /// Runs a pass over the entries, and puts together what was seen.
@@ -129,8 +143,10 @@ impl Ground {
         S: Store + ?Sized,
         V: FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
     {
-        let Self { names, parties, memoranda, checkpoint, cosigned } = self;
+        let Self { names, logs, handover, parties, memoranda, checkpoint, cosigned } = self;
+        let (checkpoint, checkpoint_by) = checkpoint.unzip();
         let (under, cosigned) = cosigned.unzip();
+        let (cosigned_by, cosigned) = cosigned.unzip();
         let (files, leftovers) = (names.files, names.leftovers);
         let mut pass = Pass::new(store, checkpoint.as_ref(), names.tiles, visit);
         pass.cosigned = under;
@@ -139,7 +155,20 @@ impl Ground {
             return Err(fault(COSIGNED, "the record has not as many entries"));
         }
         let (entries, root) = (pass.edge.size(), pass.edge.root());
-        Ok(Audited { checkpoint, cosigned, entries, root, parties, memoranda, files, leftovers })
+        Ok(Audited {
+            checkpoint,
+            checkpoint_by,
+            cosigned,
+            cosigned_by,
+            entries,
+            root,
+            logs,
+            handover,
+            parties,
+            memoranda,
+            files,
+            leftovers,
+        })
     }
 }
 
@@ -181,7 +210,7 @@ impl Names {
             } else if path.starts_with("tmp/") {
                 names.leftovers.push(path);
             } else if segment_number(&path).is_none()
-                && ![CHECKPOINT, COSIGNED, VKEYS].contains(&path.as_str())
+                && ![CHECKPOINT, COSIGNED, HANDOVER, VKEYS].contains(&path.as_str())
                 && unknown.as_ref().is_none_or(|other| path < *other)
             {
                 unknown = Some(path);
@@ -196,8 +225,25 @@ impl Names {
     }
 }
 
-/// Checks that the first line is the log's own key and the others are keys, each once; gives the others.
-fn check_vkeys<S: Store + ?Sized>(store: &S, log: &Verifier) -> Result<Vec<Verifier>, Fault> {
+/// The keys of the log `origin` that a record serves, in their order; none where it has no such file. Nothing is verified.
+///
+/// # Errors
+/// Those of the store.
+pub fn log_keys<S: Store + ?Sized>(store: &S, origin: &str) -> Result<Vec<Verifier>, StoreError> {
+    let text = store.read(VKEYS)?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    Ok(text
+        .lines()
+        .filter_map(|line| Verifier::parse(line).ok())
+        .filter(|key| key.name() == origin)
+        .collect())
+}
+
+/// Checks that the first line is the log's own key and the others are keys, each once; gives the log's, and the others.
+fn check_vkeys<S: Store + ?Sized>(
+    store: &S,
+    log: &Verifier,
+) -> Result<(Vec<Verifier>, Vec<Verifier>), Fault> {
     let bytes = read(store, VKEYS)?;
     let text = str::from_utf8(&bytes).map_err(|_| fault(VKEYS, "it is not utf-8"))?;
     let body = text.strip_suffix('\n').ok_or_else(|| fault(VKEYS, "it does not end with a newline"))?;
@@ -208,11 +254,12 @@ fn check_vkeys<S: Store + ?Sized>(store: &S, log: &Verifier) -> Result<Vec<Verif
     let keys: Result<Vec<Verifier>, _> = lines.map(Verifier::parse).collect();
     let keys = keys.map_err(|error| fault(VKEYS, error.to_string()))?;
     let distinct: BTreeSet<String> = keys.iter().chain([log]).map(Verifier::vkey).collect();
-    if distinct.len() == keys.len().saturating_add(1) {
-        Ok(keys)
-    } else {
-        Err(fault(VKEYS, "a key stands twice"))
+    if distinct.len() != keys.len().saturating_add(1) {
+        return Err(fault(VKEYS, "a key stands twice"));
     }
+    let (mut logs, parties): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| key.name() == log.name());
+    logs.insert(0, log.clone());
+    Ok((logs, parties))
 }
 
 fn check_memoranda<S: Store + ?Sized>(store: &S, paths: &[String]) -> Result<Vec<Hash>, Fault> {
@@ -227,26 +274,31 @@ fn check_memoranda<S: Store + ?Sized>(store: &S, paths: &[String]) -> Result<Vec
     paths.iter().map(check).collect()
 }
 
-/// Reads the checkpoint, which must be signed by the log and by nobody else.
-fn read_checkpoint<S: Store + ?Sized>(store: &S, log: &Verifier) -> Result<Option<Checkpoint>, Fault> {
+/// Reads the checkpoint, which must be signed by one key of the log and by nobody else.
+fn read_checkpoint<S: Store + ?Sized>(
+    store: &S,
+    logs: &[Verifier],
+) -> Result<Option<(Checkpoint, Verifier)>, Fault> {
     let Some(signed) = store.read(CHECKPOINT)? else { return Ok(None) };
-    let checkpoint = Checkpoint::open(&signed, log).map_err(|error| fault(CHECKPOINT, error.to_string()))?;
-    let opened = note::open(&signed, &[log]).map_err(|error| fault(CHECKPOINT, error.to_string()))?;
+    let (checkpoint, by) =
+        Checkpoint::open_by(&signed, logs).map_err(|error| fault(CHECKPOINT, error.to_string()))?;
+    let opened = note::open(&signed, &[by]).map_err(|error| fault(CHECKPOINT, error.to_string()))?;
     if opened.unknown == 0 {
-        Ok(Some(checkpoint))
+        Ok(Some((checkpoint, by.clone())))
     } else {
         Err(fault(CHECKPOINT, "an unknown key signed it"))
     }
 }
 
 /// Reads the checkpoint that others have cosigned; the log's signature under it must be right.
-fn read_cosigned<S: Store + ?Sized>(
-    store: &S,
-    log: &Verifier,
-) -> Result<Option<(Checkpoint, Vec<u8>)>, Fault> {
+fn read_cosigned<S: Store + ?Sized>(store: &S, logs: &[Verifier]) -> Result<Option<Cosigned>, Fault> {
     let Some(signed) = store.read(COSIGNED)? else { return Ok(None) };
-    let head = Checkpoint::open(&signed, log).map_err(|error| fault(COSIGNED, error.to_string()))?;
-    if head.size == 0 { Err(fault(COSIGNED, "it is of no entry")) } else { Ok(Some((head, signed))) }
+    let (head, by) =
+        Checkpoint::open_by(&signed, logs).map_err(|error| fault(COSIGNED, error.to_string()))?;
+    if head.size == 0 {
+        return Err(fault(COSIGNED, "it is of no entry"));
+    }
+    Ok(Some((head, (by.clone(), signed))))
 }
 
 /// Checks that nothing follows on the journal's last whole group, and that it reaches from the last full bundle of

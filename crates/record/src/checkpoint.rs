@@ -92,6 +92,20 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
+    /// As [`Checkpoint::open_any`], and gives the key that signed: the first of those, in their order.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::open`].
+    pub fn open_by<'a>(
+        signed: &[u8],
+        verifiers: &'a [Verifier],
+    ) -> Result<(Self, &'a Verifier), CheckpointError> {
+        let all: Vec<&Verifier> = verifiers.iter().collect();
+        let checkpoint = Self::open_any(signed, &all)?;
+        let by = verifiers.iter().find(|key| note::open(signed, &[key]).is_ok());
+        Ok((checkpoint, by.ok_or(NoteError::Unsigned)?))
+    }
+
     /// Reads a signed checkpoint and believes it: no signature is verified.
     pub(crate) fn read(signed: &[u8]) -> Result<Self, CheckpointError> {
         let (text, _) = note::split(signed)?;

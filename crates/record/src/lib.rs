@@ -18,6 +18,7 @@ pub mod checkpoint;
 pub mod commitment;
 pub mod cosignature;
 pub mod envelope;
+pub mod handover;
 pub mod hash;
 mod json;
 pub mod log;
@@ -34,6 +35,7 @@ pub use audit::{Audited, Fault, audit, audit_published, audit_published_since, a
 pub use checkpoint::Checkpoint;
 pub use cosignature::{Cosigned, Cosigner, CosignerKey};
 pub use envelope::Envelope;
+pub use handover::Handover;
 pub use hash::Hash;
 pub use log::{
     Entries, Group, Journal, Leaf, LoadError, Loaded, Log, LogError, Prefix, Publisher, Torn, load,

@@ -16,7 +16,8 @@ use crate::tile::{Kind, TilePath, WIDTH};
 /// A copy of the record of one log, which grows with it. One process writes to it.
 #[derive(Debug)]
 pub struct Mirror<S: ?Sized> {
-    verifier: Verifier,
+    /// The log's keys that are known.
+    logs: Vec<Verifier>,
     log: Log,
     journal: Journal<S>,
     publisher: Publisher<S>,
@@ -55,8 +56,14 @@ impl<S: Store + ?Sized> Mirror<S> {
     ) -> Result<(Self, Entries<S>), LoadError> {
         let Loaded { log, journal, publisher, entries, .. } =
             log::load(store, verifier.name(), segment_bytes, verifier)?;
-        let verifier = verifier.clone();
-        Ok((Self { verifier, log, journal, publisher, failed: false }, entries))
+        Ok((Self { logs: vec![verifier.clone()], log, journal, publisher, failed: false }, entries))
+    }
+
+    /// Believes another key of the log too.
+    pub fn know(&mut self, key: Verifier) {
+        if !self.logs.contains(&key) {
+            self.logs.push(key);
+        }
     }
 
     /// How many entries it holds.
@@ -89,7 +96,8 @@ impl<S: Store + ?Sized> Mirror<S> {
         if self.failed {
             return Err(StoreError::Poisoned.into());
         }
-        let head = Checkpoint::open(signed, &self.verifier)?;
+        let logs: Vec<&Verifier> = self.logs.iter().collect();
+        let head = Checkpoint::open_any(signed, &logs)?;
         let tiles = self.lead(source, &head)?;
         let mut tiles = tiles.into_iter();
         while self.log.size() < head.size {
@@ -107,7 +115,8 @@ impl<S: Store + ?Sized> Mirror<S> {
         self.keep_if(|_| true)?;
         assert!(self.publisher.head() == head, "what was taken is the tree of the checkpoint");
         // No lines but the log's own, whatever else was served under it.
-        let own = note::only_by(signed, &[&self.verifier]).map_err(CheckpointError::from)?;
+        let own =
+            note::only_by(signed, &self.logs.iter().collect::<Vec<_>>()).map_err(CheckpointError::from)?;
         self.publisher.publish_signed(&own)?;
         Ok(head)
     }

@@ -149,6 +149,15 @@ impl Quorum {
         }
     }
 
+    /// The same, where checkpoints by this key count too: another one of a log that is known, or another log's.
+    ///
+    /// # Errors
+    /// [`QuorumError::SharedKey`].
+    pub fn with_log(mut self, log: Verifier) -> Result<Self, QuorumError> {
+        self.add_log(log)?;
+        Ok(self)
+    }
+
     /// The keys of the logs.
     pub fn logs(&self) -> &[Verifier] {
         &self.logs

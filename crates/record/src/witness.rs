@@ -8,6 +8,7 @@
 //! since what is read of it may be in a cache only.
 
 use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
 
 use crate::checkpoint::{Checkpoint, CheckpointError, decimal};
 use crate::cosignature::{Cosigner, CosignerKey, TIME_MAX};
@@ -119,7 +120,7 @@ impl Refused {
 pub struct Witness<L> {
     latest: L,
     cosigner: Cosigner,
-    logs: BTreeMap<String, Vec<Verifier>>,
+    logs: RwLock<BTreeMap<String, Vec<Verifier>>>,
 }
 
 /// What is kept of one log.
@@ -140,7 +141,16 @@ impl<L: Latest> Witness<L> {
         for log in logs {
             known.entry(log.name().to_owned()).or_default().push(log);
         }
-        Self { latest, cosigner, logs: known }
+        Self { latest, cosigner, logs: RwLock::new(known) }
+    }
+
+    /// Knows another key of a log that it knows, or another log.
+    pub fn know(&self, log: Verifier) {
+        let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+        let keys = logs.entry(log.name().to_owned()).or_default();
+        if !keys.contains(&log) {
+            keys.push(log);
+        }
     }
 
     /// Answers a request: the signature line that cosigns the checkpoint, for the body of a 200.
@@ -201,8 +211,9 @@ impl<L: Latest> Witness<L> {
     /// The checkpoint, and it again with no lines but those of its log's trusted keys.
     fn open(&self, signed: &[u8]) -> Result<(Checkpoint, Vec<u8>), Refused> {
         let head = Checkpoint::read(signed).map_err(Refused::Checkpoint)?;
-        let Some(logs) = self.logs.get(&head.origin) else { return Err(Refused::UnknownLog(head.origin)) };
-        let logs: Vec<&Verifier> = logs.iter().collect();
+        let known = self.logs.read().unwrap_or_else(PoisonError::into_inner).get(&head.origin).cloned();
+        let Some(known) = known else { return Err(Refused::UnknownLog(head.origin)) };
+        let logs: Vec<&Verifier> = known.iter().collect();
         let refused = |source| match source {
             NoteError::Unsigned | NoteError::Invalid(_) => {
                 Refused::Unsigned { origin: head.origin.clone(), source }
@@ -215,7 +226,7 @@ impl<L: Latest> Witness<L> {
     }
 
     fn known(&self, origin: &str) -> Result<String, Refused> {
-        if self.logs.contains_key(origin) {
+        if self.logs.read().unwrap_or_else(PoisonError::into_inner).contains_key(origin) {
             Ok(self.place(origin))
         } else {
             Err(Refused::UnknownLog(origin.to_owned()))

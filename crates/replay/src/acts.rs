@@ -3,6 +3,7 @@
 
 use crate::act_id::ActId;
 use crate::keys::Change;
+use crate::log_keys::LogChange;
 use crate::moment::Moment;
 use record::Hash;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,10 @@ pub enum Kind {
     PartyKeyChange,
     /// Have a party's own key give way to another by its recovery key.
     PartyKeyRecover,
+    /// Have the log's key give way to another.
+    LogKeyChange,
+    /// Have the log's key give way to another without its own word.
+    LogKeyRecover,
 }
 
 impl Kind {
@@ -65,6 +70,8 @@ impl Kind {
             Self::WitnessKeyRevoke => "witness-key-revoke",
             Self::PartyKeyChange => "party-key-change",
             Self::PartyKeyRecover => "party-key-recover",
+            Self::LogKeyChange => "log-key-change",
+            Self::LogKeyRecover => "log-key-recover",
         }
     }
 
@@ -86,6 +93,8 @@ impl Kind {
             b"witness-key-revoke" => Self::WitnessKeyRevoke,
             b"party-key-change" => Self::PartyKeyChange,
             b"party-key-recover" => Self::PartyKeyRecover,
+            b"log-key-change" => Self::LogKeyChange,
+            b"log-key-recover" => Self::LogKeyRecover,
             _ => return None,
         })
     }
@@ -108,6 +117,8 @@ impl Kind {
                 | Self::WitnessKeyRevoke
                 | Self::PartyKeyChange
                 | Self::PartyKeyRecover
+                | Self::LogKeyChange
+                | Self::LogKeyRecover
         )
     }
 
@@ -256,6 +267,8 @@ pub(crate) enum Effect {
     Witness { vkey: Box<[u8]>, party: Box<[u8]>, counts: bool },
     /// A party's key gives way to another.
     Party(Box<Change>),
+    /// The log's key gives way to another.
+    Log(Box<LogChange>),
     /// Nothing that a replay follows.
     Other,
 }

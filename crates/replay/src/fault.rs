@@ -184,6 +184,9 @@ pub enum Fault {
     /// A party's key gives way to one that is no key of its name, or is somebody's already or was, or there is no such party.
     #[error("act `{0}`: the key is none that may come after the one of party `{1}`")]
     PartyKey(ActId, String),
+    /// The log's key gives way to one that is no key of the log, or is somebody's already or was, or without the signatures that takes.
+    #[error("act `{0}`: the log's key cannot give way so")]
+    LogKey(ActId),
     /// The clock did not step back.
     #[error("the clock did not step back")]
     Clock,

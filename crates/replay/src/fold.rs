@@ -10,6 +10,7 @@ use crate::entry::{
 use crate::fault::{Fault, Misspelt};
 use crate::founding::{Keys, approval, attestation, witness_key};
 use crate::keys::{Said, Succession};
+use crate::log_keys::{LogSaid, LogSuccession};
 use crate::moment::Moment;
 use crate::repeats::Repeats;
 use crate::seen::Seen;
@@ -58,6 +59,8 @@ pub struct Replay {
     pub(crate) revoked: Vec<Box<[u8]>>,
     /// The parties' keys that gave way.
     pub(crate) successions: Vec<Succession>,
+    /// The log's.
+    pub(crate) log_successions: Vec<LogSuccession>,
     /// The clauses whose tranche was drawn, or that have expired.
     pub(crate) booked: BTreeSet<Box<[u8]>>,
     /// The applications that there are or were.
@@ -102,6 +105,7 @@ impl Replay {
             witnesses: Vec::new(),
             revoked: Vec::new(),
             successions: Vec::new(),
+            log_successions: Vec::new(),
             booked: BTreeSet::new(),
             kept: BTreeMap::new(),
             erased: Vec::new(),
@@ -265,7 +269,7 @@ impl Replay {
     }
 
     /// The place of the version in force.
-    fn in_force(&self) -> usize {
+    pub(crate) fn in_force(&self) -> usize {
         self.versions.len().saturating_sub(1)
     }
 
@@ -273,7 +277,8 @@ impl Replay {
     fn asks(&mut self, decided: &Decided<'_>, went_on: bool, by: &[Box<[u8]>]) {
         let by = by.iter().map(|party| plain(party)).collect();
         let of = match decided.deed {
-            Deed::PartyKey { party, recovery: Some(_), .. } => Some(plain(party)),
+            Deed::PartyKey { party, recovery: Some(_), .. }
+            | Deed::LogKey(LogSaid { party, handed: None, .. }) => Some(plain(party)),
             _ => None,
         };
         self.asked
@@ -394,6 +399,7 @@ impl Replay {
                 let change = self.gives_way(head.id, head.kind, said, self.in_force())?;
                 Effect::Party(Box::new(change))
             }
+            Deed::LogKey(said) => Effect::Log(self.log_gives_way(head.id, head.kind, said)?),
             Deed::Key { id, budget } => {
                 Effect::Key(id.into(), budget.map(|(asset, amount)| (asset.into(), amount)))
             }
@@ -432,7 +438,10 @@ impl Replay {
             .iter()
             .any(|says| says.key_name(&self.origin, &plain(party)) == key.name());
         let is_a_partys = self.keys.ever().any(|party| party.public_key() == key.public_key());
-        is_named && !is_a_partys && !self.has_cosigned(key.public_key())
+        is_named
+            && !is_a_partys
+            && !self.has_cosigned(key.public_key())
+            && !self.was_the_logs(key.public_key())
     }
 
     fn cosigns(&self, party: &[u8], vkey: &[u8]) -> bool {
@@ -560,6 +569,7 @@ impl Replay {
                 }
             }
             Some(Effect::Party(change)) => self.gave_way(*change),
+            Some(Effect::Log(change)) => self.log_gave_way(*change),
             _ => {}
         }
         let amending = if self.amending.is_empty() { None } else { self.amending.remove(&id) };

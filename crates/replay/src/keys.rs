@@ -66,6 +66,7 @@ impl Replay {
             None => before,
         };
         let is_used = self.keys.ever().any(|key| key.is_same_key(&to)) || self.has_cosigned(to.public_key());
+        let is_used = is_used || self.was_the_logs(to.public_key());
         if to.name() != before.name() || is_used || to.is_same_key(speaks) {
             return Err(bad());
         }

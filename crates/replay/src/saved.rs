@@ -7,6 +7,7 @@
 //! and a caller that compares the two has read no other text than one of ours.
 
 pub(crate) mod line;
+mod log_keys;
 mod parts;
 
 use crate::fold::Replay;

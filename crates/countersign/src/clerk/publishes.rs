@@ -4,10 +4,9 @@
 
 use super::Standing;
 use crate::clock::Clock;
-use crate::office::Desk;
+use crate::office::{Desk, LogKeys};
 use crate::telemetry::{Metrics, set};
 use arc_swap::ArcSwap;
-use record::note::Signer;
 use record::{Group, Publisher, Store, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,8 +22,8 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 pub(super) struct Publishes<S> {
     pub(super) publisher: Publisher<S>,
-    pub(super) signer: Signer,
-    /// Where it is seen that a party has another key.
+    pub(super) log: Arc<LogKeys>,
+    /// Where it is seen that a party or the log has another key.
     pub(super) desk: Arc<ArcSwap<Desk>>,
     /// The file of public keys as it was written last.
     pub(super) keys: String,
@@ -70,19 +69,10 @@ impl<S: Store> Publishes<S> {
         groups.into_iter().for_each(|group| self.publisher.absorb(group));
     }
 
-    /// Has a key served before the first checkpoint of an entry that it signed. The desk shows whatever has been absorbed.
-    fn keep_keys(&mut self) -> Result<(), StoreError> {
-        let keys = self.desk.load().keys_file(&self.signer.verifier());
-        if keys != self.keys {
-            self.publisher.keep_keys(&keys)?;
-            self.keys = keys;
-        }
-        Ok(())
-    }
-
     /// Publishes what there is; false where the disk is full. Then new acts are sent away, and it is asked again.
     pub(super) fn publish(&mut self) -> Result<bool, StoreError> {
-        let published = match self.keep_keys().and_then(|()| self.publisher.publish(&self.signer)) {
+        let desk = self.desk.load();
+        let published = match self.log.publish(&mut self.publisher, &desk, &mut self.keys) {
             Err(StoreError::Full { path }) => {
                 if !self.standing.no_tiles.swap(true, Ordering::AcqRel) {
                     tracing::warn!(path, "no room for the checkpoint; no new acts are taken");
@@ -91,7 +81,7 @@ impl<S: Store> Publishes<S> {
             }
             published => published?,
         };
-        if published.is_some() {
+        if published {
             self.standing.bundles.store(self.publisher.durable_bundles(), Ordering::Release);
             self.standing.published.store(self.publisher.published(), Ordering::Release);
             set(&self.metrics.published, self.publisher.published());

@@ -7,6 +7,7 @@ use partnership::ids::PartyId;
 use partnership::lease::Caps;
 use partnership::memorandum::signing_bytes;
 use record::StoreError;
+use record::note::Signer;
 use record::store::memory::Memory;
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
@@ -153,7 +154,7 @@ impl Scene {
             partnership,
             journal,
             publisher,
-            signer: log,
+            log: Arc::new(LogKeys::of(log)),
             desk: Arc::clone(&desk),
             metrics: Arc::default(),
             fatal: Arc::new({

@@ -8,7 +8,8 @@ use super::verify::{self, Depth};
 use crate::{files, office};
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use record::audit::VKEYS;
+use record::audit::{VKEYS, log_keys};
+use record::handover::HANDOVER;
 use record::note::Verifier;
 use record::store::directory::Directory;
 use record::store::frozen::Frozen;
@@ -84,7 +85,7 @@ fn record_files(view: &impl Store, copy: &Directory) -> Result<u64, StoreError> 
     let paths: Vec<String> = view.list("")?.into_iter().filter(|path| !path.starts_with("tmp/")).collect();
     let there: BTreeSet<String> = copy.list("")?.into_iter().collect();
     let numbers = view.segments()?;
-    let is_last = |path: &&String| [VKEYS, "checkpoint", "cosigned"].contains(&path.as_str());
+    let is_last = |path: &&String| [VKEYS, HANDOVER, "checkpoint", "cosigned"].contains(&path.as_str());
     let mut copied = 0_u64;
     for path in paths.iter().filter(|path| !is_last(path) && !path.starts_with("journal/")) {
         // A partial tile goes when it is full or a newer one is there; any other file is the same for ever.
@@ -119,7 +120,10 @@ fn record_files(view: &impl Store, copy: &Directory) -> Result<u64, StoreError> 
 
 /// Whether the record goes on from what the copy holds: one that was set back must not take the place of a newer copy.
 fn goes_on(view: &impl Store, copy: &Directory, log: &Verifier) -> anyhow::Result<()> {
-    let head = |signed: Option<Vec<u8>>| signed.map(|signed| Checkpoint::open(&signed, log)).transpose();
+    let logs = log_keys(view, log.name())?;
+    let logs: Vec<&Verifier> = logs.iter().collect();
+    let head =
+        |signed: Option<Vec<u8>>| signed.map(|signed| Checkpoint::open_any(&signed, &logs)).transpose();
     let Some(held) = head(copy.read(CHECKPOINT)?)? else { return Ok(()) };
     let now = head(view.read(CHECKPOINT)?)?.context("the record has no checkpoint, and the copy has one")?;
     let proof = AddCheckpoint::of(view, &[], now.size, held.size)?.map(|request| request.proof);

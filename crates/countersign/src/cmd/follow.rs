@@ -151,7 +151,7 @@ impl Following {
         let given = asked.vkeys.as_deref().map(|path| {
             std::fs::read(path).with_context(|| format!("the keys in `{}` cannot be read", path.display()))
         });
-        let log = trusted(given.transpose()?.as_deref(), &*store, &served)?;
+        let (log, logs) = trusted(given.transpose()?.as_deref(), &*store, &served)?;
         ensure!(
             party.name() == format!("{}/{}", log.name(), asked.party),
             "the log's key is of another record"
@@ -170,7 +170,7 @@ impl Following {
         let follower = Mirror::open(Arc::clone(&store), SEGMENT_BYTES, &of)
             .map_err(anyhow::Error::from)
             .and_then(|(mirror, entries)| {
-                Follower::open(Held { served, store, mirror, entries, log: of }, party, memory)
+                Follower::open(Held { served, store, mirror, entries, log: of, logs }, party, memory)
             })
             .with_context(|| format!("the mirror in `{dir}` does not hold"))?;
         let mirrored = Arc::new(Mutex::new(Vec::new()));

@@ -11,6 +11,7 @@ pub(crate) mod follow;
 mod fund;
 mod init;
 mod key;
+mod log;
 mod memo;
 mod meter;
 mod model;
@@ -70,6 +71,8 @@ enum Noun {
     Follow(follow::Follow),
     /// A party's own key, by which it signs: making one, and having one give way to another.
     Party(party::Party),
+    /// The log's own key, which signs checkpoints: having it give way to another.
+    Log(log::Log),
     /// The keys by which parties cosign the record.
     Witness(witness::Witness),
 }
@@ -107,6 +110,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Noun::Backup(asked) => backup::run(&asked),
         Noun::Follow(asked) => follow::run(&asked),
         Noun::Party(party) => party::run(party),
+        Noun::Log(log) => log::run(log),
         Noun::Witness(witness) => witness::run(witness),
     };
     said.unwrap_or_else(|error| Said::Refused(said::reason(&error))).print()

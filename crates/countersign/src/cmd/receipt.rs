@@ -122,9 +122,12 @@ fn quorum(keys: &str, needed: Option<Needed>) -> anyhow::Result<Quorum> {
     let log = Verifier::parse(lines.next().unwrap_or_default())
         .context("the first line is no public key of a log")?;
     let mut cosigners = Vec::new();
+    let mut later = Vec::new();
     for line in lines {
         match Vkey::parse(line).with_context(|| format!("`{line}` is no public key"))? {
             Vkey::Cosigner(key) => cosigners.push(key),
+            // The log's next keys stand after its first.
+            Vkey::Text(key) if key.name() == log.name() => later.push(key),
             // A party's own key signs texts, and no checkpoints.
             Vkey::Text(_) => {}
         }
@@ -137,17 +140,21 @@ fn quorum(keys: &str, needed: Option<Needed>) -> anyhow::Result<Quorum> {
         (false, false) => Needed::Log,
     };
     let needed = needed.unwrap_or_else(most);
-    Ok(match needed {
+    let quorum = match needed {
         Needed::Log => Quorum::log(log, &cosigners)?,
         Needed::W1 => Quorum::all(log, &cosigners, Statement::Grew)?,
         Needed::W2 => Quorum::all(log, &cosigners, Statement::Replayed)?,
-    })
+    };
+    Ok(later.into_iter().try_fold(quorum, Quorum::with_log)?)
 }
 
 fn check(receipt: &[u8], quorum: &Quorum) -> anyhow::Result<Value> {
     let proof = Proof::parse(receipt)?;
     let extra = Extra::read(proof.extra.as_deref())?;
-    let cosigned = proof.verify_cosigned(extra.entry.as_bytes(), quorum)?;
+    // Whoever knows a key of the log knows those that it handed over to.
+    let led = record::handover::led_to(quorum.logs(), &extra.handovers());
+    let quorum = led.into_iter().try_fold(quorum.clone(), Quorum::with_log)?;
+    let cosigned = proof.verify_cosigned(extra.entry.as_bytes(), &quorum)?;
     let head = cosigned.checkpoint;
     let by: Vec<Value> = cosigned
         .cosignatures

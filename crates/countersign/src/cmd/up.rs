@@ -13,7 +13,7 @@ use crate::files::Keys;
 use crate::http::{self, api::acts};
 use crate::office::Office;
 use crate::{road, telemetry};
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use cloud::Gateway;
 use cloud::gateway::{Kind, UpstreamConfig};
@@ -108,6 +108,11 @@ fn prepare(up: &Up) -> anyhow::Result<Prepared<'_>> {
     let upstreams = config.upstreams()?;
     let engine = engine(&up.dir, &config);
     let office = Office::open(&up.dir, config)?;
+    ensure!(
+        office.signer().is_some(),
+        "the log's key that signs now is not in `{}`; put it there as `log.key`, or, where it is lost, `countersign log key recover` has another take its place",
+        up.dir.join("keys").display()
+    );
     office.gateway.store(Arc::new(gateway(upstreams, engine.clone())?));
     Ok(Prepared { up, office, engine, unfinished: init::unfinished(&up.dir) })
 }

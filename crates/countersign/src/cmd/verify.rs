@@ -316,9 +316,24 @@ impl<S: Deref<Target: Store + Sized> + Clone> Pass<S> {
         self.replay.vkeys().any(|key| key.vkey() == vkey)
     }
 
-    /// The file of public keys, as the entries say; `log` is the log's.
-    pub(crate) fn keys_file(&self, log: &Verifier) -> String {
-        Chains::of(&self.replay).file(log)
+    /// The file of public keys, as the entries say; `first` is the log's first.
+    pub(crate) fn keys_file(&self, first: &Verifier) -> String {
+        Chains::of(&self.replay, first).file()
+    }
+
+    /// Whether this is a key that the log signs with, or signed with; `first` is its first.
+    pub(crate) fn is_the_logs(&self, first: &Verifier, key: &Verifier) -> bool {
+        Chains::of(&self.replay, first).logs().contains(key)
+    }
+
+    /// The file that says how the log's keys handed over, as the entries say; `first` is the log's first.
+    pub(crate) fn handover(&self, first: &Verifier) -> String {
+        Chains::of(&self.replay, first).handover()
+    }
+
+    /// The log's key that signs a checkpoint of this size, as the entries say; `first` is the log's first.
+    pub(crate) fn signs(&self, first: &Verifier, size: u64) -> Option<Verifier> {
+        Chains::of(&self.replay, first).signs(size).cloned()
     }
 
     /// Of which record the first entry is, and the parties' keys in it.
@@ -397,22 +412,25 @@ impl Verified {
         if self.replay.origin() != self.origin && self.audited.entries > 0 {
             bail!(fault("entry 0", "it is of another origin"));
         }
-        if let Some(cosigned) = &self.audited.cosigned {
-            self.cosigned(cosigned)?;
-        }
         if self.audited.entries == 0 {
             return Ok(());
         }
-        Chains::of(&self.replay).lead(&self.trusted, &self.audited.parties).map_err(Into::into)
+        let chains = Chains::of(&self.replay, &self.trusted.log);
+        chains.sign(&self.audited)?;
+        chains.lead(&self.trusted, &self.audited.parties)?;
+        if let Some(cosigned) = &self.audited.cosigned {
+            self.cosigned(cosigned, chains.logs())?;
+        }
+        Ok(())
     }
 }
 
 impl Verified {
     /// Whether the lines under what others have cosigned verify, as far as their keys are on the record.
-    fn cosigned(&self, signed: &[u8]) -> anyhow::Result<()> {
+    fn cosigned(&self, signed: &[u8], logs: &[Verifier]) -> anyhow::Result<()> {
         let keys: Vec<CosignerKey> =
             self.replay.witnesses().filter_map(|(_, vkey)| CosignerKey::parse(&vkey).ok()).collect();
-        let opened = Cosigned::open(signed, &[&self.trusted.log], &keys);
+        let opened = Cosigned::open(signed, &logs.iter().collect::<Vec<_>>(), &keys);
         opened.map(drop).map_err(|error| fault(COSIGNED, &error.to_string()).into())
     }
 }

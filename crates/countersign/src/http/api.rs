@@ -229,13 +229,15 @@ async fn party_keys(State(office): State<Arc<Office>>) -> Result<Json<Vec<PartyK
 /// The record's head, which is public as the checkpoint itself is.
 async fn record_head(State(office): State<Arc<Office>>) -> Result<Json<Value>, Problem> {
     let size = office.clerk.ask(partnership::State::entries).await?;
-    let (store, log) = (Arc::clone(&office.store), office.log.verifier());
+    let (store, logs) = (Arc::clone(&office.store), office.logs());
+    let origin = office.log.name().to_owned();
+    let vkeys = office.desk.load().keys_file(office.log.first());
+    let vkeys: Vec<String> = vkeys.lines().map(str::to_owned).collect();
     let read = move || -> Result<Value, record::StoreError> {
-        let head = store.read("checkpoint")?.and_then(|bytes| Checkpoint::open(&bytes, &log).ok());
-        let vkeys = store.read("vkeys")?.unwrap_or_default();
-        let vkeys: Vec<String> = String::from_utf8_lossy(&vkeys).lines().map(str::to_owned).collect();
+        let head = store.read("checkpoint")?.and_then(|bytes| Checkpoint::open_by(&bytes, &logs).ok());
+        let head = head.map(|(head, _)| head);
         Ok(json!({
-            "origin": log.name(),
+            "origin": origin,
             "size": size,
             "published": head.as_ref().map_or(0, |head| head.size),
             "root": head.as_ref().map(|head| base64(&head.root)),

@@ -38,7 +38,8 @@ async fn cosign(State(office): State<Arc<Office>>, body: Body) -> Result<StatusC
             Problem::too_large(format!("a cosigned checkpoint has at most {BODY_BYTES_MAX} bytes"))
         })?;
     let (note, keys) = (body.to_bytes(), office.desk.load().registry.cosigners());
-    let taken = blocking(move || office.cosigned.take(&note, &keys, office.clerk.published())).await?;
+    let take = move || office.cosigned.take(&note, (&office.logs_since(), &keys), office.clerk.published());
+    let taken = blocking(take).await?;
     match taken {
         Ok(()) => Ok(StatusCode::OK),
         Err(error @ NotTaken::Store(_)) => Err(Problem::unavailable(error.to_string())),
@@ -93,7 +94,7 @@ impl File {
     /// How the file at `path` is served; none for what is not served at all, such as the journal.
     fn of(path: &str) -> Option<Self> {
         const TEXT: &str = "text/plain; charset=utf-8";
-        if matches!(path, "checkpoint" | "cosigned" | "vkeys") {
+        if matches!(path, "checkpoint" | "cosigned" | "handover" | "vkeys") {
             return Some(Self { seen_by: SeenBy::All, content: TEXT, cache: "no-cache" });
         }
         if let Some(name) = path.strip_prefix("memorandum/") {

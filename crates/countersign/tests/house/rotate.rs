@@ -3,8 +3,10 @@
 //!
 //! Not here: each forgery of such an act (`partnership`, `cmd/verify/tests`).
 
+use crate::http::{Client, Request};
 use crate::second_verifier;
 use crate::server::{BINARY, Folder, Server, config, done, eventually, run, verify, write};
+use crate::told::chat;
 use crate::upstream::{Upstream, Used};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -212,4 +214,208 @@ fn a_partys_key_gives_way_and_is_mended_when_it_is_lost_and_all_who_verify_go_on
     scene.trusts_no_others(&first);
 
     scene.goes_on_elsewhere(server, &first);
+}
+
+impl Scene {
+    /// One call, and its act.
+    fn call(&self, server: &Server, key: &str) -> String {
+        let answer = Client::new(server.url()).ask(Request::chat(key, &chat(100, false))).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.headers.value("countersign-act").unwrap().to_owned()
+    }
+
+    /// The receipt of an act, in a file of its own.
+    fn receipt(&self, act: &str, policy: &str) -> PathBuf {
+        let path = self.place(&format!("{act}-{policy}"));
+        write(&path, &self.folder.told(&["receipt", "show", act, "--policy", policy]));
+        path
+    }
+
+    /// Follows until all that is there is held and cosigned.
+    fn holds_all(&self, url: &str) {
+        eventually("all is held", || {
+            let said = done(&self.follow(url));
+            let line: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+            line["size"].as_u64() == Some(self.folder.entries())
+        });
+    }
+
+    /// Goes on in another folder, with the record as the follower has it, and without the key of the log.
+    fn loses_its_machine(&mut self) {
+        let anew = self.place("anew");
+        let copy = |from: &Path, to: &Path| {
+            assert!(run(Command::new("cp").arg("-a").arg(from).arg(to)).status.success(), "{from:?}");
+        };
+        copy(&self.place("mirror"), &anew);
+        for name in ["keys", "countersign.toml"] {
+            copy(&self.folder.dir.join(name), &anew);
+        }
+        for end in ["key", "vkey"] {
+            std::fs::remove_file(anew.join(format!("keys/log.{end}"))).unwrap();
+        }
+        std::fs::remove_dir_all(&self.folder.dir).unwrap();
+        self.folder.dir = anew;
+    }
+
+    /// Verifies by the entries, from what was saved or for what is to be.
+    fn goes_on(&self, words: &[&str]) {
+        done(&run(Command::new(BINARY).arg("verify").arg(&self.folder.dir).args(words)));
+    }
+
+    /// Follows with these keys besides those that it knows.
+    fn follows_by(&self, url: &str, vkeys: &Path) {
+        let mut command = Command::new(BINARY);
+        command.args(["follow", url, "--party", "halcyon", "--json", "--once", "--vkeys"]).arg(vkeys);
+        done(&run(command.arg("--keys").arg(self.place("keys")).arg("--dir").arg(self.place("mirror"))));
+    }
+}
+
+/// The keys of the log in a file.
+fn log_keys(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().filter(|line| line.starts_with(&format!("{ORIGIN}+"))).map(str::to_owned).collect()
+}
+
+/// Whether a receipt holds by these keys, offline.
+fn receipt_holds(file: &Path, vkeys: &Path) -> bool {
+    let mut command = Command::new(BINARY);
+    run(command.args(["receipt", "verify"]).arg(file).arg("--keys").arg(vkeys)).status.success()
+}
+
+#[test]
+fn the_logs_key_gives_way_while_it_serves_and_all_who_verify_follow_and_hold_receipts_go_on() {
+    let (scene, server) = Scene::set();
+    let (url, key) = (server.url().to_owned(), scene.folder.admit());
+    let before = scene.call(&server, &key);
+    scene.holds_all(&url);
+    let old = scene.served("vkeys-old");
+    let saved = scene.place("saved").to_str().unwrap().to_owned();
+    scene.goes_on(&["--save", &saved]);
+    let receipts_before = [scene.receipt(&before, "log"), scene.receipt(&before, "cosigned")];
+
+    let by = ["--party", "northwind"];
+    let change = ["log", "key", "change"].into_iter().chain(by).collect::<Vec<_>>();
+    assert_eq!(scene.folder.said(&change)["decision"], "done");
+    let after = scene.call(&server, &key);
+    scene.holds_all(&url);
+    let new = scene.served("vkeys-new");
+    assert_eq!((log_keys(&old).len(), log_keys(&new).len()), (1, 2));
+    let newest = scene.place("vkeys-newest");
+    write(&newest, &std::fs::read_to_string(&new).unwrap().replace(&format!("{}\n", log_keys(&old)[0]), ""));
+    let receipts_after = [scene.receipt(&after, "log"), scene.receipt(&after, "cosigned")];
+    for receipt in &receipts_before {
+        assert!(receipt_holds(receipt, &old) && receipt_holds(receipt, &new), "{receipt:?}");
+        assert!(!receipt_holds(receipt, &newest), "who knows only the next key cannot tell");
+    }
+    for receipt in &receipts_after {
+        assert!([&old, &new, &newest].iter().all(|vkeys| receipt_holds(receipt, vkeys)), "{receipt:?}");
+        // Without the handover in it, the old key says nothing of it.
+        let text = std::fs::read_to_string(receipt).unwrap();
+        assert!(text.starts_with("c2sp.org/tlog-proof@v1\n"), "{text}");
+    }
+    let report = scene.verified(&[&newest, &new, &old]);
+    assert_eq!(report["log_key_changes"][0]["recovered"], false);
+    for given in [&old, &newest] {
+        done(&run(Command::new(BINARY).args(["verify", &url, "--vkeys"]).arg(given)));
+    }
+    // What was saved before the change leads on over it, and is believed no more than the keys are.
+    for given in [&old, &new, &newest] {
+        scene.goes_on(&["--from", &saved, "--vkeys", given.to_str().unwrap()]);
+    }
+    let stranger = scene.place("vkeys-stranger");
+    let other = made(&scene.place("other"), "northwind");
+    write(&stranger, &std::fs::read_to_string(&old).unwrap().replace(&log_keys(&old)[0], &other));
+    assert_eq!(verify(&scene.folder.dir, &["--vkeys", stranger.to_str().unwrap()]).status.code(), Some(1));
+
+    // Once more, and cut off before the files have their names: the next start has both keys.
+    assert_eq!(scene.folder.said(&change)["decision"], "done");
+    scene.call(&server, &key);
+    server.stop();
+    let keys = scene.folder.dir.join("keys");
+    let former = std::fs::read_dir(&keys).unwrap().map(|file| file.unwrap().path());
+    let id = log_keys(&new)[1].split('+').nth(1).unwrap().to_owned();
+    let former: Vec<PathBuf> =
+        former.filter(|path| path.to_str().unwrap().contains(&format!("log-former-{id}."))).collect();
+    assert_eq!(former.len(), 2);
+    for path in former {
+        let end = path.extension().unwrap().to_str().unwrap().to_owned();
+        for (from, to) in [
+            (keys.join(format!("log.{end}")), keys.join(format!("log-next.{end}"))),
+            (path, keys.join(format!("log.{end}"))),
+        ] {
+            assert!(run(Command::new("mv").arg(from).arg(to)).status.success());
+        }
+    }
+    let server = scene.folder.serve(&[]);
+    scene.call(&server, &key);
+    assert_eq!(scene.folder.said(&change)["decision"], "done", "it is only finished, and not done again");
+    scene.holds_all(server.url());
+    assert_eq!(log_keys(&scene.served("vkeys-third")).len(), 3);
+    server.stop();
+    scene.verified(&[&old, &new, &newest]);
+    scene.goes_on(&["--from", &saved, "--save", &saved]);
+    scene.goes_on(&["--from", &saved, "--vkeys", old.to_str().unwrap()]);
+    let copy = scene.place("copy");
+    done(&run(Command::new(BINARY)
+        .arg("backup")
+        .arg(&copy)
+        .arg("--with-keys")
+        .arg("--dir")
+        .arg(&scene.folder.dir)));
+
+    // The mirror goes on elsewhere, with the keys.
+    let mirror = scene.place("mirror");
+    for place in [&copy, &mirror] {
+        done(&verify(place, &["--vkeys", old.to_str().unwrap()]));
+        second_verifier::holds(&place.join("record"));
+    }
+    for name in ["keys", "countersign.toml"] {
+        assert!(
+            run(Command::new("cp").arg("-a").arg(scene.folder.dir.join(name)).arg(&mirror)).status.success()
+        );
+    }
+    let elsewhere = Server::by(Server::command(&mirror, &[]));
+    scene.call(&elsewhere, &key);
+    elsewhere.stop();
+    done(&verify(&mirror, &["--vkeys", old.to_str().unwrap()]));
+}
+
+#[test]
+fn a_log_whose_key_is_lost_goes_on_when_the_other_party_approves_and_not_before() {
+    let (mut scene, server) = Scene::set();
+    let key = scene.folder.admit();
+    scene.call(&server, &key);
+    scene.holds_all(server.url());
+    server.stop();
+    let old = scene.served("vkeys-old");
+    scene.loses_its_machine();
+    let recover = ["log", "key", "recover", "--party", "northwind"];
+    let said = scene.folder.said(&recover);
+    assert_eq!((&said["decision"], &said["missing"][0]), (&Value::from("waiting"), &Value::from("halcyon")));
+    let refused = run(Command::new(BINARY).arg("up").arg(&scene.folder.dir));
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("countersign log key recover"), "{refused:?}");
+    let keys = scene.place("keys");
+    let approve = [
+        "act",
+        "approve",
+        said["act"].as_str().unwrap(),
+        "--party",
+        "halcyon",
+        "--keys",
+        keys.to_str().unwrap(),
+    ];
+    scene.folder.said(&approve);
+    assert_eq!(scene.folder.said(&recover)["decision"], "done");
+    let server = scene.folder.serve(&[]);
+    scene.call(&server, &key);
+    let new = scene.place("vkeys-new");
+    eventually("the next key is served", || log_keys(&scene.served("vkeys-new")).len() == 2);
+    // A follower does not believe a key that nobody handed over to, until its owner says so.
+    assert_eq!(scene.follow(server.url()).status.code(), Some(1));
+    scene.follows_by(server.url(), &new);
+    scene.follows(server.url());
+    server.stop();
+    let report = scene.verified(&[&new, &old]);
+    assert_eq!(report["log_key_changes"][0]["recovered"], true);
 }

@@ -44,6 +44,38 @@ pub struct RecoveredKey {
     pub proof: String,
 }
 
+/// The log's next key, as the one that signs now, the next one and the operator say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogKey {
+    /// The key that signs checkpoints now: a C2SP vkey named after the origin.
+    pub from: String,
+    /// The next one, of the same name.
+    pub vkey: String,
+    /// Ed25519 signature over [`log_key_text`] by the key that signs now. Base64.
+    pub handed: String,
+    /// Another by the next key. Base64.
+    pub taken: String,
+    /// The operator.
+    pub party: PartyId,
+    /// A third by the operator's own key. Base64.
+    pub signature: String,
+}
+
+/// The log's next key, where the one that signs now is lost. The other parties must approve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveredLogKey {
+    /// The key that is lost.
+    pub from: String,
+    /// The next one, of the same name.
+    pub vkey: String,
+    /// Ed25519 signature over [`log_key_text`] by the next key. Base64.
+    pub taken: String,
+    /// The operator.
+    pub party: PartyId,
+    /// Another by the operator's own key. Base64.
+    pub signature: String,
+}
+
 /// What a party signs to have a key cosign in its name, or no more: `kind` is the act's. Good for one partnership.
 #[must_use]
 pub fn witness_key_bytes(origin: &str, kind: &str, vkey: &str) -> Vec<u8> {

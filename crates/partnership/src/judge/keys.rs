@@ -16,6 +16,7 @@ impl State {
     pub(super) fn approvers(&self, change: &Administer) -> (Option<&ClauseId>, Vec<PartyId>) {
         match change {
             Administer::PartyKeyRecover(key) => (None, self.in_force().recoverers(&key.party)),
+            Administer::LogKeyRecover(key) => (None, self.in_force().recoverers(&key.party)),
             _ => self.in_force().approvers(change.name()),
         }
     }
@@ -32,6 +33,8 @@ impl State {
             }
             Administer::PartyKeyChange(key) => self.changes_key(change.name(), key),
             Administer::PartyKeyRecover(key) => self.recovers_key(change.name(), key),
+            Administer::LogKeyChange(key) => self.changes_log_key(change.name(), key),
+            Administer::LogKeyRecover(key) => self.recovers_log_key(change.name(), key),
             _ => Ok(()),
         }
     }
@@ -80,10 +83,11 @@ impl State {
     }
 
     /// Whether a key is somebody's, or was, under whatever name and for whatever use that the record knows.
-    fn is_used(&self, key: &Verifier) -> bool {
+    pub(super) fn is_used(&self, key: &Verifier) -> bool {
         let recovery = self.in_force().memorandum().header.recovery.values();
         let recovers = |vkey: &String| Verifier::parse(vkey).is_ok_and(|recovery| recovery.is_same_key(key));
         self.was_a_partys(key.public_key())
+            || self.was_the_logs(key.public_key())
             || self.registry.has_cosigned(key.public_key())
             || recovery.into_iter().any(recovers)
     }
@@ -92,6 +96,11 @@ impl State {
     fn was_a_partys(&self, public_key: &[u8; 32]) -> bool {
         let former = self.former.iter().map(|(_, key)| key);
         self.vkeys.values().chain(former).any(|key| key.public_key() == public_key)
+    }
+
+    /// Whether a key is the log's, or was, as far as entries name it.
+    fn was_the_logs(&self, public_key: &[u8; 32]) -> bool {
+        self.log_keys.iter().any(|one| one.key.public_key() == public_key)
     }
 
     /// Why a key cannot cosign in a party's name.
@@ -107,13 +116,16 @@ impl State {
                 names[1]
             ));
         }
-        let is_partys = self.was_a_partys(parsed.public_key());
-        is_partys.then(|| "a party's own key cannot cosign; make another".to_owned())
+        if self.was_a_partys(parsed.public_key()) {
+            return Some("a party's own key cannot cosign; make another".to_owned());
+        }
+        let is_the_logs = self.was_the_logs(parsed.public_key());
+        is_the_logs.then(|| "the log's key cannot cosign; make another".to_owned())
     }
 }
 
 /// Whether whoever proposes a next key has it.
-fn is_held(next: &Verifier, signed: &[u8], proof: &str) -> Result<(), String> {
+pub(super) fn is_held(next: &Verifier, signed: &[u8], proof: &str) -> Result<(), String> {
     if is_by(next, signed, proof) {
         return Ok(());
     }
@@ -121,7 +133,7 @@ fn is_held(next: &Verifier, signed: &[u8], proof: &str) -> Result<(), String> {
 }
 
 /// Whether a signature in base64 is by this key.
-fn is_by(key: &Verifier, signed: &[u8], signature: &str) -> bool {
+pub(super) fn is_by(key: &Verifier, signed: &[u8], signature: &str) -> bool {
     let made = from_base64(signature).and_then(|made| <[u8; 64]>::try_from(made).ok());
     made.is_some_and(|made| key.verify_bytes(signed, &made))
 }

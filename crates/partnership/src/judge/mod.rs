@@ -7,6 +7,7 @@ pub mod again;
 mod due;
 mod erasing;
 mod keys;
+mod log_keys;
 
 pub(crate) use due::Due;
 

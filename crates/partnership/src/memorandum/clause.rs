@@ -317,6 +317,7 @@ pub const REQUIREMENT_ACTS: &[&str] = &[
     "witness-key-add",
     "witness-key-revoke",
     "party-key-change",
+    "log-key-change",
     "erase",
 ];
 

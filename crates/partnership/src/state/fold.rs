@@ -3,7 +3,7 @@
 //! Not here: whether an entry may be written (`judge`).
 
 use super::repeats::{Taken, key_of};
-use super::{Booked, Line, Open, RECENT, ReplayError, Signed, State, Waiting};
+use super::{Booked, Line, LogSigns, Open, RECENT, ReplayError, Signed, State, Waiting};
 use crate::act::{Act, Administer, Application, Deed, Digest, Ended, Erase};
 use crate::entry::{Body, Decided, Entry, Genesis, Settled, Verdict};
 use crate::ids::{ActId, PartyId, Timestamp};
@@ -247,6 +247,7 @@ impl State {
                 }
                 self.registry.apply(change);
                 self.hand_over(change)?;
+                self.hand_over_log(open.act.id, change)?;
                 self.epoch = self.epoch.saturating_add(1);
             }
         }
@@ -280,6 +281,22 @@ impl State {
         let fresh = || Retained { audiences: BTreeSet::new(), since, erased: None };
         let retained = self.retained.entry(application.name.clone()).or_insert_with(fresh);
         retained.audiences.insert(application.audience.clone());
+    }
+
+    /// Has the log's next key sign from here on.
+    fn hand_over_log(&mut self, id: ActId, change: &Administer) -> Result<(), ReplayError> {
+        let (from, to, handed, taken) = match change {
+            Administer::LogKeyChange(key) => (&key.from, &key.vkey, Some(key.handed.clone()), &key.taken),
+            Administer::LogKeyRecover(key) => (&key.from, &key.vkey, None, &key.taken),
+            _ => return Ok(()),
+        };
+        let parsed = |vkey: &String| Verifier::parse(vkey).map_err(|_| ReplayError::BadLogKey(id));
+        if self.log_keys.is_empty() {
+            self.log_keys.push(LogSigns { since: 0, key: parsed(from)?, handed: None, taken: None });
+        }
+        let taken = Some(taken.clone());
+        self.log_keys.push(LogSigns { since: self.entries, key: parsed(to)?, handed, taken });
+        Ok(())
     }
 
     fn bring_into_force(
@@ -386,5 +403,7 @@ fn about(deed: &Deed) -> String {
         }
         Deed::Administer(Administer::PartyKeyChange(key)) => key.party.to_string(),
         Deed::Administer(Administer::PartyKeyRecover(key)) => key.party.to_string(),
+        Deed::Administer(Administer::LogKeyChange(key)) => key.vkey.clone(),
+        Deed::Administer(Administer::LogKeyRecover(key)) => key.vkey.clone(),
     }
 }

@@ -5,6 +5,7 @@ mod approvals;
 mod erasures;
 mod leases;
 mod limits;
+mod log_keys;
 mod party_keys;
 mod repeats;
 mod second;
@@ -128,6 +129,10 @@ impl House {
     fn sign(&self, party: &str, bytes: &[u8]) -> String {
         let (_, key) = self.keys.iter().find(|(id, _)| id.as_str() == party).unwrap();
         record::hash::base64(&key.sign_bytes(bytes))
+    }
+
+    fn sign_with(&self, party: &str) -> Signer {
+        self.keys.iter().find(|(id, _)| id.as_str() == party).unwrap().1.clone()
     }
 
     fn approve(&mut self, party: &str, act: ActId, digest: Digest, bytes: &[u8]) -> Decision {

@@ -71,10 +71,6 @@ fn recovery<'a>(party: &'a str, by: &'a Signer, from: &'a Signer, to: &'a Signer
 }
 
 impl House {
-    fn key_of(&self, party: &str) -> Signer {
-        self.keys.iter().find(|(id, _)| id.as_str() == party).unwrap().1.clone()
-    }
-
     fn take_key(&mut self, party: &str, key: &Signer) {
         self.keys.iter_mut().find(|(id, _)| id.as_str() == party).unwrap().1 = key.clone();
     }
@@ -106,7 +102,7 @@ impl House {
 #[test]
 fn a_key_gives_way_only_by_its_own_word_and_to_a_key_that_is_held_and_nobodys() {
     let mut house = House::founded_on(&recoverable());
-    let (old, northwind) = (house.key_of("halcyon"), house.key_of("northwind"));
+    let (old, northwind) = (house.sign_with("halcyon"), house.sign_with("northwind"));
     let (first, second, stranger) = (signer("halcyon", 41), signer("halcyon", 42), signer("stranger", 43));
     let safe = safe("halcyon", 70);
     let named = |seed| Signer::generate(&format!("{ORIGIN}/halcyon"), seed).unwrap();
@@ -175,7 +171,7 @@ fn what_is_signed_counts_by_the_key_of_its_time_and_approvals_that_were_given_st
     house.at =
         Timestamp::start_of(Terms::read(AMENDMENT).unwrap().memorandum().header.effective).max(house.at);
     let digest = Terms::read(AMENDMENT).unwrap().digest();
-    let (old, next) = (house.key_of("halcyon"), signer("halcyon", 41));
+    let (old, next) = (house.sign_with("halcyon"), signer("halcyon", 41));
     let ticket = house.waits("halcyon", Deed::Amend(Amend { version: 2, digest }));
     let bytes = signing_bytes(&digest.0);
     house.approve("halcyon", ticket.act, digest, &bytes);
@@ -212,7 +208,7 @@ fn what_waits_and_was_signed_by_a_key_that_gave_way_does_not_go_on() {
     let text =
         MEMORANDUM.replacen(clause, &format!("{clause}, \"party-key-change\", \"witness-key-add\""), 1);
     let mut house = House::founded_on(&text);
-    let (old, first, second) = (house.key_of("halcyon"), signer("halcyon", 41), signer("halcyon", 42));
+    let (old, first, second) = (house.sign_with("halcyon"), signer("halcyon", 41), signer("halcyon", 42));
     let vkey = Cosigner::generate(&format!("{ORIGIN}/halcyon/w1"), [44; 32]).unwrap().key().vkey();
     let signature = house.sign("halcyon", &witness_key_bytes(ORIGIN, "witness-key-add", &vkey));
     let add = Administer::WitnessKeyAdd(WitnessKey { vkey, party: "halcyon".into(), signature });
@@ -223,7 +219,7 @@ fn what_waits_and_was_signed_by_a_key_that_gave_way_does_not_go_on() {
     ];
     for ticket in &waiting {
         for party in ["northwind", "halcyon"] {
-            let key = house.key_of(party);
+            let key = house.sign_with(party);
             let signature = record::hash::base64(&key.sign_bytes(&approval_bytes(&ticket.digest)));
             let (act, digest) = (ticket.act.to_string(), ticket.digest);
             house.by(party, Deed::Approve(Approve { act, digest, party: party.into(), signature }));
@@ -241,7 +237,7 @@ fn what_waits_and_was_signed_by_a_key_that_gave_way_does_not_go_on() {
 #[test]
 fn a_lost_key_gives_way_by_the_recovery_key_and_the_other_party_and_by_neither_alone() {
     let mut house = House::founded_on(&recoverable());
-    let (old, northwind) = (house.key_of("halcyon"), house.key_of("northwind"));
+    let (old, northwind) = (house.sign_with("halcyon"), house.sign_with("northwind"));
     let (first, second, thiefs) = (signer("halcyon", 41), signer("halcyon", 42), signer("halcyon", 66));
     let northwinds_next = signer("northwind", 45);
     let (safe, other_safe) = (safe("halcyon", 70), safe("halcyon", 71));

@@ -8,6 +8,7 @@ use super::Group;
 use crate::audit::VKEYS;
 use crate::bundle;
 use crate::checkpoint::Checkpoint;
+use crate::handover::HANDOVER;
 use crate::hash::Hash;
 use crate::note::Signer;
 use crate::store::{Store, StoreError};
@@ -96,15 +97,22 @@ impl<S: Store + ?Sized> Publisher<S> {
         Ok(Some(signed))
     }
 
-    /// Puts the public keys in the place of those that are served, for the checkpoints to come.
+    /// Puts the public keys in the place of those that are served, for the checkpoints to come; and before them how the log's handed
+    /// over, where they did.
     ///
     /// # Errors
     /// As [`Publisher::publish`].
-    pub fn keep_keys(&mut self, text: &str) -> Result<(), StoreError> {
+    pub fn keep_keys(&mut self, keys: &str, handover: &str) -> Result<(), StoreError> {
         if self.failed {
             return Err(StoreError::Poisoned);
         }
-        let kept = self.store.replace(VKEYS, text.as_bytes());
+        // An entry that was not durable yet may have had one served before a crash.
+        let is_there = self.store.read(HANDOVER);
+        let handed = is_there.and_then(|there| match (there, handover) {
+            (None, "") => Ok(()),
+            _ => self.store.replace(HANDOVER, handover.as_bytes()),
+        });
+        let kept = handed.and_then(|()| self.store.replace(VKEYS, keys.as_bytes()));
         self.failed = kept.as_ref().is_err_and(|error| !matches!(error, StoreError::Full { .. }));
         kept
     }
@@ -129,6 +137,11 @@ impl<S: Store + ?Sized> Publisher<S> {
         self.store.create_all(&self.full)?;
         self.full.clear();
         Ok(())
+    }
+
+    /// The size of all that was absorbed.
+    pub fn size(&self) -> u64 {
+        self.edge.size()
     }
 
     /// The size of the last published checkpoint.

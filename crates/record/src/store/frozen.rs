@@ -6,7 +6,7 @@
 //!
 //! One look reads in the writer's order turned round, so that whatever is seen is borne out by what is read later:
 //!
-//! 1. the public keys, of which there may be more later and never fewer; the checkpoint that others have cosigned, which never goes beyond the newest; the newest, then its partial tiles and bundles, before a newer one has them removed;
+//! 1. the checkpoint that others have cosigned, which never goes beyond the newest; the newest, then the public keys, which are there before a checkpoint that one of them signed, then its partial tiles and bundles, before a newer one has them removed;
 //! 2. the names of all files, and the other partial ones as far as they are still there. The full tiles of the
 //!    checkpoint were durable before it, so they are named;
 //! 3. the journal. Entries are durable there before a file is made of them, so it reaches all that was named, and
@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Store, StoreError, check_path, segment_number, segment_path};
 use crate::audit::{COSIGNED, Fault, VKEYS, check_journal};
 use crate::checkpoint::Checkpoint;
+use crate::handover::HANDOVER;
 use crate::log::{CHECKPOINT, Survey};
 use crate::note;
 use crate::tile::{FullTiles, TilePath, WIDTH, partials};
@@ -88,9 +89,10 @@ impl<'a, S: Store + ?Sized> Frozen<'a, S> {
     fn look(store: &'a S) -> Result<Self, StoreError> {
         let (files, full, segments) = (BTreeMap::new(), FullTiles::default(), BTreeMap::new());
         let mut view = Self { store, files, full, segments };
-        view.keep(VKEYS)?;
         view.keep(COSIGNED)?;
         view.keep(CHECKPOINT)?;
+        view.keep(VKEYS)?;
+        view.keep(HANDOVER)?;
         for tile in partials(view.published()) {
             view.keep(&tile.path())?;
         }
@@ -120,7 +122,7 @@ impl<'a, S: Store + ?Sized> Frozen<'a, S> {
 
     /// Takes a listed name, and with a partial tile or bundle its bytes.
     fn name(&mut self, path: String) -> Result<(), StoreError> {
-        if [CHECKPOINT, COSIGNED, VKEYS].contains(&path.as_str())
+        if [CHECKPOINT, COSIGNED, HANDOVER, VKEYS].contains(&path.as_str())
             || segment_number(&path).is_some()
             || self.files.contains_key(&path)
         {

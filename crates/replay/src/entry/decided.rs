@@ -4,6 +4,7 @@ use super::list::{Strings, amount_of_asset, kept, list, strings};
 use super::transfers::Transfers;
 use super::{Head, salts};
 use crate::acts::Kind;
+use crate::log_keys::LogSaid;
 use crate::moment::Moment;
 use crate::text::{Read, Text};
 use record::Hash;
@@ -73,6 +74,8 @@ pub(crate) enum Deed<'a> {
         name: &'a [u8],
         audience: &'a [u8],
     },
+    /// The log's next key, by the word of the one before unless that is lost.
+    LogKey(LogSaid<'a>),
     /// A new key, with the asset and amount of its budget where it has one.
     Key {
         id: &'a [u8],
@@ -275,6 +278,7 @@ fn change<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
             let (party, signature) = signed(text)?;
             return Ok(Deed::Witness { vkey, party, signature });
         }
+        Kind::LogKeyChange | Kind::LogKeyRecover => return log_key(text, kind),
         Kind::PartyKeyChange | Kind::PartyKeyRecover => return party_key(text, kind),
         _ => return key(text),
     }
@@ -291,6 +295,19 @@ fn party_key<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
     let recovery = if kind == Kind::PartyKeyRecover { Some(next(r#","recovery":""#)?) } else { None };
     let (signature, proof) = (next(r#","signature":""#)?, next(r#","proof":""#)?);
     Ok(Deed::PartyKey { vkey, party, recovery, signature, proof })
+}
+
+/// Reads which key of the log is to be the next, and who says so.
+fn log_key<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
+    let mut next = |name: &'static str| -> Read<&'a [u8]> {
+        text.literal(name)?;
+        text.string()
+    };
+    let (from, vkey) = (next(r#","from":""#)?, next(r#","vkey":""#)?);
+    let handed = if kind == Kind::LogKeyChange { Some(next(r#","handed":""#)?) } else { None };
+    let (taken, party) = (next(r#","taken":""#)?, next(r#","party":""#)?);
+    let signature = next(r#","signature":""#)?;
+    Ok(Deed::LogKey(LogSaid { from, vkey, handed, taken, party, signature }))
 }
 
 fn key<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {

@@ -1,11 +1,13 @@
 //! The parts of a replay as lines, but for the ids of acts. Not here: the spelling of a line.
 
 use super::line::{Expected, Fields, Line, hash, moment, number};
+use super::log_keys::{log_fields, log_succession, write_log_succession};
 use crate::act_id::ActId;
 use crate::acts::{Amending, AtOnce, Effect, Held, Kept, Kind, Open, Waiting};
 use crate::fold::Replay;
 use crate::founding::Keys;
 use crate::keys::{Change, Succession};
+use crate::log_keys::LogChange;
 use crate::repeats::Repeats;
 use crate::totals::{Asked, Counts, Drawn, Erased, Lease, Proposed, Version};
 use record::note::Verifier;
@@ -34,6 +36,7 @@ impl Replay {
             witnesses,
             revoked,
             successions,
+            log_successions,
             booked,
             kept: _,
             erased: _,
@@ -47,6 +50,7 @@ impl Replay {
         counts.numbers().into_iter().fold(Line::of("counts"), |line, count| line.field(count)).end(to)?;
         keys.write(to)?;
         successions.iter().try_for_each(|succession| write_succession(succession, to))?;
+        log_successions.iter().try_for_each(|one| write_log_succession(one, to))?;
         for (digest, index) in named {
             Line::of("named").hash(digest).field(index).end(to)?;
         }
@@ -140,6 +144,7 @@ impl Replay {
                 self.keys.former.push(succession.from.clone());
                 self.successions.push(succession);
             }
+            "log-succession" => self.log_successions.push(log_succession(fields)?),
             "kept" => {
                 let (name, since, erased) = (fields.spelled()?, fields.moment()?, fields.maybe(moment)?);
                 let audiences = fields.all_spelled().into_iter().collect();
@@ -273,6 +278,7 @@ fn write_at_once(AtOnce { id, effect }: &AtOnce, to: super::ToLine<'_>) -> io::R
             let Change { party, to, recovery, under } = &**change;
             line.field("party").spelled(party).field(to.vkey()).maybe(recovery.as_ref()).field(under)
         }
+        Effect::Log(change) => log_fields(line.field("log"), &change.0),
         Effect::Application(name, audience) => line.field("application").spelled(name).spelled(audience),
         Effect::Other => line.field("other"),
     };
@@ -299,6 +305,7 @@ fn effect(fields: &mut Fields<'_>) -> Result<Effect, Expected> {
             let (recovery, under) = (fields.maybe(text)?, fields.number()?);
             Effect::Party(Box::new(Change { party, to, recovery, under }))
         }
+        "log" => Effect::Log(Box::new(LogChange(log_succession(fields)?))),
         "application" => Effect::Application(fields.spelled()?, fields.spelled()?),
         "other" => Effect::Other,
         _ => return Err("what an act comes to"),
@@ -318,11 +325,11 @@ fn succession(fields: &mut Fields<'_>) -> Result<Succession, Expected> {
     Ok(Succession { index, under, party, from, to, recovery })
 }
 
-fn verifier(fields: &mut Fields<'_>) -> Result<Verifier, Expected> {
+pub(super) fn verifier(fields: &mut Fields<'_>) -> Result<Verifier, Expected> {
     Verifier::parse(fields.field()?).map_err(|_| "a vkey")
 }
 
-fn text(field: &str) -> Result<String, Expected> {
+pub(super) fn text(field: &str) -> Result<String, Expected> {
     Ok(field.to_owned())
 }
 

@@ -6,7 +6,7 @@ use super::people::{Caller, Simulated};
 use super::place::{self, Disked};
 use crate::clerk::{Batch, Clerk, Order, Parts, Proposed, Work};
 use crate::clock::Clock;
-use crate::office::{Desk, Errand, Opened};
+use crate::office::{Desk, Errand, LogKeys, Opened};
 use crate::road::{self, Journey};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -84,7 +84,7 @@ impl<'a> Life<'a> {
             partnership,
             journal,
             publisher,
-            signer: place::log().clone(),
+            log: Arc::new(LogKeys::of(place::log().clone())),
             desk: Arc::new(ArcSwap::from_pointee(desk)),
             metrics: Arc::default(),
             fatal: Arc::new(|_| ()),

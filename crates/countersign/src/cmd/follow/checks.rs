@@ -12,7 +12,7 @@ use partnership::entry::{Entry, document_of};
 use record::audit::VKEYS;
 use record::hash::hex;
 use record::note::{Signer, Verifier};
-use record::{Store, StoreError};
+use record::{Checkpoint, Store, StoreError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -38,7 +38,8 @@ impl Founded {
     /// Errors: those of the store.
     pub(crate) fn of(log: &Verifier, served: &impl Store, party: &Signer) -> Result<Self, StoreError> {
         let text = served.read(VKEYS)?.unwrap_or_default();
-        let vkeys = String::from_utf8_lossy(&text).lines().skip(1).map(str::to_owned).collect();
+        let is_partys = |line: &&str| Verifier::parse(line).is_ok_and(|key| key.name() != log.name());
+        let vkeys = String::from_utf8_lossy(&text).lines().filter(is_partys).map(str::to_owned).collect();
         Ok(Self { origin: log.name().to_owned(), vkeys, own: party.verifier().vkey() })
     }
 
@@ -98,9 +99,37 @@ impl<S: Store> Checks<S> {
 }
 
 impl<S: Store> Checks<S> {
-    /// The file of keys that the entries say, after the log's own.
-    pub(super) fn keys_file(&self, log: &Verifier) -> String {
-        self.pass.keys_file(log)
+    /// Whether a checkpoint is by the log's key that signs at its size, and the keys that are believed are the log's; `first` is its first.
+    ///
+    /// Errors: [`Disagreement`].
+    pub(super) fn logs_agree(
+        &self,
+        first: &Verifier,
+        believed: &[Verifier],
+        (signed, head): (&[u8], &Checkpoint),
+    ) -> Result<(), Disagreement> {
+        let signs = self.pass.signs(first, head.size);
+        if signs.is_none_or(|key| Checkpoint::open(signed, &key).is_err()) {
+            let what = "it is not signed by the key of the log that signs at its size, as the entries say";
+            return Err(Disagreement::at("checkpoint", &what));
+        }
+        match believed.iter().find(|key| !self.pass.is_the_logs(first, key)) {
+            Some(key) => {
+                let what = format!("it has `{key}`, which is no key of the log, as the entries say");
+                Err(Disagreement::at(VKEYS, &what))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The file of keys that the entries say; `first` is the log's first.
+    pub(super) fn keys_file(&self, first: &Verifier) -> String {
+        self.pass.keys_file(first)
+    }
+
+    /// The file that says how the log's keys handed over, as the entries do; `first` is the log's first.
+    pub(super) fn handover(&self, first: &Verifier) -> String {
+        self.pass.handover(first)
     }
 }
 

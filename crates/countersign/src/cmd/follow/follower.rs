@@ -7,16 +7,20 @@ use super::checks::{Checks, Document, Founded, keep_document};
 use super::incident::Disagreement;
 use super::keys::WitnessKeys;
 use super::metered::Metered;
+use super::trusted::keys_in;
 use crate::cmd::said::reason;
 use crate::cmd::verify::{Depth, Link, Served};
 use anyhow::Context as _;
 use record::audit::VKEYS;
 use record::cosignature::Cosigner;
+use record::handover::{HANDOVER, led_to};
 use record::log::Entries;
 use record::note::{Signer, Verifier};
 use record::tile::TilePath;
 use record::witness::{Latest, Refused};
-use record::{AddCheckpoint, Checkpoint, Hash, Mirror, MirrorError, Store, StoreError, Witness, merkle};
+use record::{
+    AddCheckpoint, Checkpoint, Handover, Hash, Mirror, MirrorError, Store, StoreError, Witness, merkle,
+};
 use std::sync::Arc;
 
 /// What a follower stands on: that of a process, or that of a simulation.
@@ -39,6 +43,9 @@ pub(crate) trait Takes {
     /// The root over them.
     fn root(&self) -> Hash;
 
+    /// As [`Mirror::know`].
+    fn know(&mut self, key: Verifier);
+
     /// As [`Mirror::follow`].
     fn follow(
         &mut self,
@@ -57,6 +64,10 @@ impl<S: Store> Takes for Mirror<S> {
         self.root()
     }
 
+    fn know(&mut self, key: Verifier) {
+        self.know(key);
+    }
+
     fn follow(
         &mut self,
         source: &impl Store,
@@ -72,7 +83,10 @@ pub(crate) struct Follower<G: Ground> {
     served: Served<G::Link>,
     store: Arc<G::Store>,
     mirror: G::Copy,
+    /// The log's first key, by which the record is known.
     log: Verifier,
+    /// Its keys that are believed.
+    logs: Vec<Verifier>,
     w1: Arc<Witness<G::Memory>>,
     w2: Witness<G::Memory>,
     checks: Checks<G::Store>,
@@ -94,8 +108,10 @@ pub(crate) struct Held<G: Ground> {
     pub(crate) mirror: G::Copy,
     /// What it holds already.
     pub(crate) entries: Entries<G::Store>,
-    /// The key of the log.
+    /// The log's first key.
     pub(crate) log: Verifier,
+    /// Its keys that are believed.
+    pub(crate) logs: Vec<Verifier>,
 }
 
 /// Who follows, and how closely it looks.
@@ -137,13 +153,15 @@ impl<G: Ground> Follower<G> {
         party: Party<'_>,
         memory: impl Fn() -> G::Memory,
     ) -> anyhow::Result<Self> {
-        let Held { served, store, mirror, entries, log } = held;
+        let Held { served, store, mut mirror, entries, log, logs } = held;
         let founded = Founded::of(&log, &served, party.signer)?;
         let mut checks = Checks::over(&store, founded, party.depth, party.metered);
         entries.for_each_entry(|index, envelope, parties| checks.entry(&store, index, envelope, parties))?;
-        let witness = |cosigner: Cosigner| Witness::new(memory(), cosigner, [log.clone()]);
+        let witness = |cosigner: Cosigner| Witness::new(memory(), cosigner, logs.clone());
         let (w1, w2) = (Arc::new(witness(party.keys.grew)), witness(party.keys.replayed));
-        Ok(Self { served, store, mirror, log, w1, w2, checks, told: 0, older: 0, mirrored: Vec::new() })
+        logs.iter().for_each(|key| mirror.know(key.clone()));
+        let mirrored = Vec::new();
+        Ok(Self { served, store, mirror, log, logs, w1, w2, checks, told: 0, older: 0, mirrored })
     }
 
     /// Takes the checkpoint that is there: sees that it goes on from the last, cosigns that; takes the entries, checks them, and cosigns
@@ -165,8 +183,14 @@ impl<G: Ground> Follower<G> {
         if let Err(error) = self.post(&signed, &grew) {
             tracing::warn!("{}", reason(&error));
         }
-        self.take(&signed)?;
+        let kept = self.keep_logs()?;
+        if let Err(error) = self.take(&signed) {
+            // The key has signed nothing that is held.
+            kept.map_or(Ok(()), |kept| self.store.replace(VKEYS, &kept))?;
+            return Err(error);
+        }
         self.checks.agree()?;
+        self.checks.logs_agree(&self.log, &self.logs, (&signed, &head))?;
         self.keep_keys()?;
         let replayed = self.cosign(&self.w2, &*self.store, (&signed, &head), now)?;
         self.mirrored = [&signed, replayed.as_bytes()].concat();
@@ -175,8 +199,28 @@ impl<G: Ground> Follower<G> {
         Ok(Followed { head, is_new: true })
     }
 
+    /// Has the log's keys that are believed beside the copy, before a checkpoint that one of them signed; gives what was there, if that
+    /// was other.
+    fn keep_logs(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let kept = self.store.read(VKEYS)?.unwrap_or_default();
+        let all = keys_in(&kept);
+        let (mut logs, parties): (Vec<_>, Vec<_>) = all.iter().partition(|key| key.name() == self.log.name());
+        let before = logs.len();
+        logs.extend(self.logs.iter().filter(|key| !all.contains(key)));
+        if logs.len() == before {
+            return Ok(None);
+        }
+        let text: String = logs.into_iter().chain(parties).map(|key| format!("{key}\n")).collect();
+        self.store.replace(VKEYS, text.as_bytes())?;
+        Ok(Some(kept))
+    }
+
     /// Has the keys beside the copy that its entries say.
     fn keep_keys(&self) -> Result<(), StoreError> {
+        let handover = self.checks.handover(&self.log);
+        if !handover.is_empty() && self.store.read(HANDOVER)?.as_deref() != Some(handover.as_bytes()) {
+            self.store.replace(HANDOVER, handover.as_bytes())?;
+        }
         let keys = self.checks.keys_file(&self.log);
         if self.store.read(VKEYS)?.as_deref() != Some(keys.as_bytes()) {
             self.store.replace(VKEYS, keys.as_bytes())?;
@@ -245,8 +289,9 @@ impl<G: Ground> Follower<G> {
     /// while before anybody is accused.
     fn newest(&mut self) -> anyhow::Result<(Vec<u8>, Checkpoint)> {
         let signed = self.served.checkpoint().to_vec();
-        let head =
-            Checkpoint::open(&signed, &self.log).map_err(|error| Disagreement::at("checkpoint", &error))?;
+        self.learn(&signed)?;
+        let (head, _) = Checkpoint::open_by(&signed, &self.logs)
+            .map_err(|error| Disagreement::at("checkpoint", &error))?;
         let known = self.w1.size(self.log.name())?;
         if head.size >= known {
             self.older = 0;
@@ -259,6 +304,26 @@ impl<G: Ground> Follower<G> {
         }
         let what = format!("it is of size {}, and one of size {known} was cosigned before", head.size);
         Err(Disagreement::at("checkpoint", &what).into())
+    }
+
+    /// Where no key that is believed has signed, believes those that one of them has handed over to, up to the one that did. That the
+    /// entries say so too is seen when they were replayed.
+    fn learn(&mut self, signed: &[u8]) -> Result<(), StoreError> {
+        let has_signed = |key: &Verifier| Checkpoint::open(signed, key).is_ok();
+        if self.logs.iter().any(has_signed) {
+            return Ok(());
+        }
+        let file = self.served.read(HANDOVER)?.unwrap_or_default();
+        let led = led_to(&self.logs, &Handover::parse(&String::from_utf8_lossy(&file)).unwrap_or_default());
+        let Some(last) = led.iter().position(has_signed) else { return Ok(()) };
+        for key in led.into_iter().take(last.saturating_add(1)) {
+            tracing::info!(%key, "the log's key has handed over to another");
+            self.mirror.know(key.clone());
+            self.w1.know(key.clone());
+            self.w2.know(key.clone());
+            self.logs.push(key);
+        }
+        Ok(())
     }
 
     /// Whether a checkpoint could be an older one of what is held; so could one of what is not held yet.

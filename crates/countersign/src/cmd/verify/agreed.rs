@@ -44,6 +44,16 @@ pub(super) fn agreed(replay: &Replay, library: &BTreeMap<Hash, Terms>) -> anyhow
             bail!(at(succession.index, &why));
         }
     }
+    for one in replay.log_successions() {
+        let terms = in_force(one.under);
+        if terms.is_some_and(|terms| terms.operator().as_str() != one.party) {
+            bail!(at(one.index, "the log's key is for the operator to change"));
+        }
+        let recovery = terms.into_iter().flat_map(|terms| terms.memorandum().header.recovery.values());
+        if recovery.into_iter().any(|vkey| Verifier::parse(vkey).is_ok_and(|key| key.is_same_key(&one.to))) {
+            bail!(at(one.index, "the log's key is one that the memorandum keeps for recovery"));
+        }
+    }
     for drawn in replay.drawn() {
         if let Some(why) = in_force(drawn.under).and_then(|terms| undue(terms, drawn)) {
             bail!(at(drawn.index, &why));
@@ -74,7 +84,7 @@ fn breaks_off(before: &Terms, next: &Terms, proposed: &Proposed) -> Option<&'sta
 fn unasked(terms: &Terms, asked: &Asked) -> Option<String> {
     let (_, required) = match asked.kind {
         Kind::Amend => terms.amenders(),
-        Kind::PartyKeyRecover => {
+        Kind::PartyKeyRecover | Kind::LogKeyRecover => {
             let of = asked.of.as_deref().map(PartyId::from);
             (None, of.map(|of| terms.recoverers(&of)).unwrap_or_default())
         }

@@ -4,10 +4,11 @@
 
 use super::fault;
 use anyhow::{Context as _, ensure};
-use record::audit::VKEYS;
+use record::audit::{COSIGNED, VKEYS};
+use record::handover::HANDOVER;
 use record::note::Verifier;
-use record::{Fault, Store};
-use replay::{Replay, Succession};
+use record::{Audited, Checkpoint, Fault, Handover, Store};
+use replay::{LogSuccession, Replay, Succession};
 use std::path::{Path, PathBuf};
 
 /// The log's key, and what the verifier was given to trust.
@@ -56,12 +57,61 @@ impl Trusted {
 
 /// Of each owner, the keys in the order of use.
 #[derive(Debug)]
-pub(super) struct Chains(Vec<Vec<Verifier>>);
+pub(super) struct Chains<'a> {
+    /// The log's after the first.
+    log: &'a [LogSuccession],
+    /// The log's.
+    logs: Vec<Verifier>,
+    parties: Vec<Vec<Verifier>>,
+}
 
-impl Chains {
-    /// Those of the parties.
-    pub(super) fn of(replay: &Replay) -> Self {
-        Self(replay.vkeys().map(|last| chain(replay.successions(), last)).collect())
+impl<'a> Chains<'a> {
+    /// Those that the entries say; `first` is the log's first key.
+    pub(super) fn of(replay: &'a Replay, first: &Verifier) -> Self {
+        let log = replay.log_successions();
+        let logs =
+            std::iter::once(log.first().map_or(first, |one| &one.from)).chain(log.iter().map(|one| &one.to));
+        let parties = replay.vkeys().map(|last| chain(replay.successions(), last)).collect();
+        Self { logs: logs.cloned().collect(), log, parties }
+    }
+
+    /// The key that signs a checkpoint of this size.
+    pub(super) fn signs(&self, size: u64) -> Option<&Verifier> {
+        let later = self.log.iter().filter(|one| one.index < size).count();
+        self.logs.get(later)
+    }
+
+    /// How the log's keys handed over: the file.
+    pub(super) fn handover(&self) -> String {
+        let line = |one: &LogSuccession| {
+            let (from, to) = (one.from.clone(), one.to.clone());
+            Handover { from, to, handed: one.handed.clone(), taken: one.taken.clone() }.line()
+        };
+        self.log.iter().map(line).collect()
+    }
+
+    /// Whether the log's keys that signed and are served are those that the entries say, each of what it may sign.
+    pub(super) fn sign(&self, audited: &Audited) -> Result<(), Fault> {
+        let is_served = self.logs.get(..audited.logs.len()) == Some(&audited.logs);
+        let handover = audited.handover.as_deref().unwrap_or_default();
+        if !is_served {
+            return Err(fault(VKEYS, "it does not hold the log's keys as the entries say them"));
+        }
+        if !self.handover().as_bytes().starts_with(handover)
+            || !(handover.is_empty() || handover.ends_with(b"\n"))
+        {
+            return Err(fault(HANDOVER, "it does not say how the log's keys handed over as the entries do"));
+        }
+        let heads = [
+            (CHECKPOINT, audited.checkpoint.as_ref().map(|head| head.size), &audited.checkpoint_by),
+            (COSIGNED, cosigned_size(audited), &audited.cosigned_by),
+        ];
+        for (path, size, by) in heads {
+            if size.is_some_and(|size| self.signs(size) != by.as_ref()) {
+                return Err(fault(path, "it is not signed by the key of the log that signs at its size"));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the record has the keys that are trusted, or leads from those to its own, and serves no others.
@@ -70,23 +120,35 @@ impl Chains {
             let there = served.iter().filter(|key| chain.contains(key));
             there.clone().count() > 0 && there.zip(chain).all(|(key, used)| key == used)
         };
-        if !self.0.iter().all(is_prefix) || !served.iter().all(|key| self.has(key)) {
+        if !self.parties.iter().all(is_prefix) || !served.iter().all(|key| self.is_a_partys(key)) {
             return Err(fault(VKEYS, "it does not hold the parties' keys as the entries say them"));
         }
         let Some((path, given)) = &trusted.given else { return Ok(()) };
-        let parties: Vec<&Verifier> = given.iter().filter(|key| **key != trusted.log).collect();
-        let has_all = self.0.iter().all(|chain| parties.iter().any(|key| chain.contains(key)));
-        if has_all && parties.iter().all(|key| self.has(key)) { Ok(()) } else { Err(unlike(path)) }
+        let has_one = |chain: &Vec<Verifier>| given.iter().any(|key| chain.contains(key));
+        let has_all = self.parties.iter().chain([&self.logs]).all(has_one);
+        let is_ever = |key: &Verifier| self.logs.contains(key) || self.is_a_partys(key);
+        if has_all && given.iter().all(is_ever) { Ok(()) } else { Err(unlike(path)) }
     }
 
-    /// The file of public keys, with the log's before the others.
-    pub(super) fn file(&self, log: &Verifier) -> String {
-        std::iter::once(log).chain(self.0.iter().flatten()).map(|key| format!("{key}\n")).collect()
+    /// The file of public keys.
+    pub(super) fn file(&self) -> String {
+        self.logs.iter().chain(self.parties.iter().flatten()).map(|key| format!("{key}\n")).collect()
     }
 
-    fn has(&self, key: &Verifier) -> bool {
-        self.0.iter().any(|chain| chain.contains(key))
+    /// The log's keys.
+    pub(super) fn logs(&self) -> &[Verifier] {
+        &self.logs
     }
+
+    fn is_a_partys(&self, key: &Verifier) -> bool {
+        self.parties.iter().any(|chain| chain.contains(key))
+    }
+}
+
+/// The size of what others have cosigned.
+fn cosigned_size(audited: &Audited) -> Option<u64> {
+    let signed = audited.cosigned.as_deref()?;
+    Checkpoint::open_by(signed, &audited.logs).ok().map(|(head, _)| head.size)
 }
 
 fn unlike(path: &Path) -> Fault {
@@ -96,6 +158,8 @@ fn unlike(path: &Path) -> Fault {
     );
     fault(VKEYS, &what)
 }
+
+const CHECKPOINT: &str = "checkpoint";
 
 /// The keys that led to this one, and it.
 fn chain(successions: &[Succession], last: &Verifier) -> Vec<Verifier> {

@@ -4,9 +4,11 @@
 //! It is believed: whoever can write it can have the past be anything, so its digest only tells that it is whole. What it says of the
 //! tree is not believed, since the record has to lead from there to its own checkpoint.
 
+use super::keys::Chains;
 use super::shelf;
 use crate::files;
 use anyhow::{Context as _, ensure};
+use record::audit::log_keys;
 use record::hash::{base64, hash_from_base64};
 use record::note::Verifier;
 use record::{Checkpoint, Hash, Store};
@@ -45,8 +47,9 @@ impl Kept {
     /// Errors: where it cannot be read, or is not the log's.
     pub(super) fn of(store: &impl Store, log: &Verifier) -> anyhow::Result<Option<Self>> {
         let Some(signed) = store.read("checkpoint")? else { return Ok(None) };
-        let head =
-            Checkpoint::open(&signed, log).map_err(|error| super::fault("checkpoint", &error.to_string()))?;
+        let logs = log_keys(store, log.name())?;
+        let (head, _) = Checkpoint::open_by(&signed, &logs)
+            .map_err(|error| super::fault("checkpoint", &error.to_string()))?;
         Ok((head.size > 0).then_some(Self { signed, size: head.size, replay: None }))
     }
 
@@ -90,14 +93,17 @@ pub(super) fn load(file: &Path, log: &Verifier) -> anyhow::Result<(Before, Repla
     let mut lines = Lines { from: BufReader::new(File::open(file).with_context(read)?), next: None };
     lines.line().with_context(read)?;
     let signed = lines.checkpoint().with_context(read)?;
-    let head = Checkpoint::open(&signed, log).with_context(|| {
+    let replay = Replay::resume(Some(shelf::new()), &mut || lines.line())
+        .with_context(|| format!("`{name}`: after the lines of the checkpoint"))?;
+    // By the key that signed then; that the log's first is the one that is trusted is seen at the end.
+    let chains = Chains::of(&replay, log);
+    let signs = chains.signs(replay.entries()).unwrap_or(log);
+    let head = Checkpoint::open(&signed, signs).with_context(|| {
         format!(
             "`{name}`: the checkpoint in it is not of this record; name the file that was saved of `{}`",
             log.name()
         )
     })?;
-    let replay = Replay::resume(Some(shelf::new()), &mut || lines.line())
-        .with_context(|| format!("`{name}`: after the lines of the checkpoint"))?;
     // It is written again the same, so nothing in it was read as something else.
     let is_ours = digest(&signed, &replay).with_context(read)? == state;
     ensure!(

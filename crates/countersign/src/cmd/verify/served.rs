@@ -7,6 +7,7 @@ use crate::cmd::client::{Answer, Client, Place};
 use anyhow::{Context as _, bail};
 use http::StatusCode;
 use record::audit::{COSIGNED, VKEYS};
+use record::handover::HANDOVER;
 use record::tile::{TilePath, WIDTH, changed, partials};
 use record::{Checkpoint, Store, StoreError, note};
 use serde_json::Value;
@@ -135,12 +136,18 @@ impl<L: Link> Served<L> {
         // The keys first, of which there may be more later and never fewer; then what others have cosigned: the newest checkpoint is never
         // behind it.
         let vkeys = self.link.get(VKEYS)?;
+        let handover = self.link.get(HANDOVER)?;
         let cosigned = self.link.get(COSIGNED)?;
         let checkpoint = self.link.get("checkpoint")?.context("the server has no checkpoint yet")?;
         let text = note::split(&checkpoint).map(|(text, _)| text.to_owned());
         self.size = text.ok().and_then(|text| Checkpoint::parse(&text).ok()).map_or(0, |head| head.size);
         self.kept = BTreeMap::from([("checkpoint".to_owned(), checkpoint)]);
+        // The key that signed it may have come since.
+        if self.link.get(VKEYS)? != vkeys {
+            return Ok(Some(VKEYS.to_owned()));
+        }
         self.kept.extend(vkeys.map(|vkeys| (VKEYS.to_owned(), vkeys)));
+        self.kept.extend(handover.map(|handover| (HANDOVER.to_owned(), handover)));
         self.kept.extend(cosigned.map(|cosigned| (COSIGNED.to_owned(), cosigned)));
         for tile in partials(self.size) {
             let Some(bytes) = self.link.get(&tile.path())? else { return Ok(Some(tile.path())) };
@@ -183,7 +190,7 @@ impl<L: Link> Store for Served<L> {
         if let Some(bytes) = self.kept.get(path) {
             return Ok(Some(bytes.clone()));
         }
-        if path == COSIGNED {
+        if [COSIGNED, HANDOVER].contains(&path) {
             return Ok(None);
         }
         self.link.get(path).map_err(|error| {

@@ -39,6 +39,14 @@ impl Verified {
             let (party, index, by) = (&succession.party, succession.index, by(succession));
             row("key", &format!("of {party} since entry {index}, by {by}: {}", succession.to))
         }));
+        lines.extend(self.replay.log_successions().iter().map(|one| {
+            let by = if one.handed.is_some() {
+                "the key before it and the operator"
+            } else {
+                "the operator and the other parties, the key before it being lost"
+            };
+            row("key", &format!("of the log since entry {}, by {by}: {}", one.index, one.to))
+        }));
         lines.push(row("keys", self.keys()));
         lines.extend(self.saved.map(|state| row("saved", &format!("sha256 {}", base64(&state)))));
         lines.join("\n")
@@ -79,6 +87,12 @@ impl Verified {
                 "state": base64(&before.state),
             })),
             "saved": self.saved.map(|state| base64(&state)),
+            "log_key_changes": self.replay.log_successions().iter().map(|one| json!({
+                "entry": one.index,
+                "from": one.from.vkey(),
+                "vkey": one.to.vkey(),
+                "recovered": one.handed.is_none(),
+            })).collect::<Vec<_>>(),
             "key_changes": self.replay.successions().iter().map(|succession| json!({
                 "party": succession.party,
                 "entry": succession.index,
@@ -219,7 +233,8 @@ impl Verified {
 
     fn keys(&self) -> &'static str {
         let counts = |key: &Verifier| self.trusted.has(key);
-        if self.trusted.is_given() && self.replay.vkeys().all(counts) {
+        let logs = self.replay.log_successions().last().map(|one| &one.to);
+        if self.trusted.is_given() && self.replay.vkeys().chain(logs).all(counts) {
             "exactly those of your file"
         } else if self.trusted.is_given() {
             "those of your file, and those that came after them as told above"

@@ -2,6 +2,7 @@
 
 mod forgeries;
 mod keys;
+mod log_keys;
 mod scene;
 
 pub(crate) use scene::*;

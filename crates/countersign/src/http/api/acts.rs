@@ -16,8 +16,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use partnership::act::{
-    Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Key, PartyKey, Principal,
-    RecoveredKey, WitnessKey, subject_commitment,
+    Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Key, LogKey, PartyKey, Principal,
+    RecoveredKey, RecoveredLogKey, WitnessKey, subject_commitment,
 };
 use partnership::decision::{Decision, Settlement, Ticket};
 use partnership::ids::{ActId, ApplicationId, KeyId, PartyId, Timestamp};
@@ -84,6 +84,21 @@ enum Wanted {
         recovery: String,
         signature: String,
         proof: String,
+    },
+    LogKeyChange {
+        from: String,
+        vkey: String,
+        handed: String,
+        taken: String,
+        party: String,
+        signature: String,
+    },
+    LogKeyRecover {
+        from: String,
+        vkey: String,
+        taken: String,
+        party: String,
+        signature: String,
     },
     Attest {
         clause: String,
@@ -180,7 +195,15 @@ pub(super) async fn propose(
             key_new(&office, by, &application, limits).await?
         }
         Wanted::Erase(erasure) => erase(&office, by, erasure).await?,
-        other => decide(&office, by, other.deed()?).await?,
+        other => {
+            if let Wanted::LogKeyChange { from, vkey, .. } | Wanted::LogKeyRecover { from, vkey, .. } = &other
+            {
+                office
+                    .may_hand_over(from, vkey)
+                    .map_err(|error| Problem::unreadable(format!("{error:#}")))?;
+            }
+            decide(&office, by, other.deed()?).await?
+        }
     };
     let status = if answer.decision == "waiting" { StatusCode::ACCEPTED } else { StatusCode::OK };
     Ok((status, Json(answer)).into_response())
@@ -262,6 +285,16 @@ impl Wanted {
                 let party = party.into();
                 let key = RecoveredKey { vkey, party, recovery, signature, proof };
                 Deed::Administer(Administer::PartyKeyRecover(key))
+            }
+            Self::LogKeyChange { from, vkey, handed, taken, party, signature } => {
+                let party = party.into();
+                let key = LogKey { from, vkey, handed, taken, party, signature };
+                Deed::Administer(Administer::LogKeyChange(key))
+            }
+            Self::LogKeyRecover { from, vkey, taken, party, signature } => {
+                let party = party.into();
+                let key = RecoveredLogKey { from, vkey, taken, party, signature };
+                Deed::Administer(Administer::LogKeyRecover(key))
             }
             Self::Attest { clause, evidence, party, signature } => Deed::Attest(Attest {
                 clause: clause.into(),

@@ -19,6 +19,7 @@ use partnership::entry::{Body, Entry};
 use partnership::ids::{ActId, Timestamp};
 use record::audit::COSIGNED;
 use record::bundle::{decode, from_file};
+use record::handover::HANDOVER;
 use record::store::directory::Directory;
 use record::tile::{Kind, TilePath, WIDTH};
 use record::{Checkpoint, Receipt, Store as _};
@@ -60,8 +61,8 @@ pub(super) async fn receipt(
     let id: ActId = act.parse().map_err(|_| Problem::not_found(format!("`{act}` is no act's id")))?;
     let opens = may_read(&caller).is_ok();
     let (index, entries) = office.clerk.ask(move |state| (at_hand(state, id), state.entries())).await?;
-    let (store, log) = (Arc::clone(&office.store), office.log.verifier());
-    let found = blocking(move || look(&store, &log, under, |published| published.receipt(id, index, opens)));
+    let (store, logs) = (Arc::clone(&office.store), office.logs());
+    let found = blocking(move || look(&store, &logs, under, |published| published.receipt(id, index, opens)));
     match (found.await??, index) {
         ((Some(receipt), _), _) => {
             Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], receipt).into_response())
@@ -76,13 +77,13 @@ pub(super) async fn receipt(
 /// newer checkpoint has others, so where one is missing what is published is read again.
 fn look<T>(
     store: &Directory,
-    log: &record::note::Verifier,
+    logs: &[record::note::Verifier],
     under: &str,
     find: impl Fn(&Published<'_>) -> Result<T, record::StoreError>,
 ) -> Result<(T, u64), record::StoreError> {
     let mut looks = 1;
     loop {
-        let published = Published::read(store, log, under)?;
+        let published = Published::read(store, logs, under)?;
         match find(&published) {
             Err(record::StoreError::Missing { .. }) if looks < LOOKS_MAX => looks = looks.saturating_add(1),
             found => return Ok((found?, published.covered)),
@@ -102,7 +103,8 @@ pub(super) fn at_hand(state: &Books, id: ActId) -> Option<u64> {
 /// A promise, signed by the log, that the entry will stand where it says.
 fn promise(office: &Office, id: ActId, index: u64) -> Response {
     let text = format!("{}\ncountersign/promise/v1\nact {id}\nindex {index}\n", office.log.name());
-    let signed = office.log.sign(&text);
+    let Some(signer) = office.signer() else { return soon(Vec::new()) };
+    let signed = signer.sign(&text);
     soon(signed.unwrap_or_else(|error| unreachable!("a promise is a note: {error}")).into_bytes())
 }
 
@@ -129,13 +131,14 @@ impl<'a> Published<'a> {
     /// As far as the checkpoint of this name.
     pub(super) fn read(
         store: &'a Directory,
-        log: &record::note::Verifier,
+        logs: &[record::note::Verifier],
         under: &str,
     ) -> Result<Self, record::StoreError> {
         // The one that they stand under first: the newest is never behind it.
         let checkpoint = store.read(under)?.unwrap_or_default();
         let newest = store.read("checkpoint")?.unwrap_or_default();
-        let size = |checkpoint: &[u8]| Checkpoint::open(checkpoint, log).map_or(0, |head| head.size);
+        let logs: Vec<_> = logs.iter().collect();
+        let size = |checkpoint: &[u8]| Checkpoint::open_any(checkpoint, &logs).map_or(0, |head| head.size);
         let (covered, size) = (size(&checkpoint), size(&newest));
         Ok(Self { store, checkpoint, covered, size: size.max(covered), held: RefCell::default() })
     }
@@ -158,7 +161,9 @@ impl<'a> Published<'a> {
             return Ok(None);
         };
         let Some((envelope, parties)) = self.leaf(index)? else { return Ok(None) };
-        receipt.extra = Some(Extra::of(&envelope, opens.then_some(parties.as_slice())).encode());
+        let extra = Extra::of(&envelope, opens.then_some(parties.as_slice()));
+        let handover = self.store.read(HANDOVER)?.unwrap_or_default();
+        receipt.extra = Some(extra.with_handover(&handover).encode());
         Ok(Some(receipt.encode()))
     }
 
@@ -246,7 +251,7 @@ mod tests {
         let writer = std::thread::spawn(move || (0..600).for_each(|_| grow()));
         let mut looks = 0;
         while !writer.is_finished() {
-            let found = look(&store, &log, "checkpoint", |published| {
+            let found = look(&store, std::slice::from_ref(&log), "checkpoint", |published| {
                 let last = published.covered.saturating_sub(1);
                 assert!(published.leaf(last)?.is_some());
                 Receipt::of(published.store, last, &published.checkpoint, published.covered, published.size)

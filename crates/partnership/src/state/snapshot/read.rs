@@ -2,8 +2,8 @@
 
 use super::SnapshotError;
 use super::text::{
-    AccountText, ActText, How, Id, LineText, OpenText, PriceText, RetainedText, SignedText, StateText,
-    TakenText, TariffText, WaitingText,
+    AccountText, ActText, How, Id, LineText, LogKeyText, OpenText, PriceText, RetainedText, SignedText,
+    StateText, TakenText, TariffText, WaitingText,
 };
 use crate::act::{Act, Digest};
 use crate::entry::text::{Move, OfParty};
@@ -14,7 +14,7 @@ use crate::investment::tariff::Tariff;
 use crate::memorandum::Force;
 use crate::registry::Registry;
 use crate::retention::Retained;
-use crate::state::{Booked, Count, Library, Line, Open, Repeats, Signed, State, Taken, Waiting};
+use crate::state::{Booked, Count, Library, Line, LogSigns, Open, Repeats, Signed, State, Taken, Waiting};
 use crate::terms::Terms;
 use ledger::{AccountId, Amount, AssetId, Balance, Book, Opened, Price, Transfer};
 use record::note::Verifier;
@@ -45,6 +45,7 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
         terms,
         vkeys: map(vkeys)?,
         former,
+        log_keys: text.log_keys.into_iter().map(log_key).collect::<Result<_, _>>()?,
         registry,
         retained: map(kept.collect::<Result<Vec<_>, SnapshotError>>()?)?,
         projection: Projection::of(&book),
@@ -73,6 +74,12 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
         lease,
         repeats: Repeats::of(map(text.repeats.into_iter().map(taken))?),
     })
+}
+
+fn log_key(text: LogKeyText) -> Result<LogSigns, SnapshotError> {
+    let LogKeyText { since, vkey, handed, taken } = text;
+    let key = Verifier::parse(&vkey).map_err(|error| malformed(&error))?;
+    Ok(LogSigns { since, key, handed, taken })
 }
 
 fn verifiers(keys: Vec<OfParty>) -> Result<Vec<(PartyId, Verifier)>, SnapshotError> {
@@ -209,7 +216,7 @@ fn word(text: &str) -> Result<&'static str, SnapshotError> {
         .ok_or_else(|| malformed(&format!("`{text}` is no word of ours")))
 }
 
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 26] = [
     "infer",
     "amend",
     "approve",
@@ -226,6 +233,8 @@ const WORDS: [&str; 24] = [
     "witness-key-revoke",
     "party-key-change",
     "party-key-recover",
+    "log-key-change",
+    "log-key-recover",
     "allowed",
     "refused",
     "waiting",

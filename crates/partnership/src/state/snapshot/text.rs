@@ -20,6 +20,17 @@ pub(super) fn read<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, Snapshot
     serde_json::from_slice(line).map_err(|error| SnapshotError::Malformed(error.to_string()))
 }
 
+/// A key of the log, with the entry since which it signs.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogKeyText {
+    #[serde(with = "integer")]
+    pub(super) since: u64,
+    pub(super) vkey: String,
+    pub(super) handed: Option<String>,
+    pub(super) taken: Option<String>,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StateText {
@@ -34,6 +45,7 @@ pub(super) struct StateText {
     pub(super) terms: Option<Digest>,
     pub(super) vkeys: Vec<OfParty>,
     pub(super) former: Vec<OfParty>,
+    pub(super) log_keys: Vec<LogKeyText>,
     pub(super) signed: Vec<SignedText>,
     pub(super) applications: Vec<Application>,
     pub(super) keys: Vec<Key>,

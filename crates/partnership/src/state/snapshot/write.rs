@@ -2,7 +2,7 @@
 
 use super::text::{
     AccountText, ActText, AttestedText, BookedText, CountText, Freed, Held, How, Id, LeaseText, LineText,
-    OpenText, PriceText, RetainedText, SignedText, StateText, TakenText, TariffText, WaitingText,
+    LogKeyText, OpenText, PriceText, RetainedText, SignedText, StateText, TakenText, TariffText, WaitingText,
 };
 use crate::act::{Act, Digest};
 use crate::entry::Refused;
@@ -11,7 +11,7 @@ use crate::entry::wire;
 use crate::ids::{ActId, ApplicationId, ClauseId, PartyId, Timestamp};
 use crate::investment::tariff::Tariff;
 use crate::retention::Retained;
-use crate::state::{Booked, Count, Line, Open, Signed, State, Taken, Waiting};
+use crate::state::{Booked, Count, Line, LogSigns, Open, Signed, State, Taken, Waiting};
 use ledger::{Book, Price};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +22,7 @@ pub(super) fn state(state: &State) -> StateText {
         terms,
         vkeys,
         former,
+        log_keys,
         registry,
         retained: kept,
         book,
@@ -53,6 +54,7 @@ pub(super) fn state(state: &State) -> StateText {
         terms: terms.as_ref().map(|terms| terms.digest()),
         vkeys: vkeys.iter().map(|(party, key)| of_party(party, key.vkey())).collect(),
         former: former.iter().map(|(party, key)| of_party(party, key.vkey())).collect(),
+        log_keys: log_keys.iter().map(log_key).collect(),
         signed: versions.iter().map(signed).collect(),
         applications: registry.applications().cloned().collect(),
         keys: registry.keys().cloned().collect(),
@@ -79,6 +81,10 @@ pub(super) fn state(state: &State) -> StateText {
 
 fn of_party(party: &PartyId, value: String) -> OfParty {
     OfParty { party: party.clone(), value }
+}
+
+fn log_key(LogSigns { since, key, handed, taken }: &LogSigns) -> LogKeyText {
+    LogKeyText { since: *since, vkey: key.vkey(), handed: handed.clone(), taken: taken.clone() }
 }
 
 fn by_party(values: &BTreeMap<PartyId, String>) -> Vec<OfParty> {

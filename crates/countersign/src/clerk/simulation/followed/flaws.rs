@@ -7,7 +7,7 @@ use crate::cmd::follow::Takes;
 use record::bundle;
 use record::hash::{base64, leaf_hash, sha256};
 use record::merkle::Frontier;
-use record::note;
+use record::note::{self, Verifier};
 use record::store::careless::{Careless, Slip};
 use record::store::directory::Directory;
 use record::tile::{Kind, TilePath};
@@ -134,6 +134,10 @@ impl Takes for Copied {
 
     fn root(&self) -> Hash {
         self.mirror.root()
+    }
+
+    fn know(&mut self, key: Verifier) {
+        self.mirror.know(key);
     }
 
     fn follow(

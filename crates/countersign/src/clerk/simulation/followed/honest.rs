@@ -60,13 +60,17 @@ impl Shore {
     /// Has notes taken as the operator's server takes them.
     fn serve(&self, parties: &[Party], keys: &[CosignerKey]) {
         let store = Arc::new(Directory::on(self.disk.clone(), place::ROOT));
-        let Ok(cosigned) = Cosigned::open(Arc::clone(&store), place::log().verifier(), keys) else { return };
+        let Ok(cosigned) = Cosigned::open(Arc::clone(&store), &[place::log().verifier()], keys) else {
+            return;
+        };
         let cosigned = Arc::new(cosigned);
         for party in parties {
             let (store, cosigned, keys) = (Arc::clone(&store), Arc::clone(&cosigned), keys.to_vec());
             party.wire.state().takes = Some(Box::new(move |note| {
                 let published = published(&*store).map_or(0, |head| head.size);
-                cosigned.take(note, &keys, published).map_err(|error| error.to_string())
+                cosigned
+                    .take(note, (&[(0, place::log().verifier())], &keys), published)
+                    .map_err(|error| error.to_string())
             }));
         }
     }

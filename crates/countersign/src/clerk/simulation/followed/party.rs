@@ -206,14 +206,14 @@ impl Party {
         let served = Served::through(self.wire.clone())?;
         let files = Careless::new(self.disk.clone(), self.flaw.and_then(Flaw::slip_of_copy));
         let store = Arc::new(Directory::on(files, MIRROR));
-        let log = trusted(None, &*store, &served)?;
+        let (log, logs) = trusted(None, &*store, &served)?;
         let [grew, replayed] = cosigners(self.name);
         let files = Careless::new(self.disk.clone(), self.flaw.and_then(Flaw::slip_of_memory));
         let kept = Arc::new(Directory::on(files, MEMORY));
         self.memory = contents(&*kept);
         let memory = || Memory::of(Arc::clone(&kept), self.flaw, self.wire.clone());
         let (mirror, entries) = Mirror::open(Arc::clone(&store), SEGMENT_BYTES_MIN, &log)?;
-        let held = Held { served, store, mirror: Copied { mirror, flaw: self.flaw }, entries, log };
+        let held = Held { served, store, mirror: Copied { mirror, flaw: self.flaw }, entries, log, logs };
         let whose = Whose {
             signer: &place::party(self.name),
             keys: WitnessKeys { grew, replayed },

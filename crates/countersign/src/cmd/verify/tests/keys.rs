@@ -36,14 +36,14 @@ fn recover(by: &Signer, from: &Signer, to: &Signer) -> Deed {
 
 impl Scene {
     /// Puts a decision that is done at once on the record, and its settlement.
-    fn forge_whole(&mut self, act: &Act) {
+    pub(super) fn forge_whole(&mut self, act: &Act) {
         self.forge_decided(act.clone(), |_| {});
         let index = self.partnership.log().size() - 1;
         self.write(Body::Settled(Box::new(done(act, index))));
     }
 
     /// Has a deed wait for the first party, approve it, and go on, none of which the state was asked about.
-    fn forge_approved(&mut self, deed: Deed) {
+    pub(super) fn forge_approved(&mut self, deed: Deed) {
         let act = self.act(ana(), deed);
         let Deed::Administer(change) = &act.deed else { panic!("it changes the register") };
         let what = serde_json::to_vec(change).unwrap();

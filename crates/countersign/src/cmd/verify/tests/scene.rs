@@ -97,6 +97,12 @@ impl Scene {
         write(&groups, &mut self.journal, &mut self.publisher, &self.log);
     }
 
+    /// Makes all durable, and publishes nothing.
+    pub(crate) fn write_down(&mut self) {
+        let groups: Vec<_> = self.partnership.log().seal().into_iter().collect();
+        self.journal.write(&groups).unwrap();
+    }
+
     pub(crate) fn act(&mut self, principal: Principal, deed: Deed) -> Act {
         Act { id: self.entropy.act_id(self.at), principal, deed }
     }

@@ -3,9 +3,9 @@
 //! Not authenticated by itself: the proof covers the entry, and the entry's body covers the fields.
 
 use partnership::entry::fields_of;
-use record::Envelope;
 use record::commitment::{Disclosure, Fields, Salt};
 use record::hash::{base64, from_base64, hash_from_base64};
+use record::{Envelope, Handover};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
@@ -22,6 +22,9 @@ pub(crate) struct Extra {
     /// Fields of the parties' part, each with what proves it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     opening: Vec<Opening>,
+    /// How the log's keys handed over, a line for each, for whoever knows an earlier one: proven by its own signatures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    handover: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -57,7 +60,19 @@ impl Extra {
         let opening = fields.map(|fields| {
             SHOWN.iter().filter_map(|field| Opening::of(fields.disclose(field).ok()?)).collect()
         });
-        Self { entry, opening: opening.unwrap_or_default() }
+        Self { entry, opening: opening.unwrap_or_default(), handover: Vec::new() }
+    }
+
+    /// The same with the lines of the file that says how the log's keys handed over.
+    pub(super) fn with_handover(mut self, file: &[u8]) -> Self {
+        self.handover = String::from_utf8_lossy(file).lines().map(str::to_owned).collect();
+        self
+    }
+
+    /// How the log's keys handed over, as far as it can be read. Nothing is verified.
+    pub(crate) fn handovers(&self) -> Vec<Handover> {
+        let lines: String = self.handover.iter().map(|line| format!("{line}\n")).collect();
+        Handover::parse(&lines).unwrap_or_default()
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
