@@ -109,7 +109,7 @@ impl<S: Store> Cosigned<S> {
         let all: Vec<&Verifier> = logs.iter().map(|(_, key)| key).collect();
         let head = Checkpoint::open_any(note, &all).map_err(|error| NotTaken::Wrong(error.to_string()))?;
         // No other key of the log may stand under what is served.
-        let signs = logs.iter().rev().find(|(since, _)| *since < head.size).or(logs.first());
+        let signs = logs.iter().rev().find(|(since, _)| *since < head.size).or_else(|| logs.first());
         let logs: Vec<&Verifier> = signs.map(|(_, key)| key).into_iter().collect();
         Checkpoint::open_any(note, &logs).map_err(|error| NotTaken::Wrong(error.to_string()))?;
         if head.size == 0 || head.size > published || !is_of(&*self.store, &all, &head)? {

@@ -111,7 +111,9 @@ fn hand_over(place: &Place, signing: &Signing, is_lost: bool) -> anyhow::Result<
             own.verifier() == *signs,
             "`log.key` is not the key that signs, `{signs}`; if that is lost, use `countersign log key recover`"
         );
-        act["handed"] = by(&own).into();
+        if let Some(act) = act.as_object_mut() {
+            act.insert("handed".to_owned(), by(&own).into());
+        }
     }
     let answer = client::with(place, async |client| client.propose(Some(&signing.party), &act).await)?;
     if answer.json().is_ok_and(|answer| cell(&answer, "decision") == "done") {

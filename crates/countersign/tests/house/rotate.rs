@@ -76,6 +76,45 @@ impl Scene {
         run(Command::new(BINARY).args(words).args(["--server", url, "--json"]))
     }
 
+    /// The files of the log's keys as a change leaves them that was cut off before they had their names.
+    fn folder_is_cut_off(&self, was: &str) {
+        let keys = self.folder.dir.join("keys");
+        let former = std::fs::read_dir(&keys).unwrap().map(|file| file.unwrap().path());
+        let id = was.split('+').nth(1).unwrap().to_owned();
+        let former: Vec<PathBuf> =
+            former.filter(|path| path.to_str().unwrap().contains(&format!("log-former-{id}."))).collect();
+        assert_eq!(former.len(), 2);
+        for path in former {
+            let end = path.extension().unwrap().to_str().unwrap().to_owned();
+            for (from, to) in [
+                (keys.join(format!("log.{end}")), keys.join(format!("log-next.{end}"))),
+                (path, keys.join(format!("log.{end}"))),
+            ] {
+                assert!(run(Command::new("mv").arg(from).arg(to)).status.success());
+            }
+        }
+    }
+
+    /// A copy and the mirror hold, and the mirror goes on elsewhere, with the keys.
+    fn goes_on_elsewhere_from(&self, places: &[&PathBuf; 2], old: &Path, key: &str) {
+        let [_, mirror] = places;
+        for place in places {
+            done(&verify(place, &["--vkeys", old.to_str().unwrap()]));
+            second_verifier::holds(&place.join("record"));
+        }
+        for name in ["keys", "countersign.toml"] {
+            assert!(
+                run(Command::new("cp").arg("-a").arg(self.folder.dir.join(name)).arg(mirror))
+                    .status
+                    .success()
+            );
+        }
+        let elsewhere = Server::by(Server::command(mirror, &[]));
+        self.call(&elsewhere, key);
+        elsewhere.stop();
+        done(&verify(mirror, &["--vkeys", old.to_str().unwrap()]));
+    }
+
     /// Attests a milestone with the key that lies in a folder.
     fn attests(&self, keys: &Path, evidence: &str) -> bool {
         let file = self.place("evidence");
@@ -331,21 +370,7 @@ fn the_logs_key_gives_way_while_it_serves_and_all_who_verify_follow_and_hold_rec
     assert_eq!(scene.folder.said(&change)["decision"], "done");
     scene.call(&server, &key);
     server.stop();
-    let keys = scene.folder.dir.join("keys");
-    let former = std::fs::read_dir(&keys).unwrap().map(|file| file.unwrap().path());
-    let id = log_keys(&new)[1].split('+').nth(1).unwrap().to_owned();
-    let former: Vec<PathBuf> =
-        former.filter(|path| path.to_str().unwrap().contains(&format!("log-former-{id}."))).collect();
-    assert_eq!(former.len(), 2);
-    for path in former {
-        let end = path.extension().unwrap().to_str().unwrap().to_owned();
-        for (from, to) in [
-            (keys.join(format!("log.{end}")), keys.join(format!("log-next.{end}"))),
-            (path, keys.join(format!("log.{end}"))),
-        ] {
-            assert!(run(Command::new("mv").arg(from).arg(to)).status.success());
-        }
-    }
+    scene.folder_is_cut_off(&log_keys(&new)[1]);
     let server = scene.folder.serve(&[]);
     scene.call(&server, &key);
     assert_eq!(scene.folder.said(&change)["decision"], "done", "it is only finished, and not done again");
@@ -363,21 +388,7 @@ fn the_logs_key_gives_way_while_it_serves_and_all_who_verify_follow_and_hold_rec
         .arg("--dir")
         .arg(&scene.folder.dir)));
 
-    // The mirror goes on elsewhere, with the keys.
-    let mirror = scene.place("mirror");
-    for place in [&copy, &mirror] {
-        done(&verify(place, &["--vkeys", old.to_str().unwrap()]));
-        second_verifier::holds(&place.join("record"));
-    }
-    for name in ["keys", "countersign.toml"] {
-        assert!(
-            run(Command::new("cp").arg("-a").arg(scene.folder.dir.join(name)).arg(&mirror)).status.success()
-        );
-    }
-    let elsewhere = Server::by(Server::command(&mirror, &[]));
-    scene.call(&elsewhere, &key);
-    elsewhere.stop();
-    done(&verify(&mirror, &["--vkeys", old.to_str().unwrap()]));
+    scene.goes_on_elsewhere_from(&[&copy, &scene.place("mirror")], &old, &key);
 }
 
 #[test]

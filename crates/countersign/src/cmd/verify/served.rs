@@ -106,14 +106,14 @@ impl<L: Link> Served<L> {
         for _ in 1..TRIES {
             match self.keep()? {
                 None => return Ok(()),
-                Some(_) => drop(sizes.insert(self.size)),
+                Some((_, size)) => drop(sizes.insert(size)),
             }
         }
         match self.keep()? {
             None => Ok(()),
             // A newer checkpoint may take an older one's partial tiles away, and none of its own.
-            Some(missing) if sizes.iter().all(|size| *size == self.size) => {
-                bail!("`{missing}` is missing, and the checkpoint of size {} needs it", self.size)
+            Some((missing, size)) if sizes.iter().all(|other| *other == size) => {
+                bail!("`{missing}` is missing, and the checkpoint of size {size} needs it")
             }
             Some(_) => bail!("the record grows faster than its edge can be read; try again"),
         }
@@ -131,8 +131,9 @@ impl<L: Link> Served<L> {
         self.link.cosign(note)
     }
 
-    /// Takes the checkpoint and its partial tiles; gives one that is not there, which a newer checkpoint may have taken away.
-    fn keep(&mut self) -> anyhow::Result<Option<String>> {
+    /// Takes the checkpoint and its partial tiles, all or nothing; gives one that is not there, which a newer checkpoint may have taken
+    /// away, and the checkpoint's size.
+    fn keep(&mut self) -> anyhow::Result<Option<(String, u64)>> {
         // The keys first, of which there may be more later and never fewer; then what others have cosigned: the newest checkpoint is never
         // behind it.
         let vkeys = self.link.get(VKEYS)?;
@@ -140,19 +141,20 @@ impl<L: Link> Served<L> {
         let cosigned = self.link.get(COSIGNED)?;
         let checkpoint = self.link.get("checkpoint")?.context("the server has no checkpoint yet")?;
         let text = note::split(&checkpoint).map(|(text, _)| text.to_owned());
-        self.size = text.ok().and_then(|text| Checkpoint::parse(&text).ok()).map_or(0, |head| head.size);
-        self.kept = BTreeMap::from([("checkpoint".to_owned(), checkpoint)]);
+        let size = text.ok().and_then(|text| Checkpoint::parse(&text).ok()).map_or(0, |head| head.size);
+        let mut kept = BTreeMap::from([("checkpoint".to_owned(), checkpoint)]);
         // The key that signed it may have come since.
         if self.link.get(VKEYS)? != vkeys {
-            return Ok(Some(VKEYS.to_owned()));
+            return Ok(Some((VKEYS.to_owned(), size)));
         }
-        self.kept.extend(vkeys.map(|vkeys| (VKEYS.to_owned(), vkeys)));
-        self.kept.extend(handover.map(|handover| (HANDOVER.to_owned(), handover)));
-        self.kept.extend(cosigned.map(|cosigned| (COSIGNED.to_owned(), cosigned)));
-        for tile in partials(self.size) {
-            let Some(bytes) = self.link.get(&tile.path())? else { return Ok(Some(tile.path())) };
-            self.kept.insert(tile.path(), bytes);
+        kept.extend(vkeys.map(|vkeys| (VKEYS.to_owned(), vkeys)));
+        kept.extend(handover.map(|handover| (HANDOVER.to_owned(), handover)));
+        kept.extend(cosigned.map(|cosigned| (COSIGNED.to_owned(), cosigned)));
+        for tile in partials(size) {
+            let Some(bytes) = self.link.get(&tile.path())? else { return Ok(Some((tile.path(), size))) };
+            kept.insert(tile.path(), bytes);
         }
+        (self.kept, self.size) = (kept, size);
         Ok(None)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It is read twice: nothing leaves before all of it is known to be what the record commits to. Not here: how it is sealed (`vault`).
 
-use super::receipts::{Published, at_hand};
+use super::receipts::{Published, at_hand, look};
 use super::{Problem, blocking};
 use crate::content::{commitment, nonce};
 use crate::http::Caller;
@@ -119,9 +119,8 @@ fn party(caller: &Caller) -> &str {
 /// What the record says of a call's content.
 async fn find(office: &Arc<Office>, id: ActId, part: Part) -> Result<Call, Problem> {
     let (index, entries) = office.clerk.ask(move |state| (at_hand(state, id), state.entries())).await?;
-    let (store, log) = (Arc::clone(&office.store), office.log.verifier());
-    let found = move || {
-        let published = Published::read(&store, &log, "checkpoint")?;
+    let (store, logs) = (Arc::clone(&office.store), office.logs());
+    let find = move |published: &Published<'_>| {
         let index = match index {
             Some(index) => Some(index),
             None => published.find(id)?,
@@ -132,13 +131,14 @@ async fn find(office: &Arc<Office>, id: ActId, part: Part) -> Result<Call, Probl
         };
         let settled = match (part, index, &decided) {
             (Part::Output, Some(index), Some(Body::Decided(decided))) => {
-                settlement(&published, index, decided)?
+                settlement(published, index, decided)?
             }
             _ => None,
         };
         Ok::<_, record::StoreError>((decided, settled, published.size < entries))
     };
-    let (decided, settled, is_behind) = blocking(found).await??;
+    let found = blocking(move || look(&store, &logs, "checkpoint", find));
+    let ((decided, settled, is_behind), _) = found.await??;
     let soon = || Problem::unavailable(format!("act `{id}` is not published yet; ask again in a second"));
     let decided = match decided {
         Some(Body::Decided(decided)) => decided,

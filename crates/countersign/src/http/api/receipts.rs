@@ -75,7 +75,7 @@ pub(super) async fn receipt(
 
 /// Reads what is published, and gives what was found with how many entries the checkpoint covers. The writer takes partial tiles away when a
 /// newer checkpoint has others, so where one is missing what is published is read again.
-fn look<T>(
+pub(super) fn look<T>(
     store: &Directory,
     logs: &[record::note::Verifier],
     under: &str,
