@@ -1,7 +1,7 @@
 //! How long it takes from an act's answer to a receipt that both parties have cosigned: the server under load, and a real follower of each
 //! party beside it.
 //!
-//! Not here: what a follower checks. It is started as a party would start it, and looks once a second.
+//! Not here: what a follower checks. It is started as a party would start it, and looks four times a second.
 
 use super::Rig;
 use super::driver::{Asked, Load, Shape, Until, drive, request};
@@ -73,7 +73,7 @@ impl Rig<'_> {
             "{} of these requests were answered with 503, and made again.",
             TORN.load(Ordering::Relaxed)
         ));
-        table.remark("The server signs a checkpoint a second. Each party's `countersign follow` looks once a second, mirrors, replays, prices again, makes its copy durable and cosigns by both of its keys; followers, callers and upstream share a core.");
+        table.remark("The server signs a checkpoint a second. Each party's `countersign follow` looks four times a second, mirrors, replays, prices again, makes its copy durable and cosigns by both of its keys; followers, callers and upstream share a core.");
         Ok(table)
     }
 }
