@@ -1,15 +1,15 @@
 //! The fold: what each entry changes, and what it must agree with. Not here: how it is spelled (`entry`), or sums (`books`).
 
 use crate::act_id::ActId;
-use crate::acts::{Amending, AtOnce, Effect, Kept, Kind, Open, OpenActs, Waiting};
+use crate::acts::{Amending, AtOnce, Kept, Kind, Open, OpenActs, Waiting};
 use crate::books::Books;
 use crate::entry::{
     Caps, Clock, Decided, Deed, Ended, EntryKind, Envelope, Genesis, Op, Settled, StateDigest, Tally,
     Transfer, Transfers, Verdict,
 };
 use crate::fault::{Fault, Misspelt};
-use crate::founding::{Keys, approval, attestation, witness_key};
-use crate::keys::{Said, Succession};
+use crate::founding::Keys;
+use crate::keys::Succession;
 use crate::log_keys::{LogSaid, LogSuccession};
 use crate::moment::Moment;
 use crate::repeats::Repeats;
@@ -18,7 +18,6 @@ use crate::settling::{Settling, may_reserve};
 use crate::text::plain;
 use crate::totals::{Asked, Counts, Drawn, Erased, Lease, Proposed, Version};
 use record::Hash;
-use record::cosignature::{CosignerKey, Statement};
 use record::hash::{base64, sha256, sha256_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -333,126 +332,6 @@ impl Replay {
         Ok(())
     }
 
-    /// What an act that is allowed comes to, if it may.
-    fn effect(&mut self, decided: &Decided<'_>, waited: Option<Waiting>) -> Result<Effect, Fault> {
-        let head = decided.head;
-        Ok(match decided.deed {
-            Deed::Erase { .. } if decided.who == b"{" => {
-                return Err(Fault::Undue(head.id));
-            }
-            Deed::Other | Deed::Infer { .. } => Effect::Other,
-            Deed::Erase { is_whole: true } => Effect::Other,
-            Deed::Erase { is_whole: false } => return Err(Fault::Erases(head.id)),
-            Deed::Application { name, audience } => Effect::Application(name.into(), audience.into()),
-            Deed::Due { application, before, clause } => {
-                self.erases(decided, application, before, clause)?;
-                Effect::Other
-            }
-            Deed::Amend { version, digest } => {
-                let approved_by = waited.ok_or(Fault::Unasked(head.id))?.given;
-                if decided.memorandum.checked_add(1) != Some(version) {
-                    return Err(Fault::NotNext(head.id));
-                }
-                self.amending.insert(head.id, Amending { version, digest, approved_by });
-                Effect::Other
-            }
-            Deed::Approve { act, digest, party, signature } => {
-                let found = ActId::of(act).and_then(|act| Some((act, self.waiting.get(&act)?)));
-                let (act, waiting) = found.ok_or(Fault::Misplaced(head.id))?;
-                let asked = waiting.by.iter().any(|by| **by == *party);
-                if waiting.digest != digest || !asked || waiting.given.iter().any(|given| **given == *party) {
-                    return Err(Fault::Misplaced(head.id));
-                }
-                self.signed(head.id, party, &approval(waiting.kind == Kind::Amend, &digest), signature)?;
-                Effect::Approve(act, party.into())
-            }
-            Deed::Attest { clause, evidence, party, signature } => {
-                let memorandum = self.versions.last().map(|version| version.digest).unwrap_or_default();
-                let message = attestation(&self.origin, &memorandum, &plain(clause), &evidence);
-                self.signed(head.id, party, &message, signature)?;
-                Effect::Attest { clause: clause.into(), evidence, party: party.into() }
-            }
-            Deed::Draw { clause } => {
-                self.books_once(head.id, clause)?;
-                let of_it = self.attested.iter().filter(|((of, _), _)| **of == *clause);
-                let attested = of_it.map(|(_, by)| by.iter().map(|party| plain(party)).collect()).collect();
-                let (index, under, clause_name) = (self.entries, self.in_force(), plain(clause));
-                self.drawn.push(Drawn { index, at: head.at, under, clause: clause_name, attested });
-                Effect::Draw(clause.into())
-            }
-            Deed::Expire { clause } => {
-                self.books_once(head.id, clause)?;
-                Effect::Expire(clause.into())
-            }
-            Deed::Witness { vkey, party, signature } => {
-                let message = witness_key(&self.origin, head.kind.name(), &plain(vkey));
-                self.signed(head.id, party, &message, signature)?;
-                let counts = head.kind == Kind::WitnessKeyAdd;
-                let fits = if counts { self.may_cosign(party, vkey) } else { self.cosigns(party, vkey) };
-                if !fits {
-                    return Err(Fault::Witness(head.id));
-                }
-                Effect::Witness { vkey: vkey.into(), party: party.into(), counts }
-            }
-            Deed::PartyKey { vkey, party, recovery, signature, proof } => {
-                let said = Said { vkey, party, recovery, signature, proof };
-                let change = self.gives_way(head.id, head.kind, said, self.in_force())?;
-                Effect::Party(Box::new(change))
-            }
-            Deed::LogKey(said) => Effect::Log(self.log_gives_way(head.id, head.kind, said)?),
-            Deed::Key { id, budget } => {
-                Effect::Key(id.into(), budget.map(|(asset, amount)| (asset.into(), amount)))
-            }
-        })
-    }
-
-    /// What a schedule says is erased by the clerk, each month once.
-    fn erases(
-        &mut self,
-        decided: &Decided<'_>,
-        of: &[u8],
-        before: Moment,
-        clause: &[u8],
-    ) -> Result<(), Fault> {
-        let id = decided.head.id;
-        let undue = || Fault::Undue(id);
-        let kept = self.kept.get_mut(of).filter(|_| decided.who == b"{").ok_or_else(undue)?;
-        let starts = before.to_string();
-        let is_month = starts.ends_with("-01T00:00:00.000Z");
-        if !is_month || before.millis() <= kept.erased.unwrap_or(kept.since).millis() {
-            return Err(undue());
-        }
-        kept.erased = Some(before);
-        let audiences = kept.audiences.iter().map(|audience| plain(audience)).collect();
-        let (index, under) = (self.entries, self.in_force());
-        let (application, clause) = (plain(of), plain(clause));
-        let erased = Erased { index, at: decided.head.at, under, clause, application, audiences, before };
-        self.erased.push(erased);
-        Ok(())
-    }
-
-    /// Whether a key may be one by which this party cosigns: it has the name for it, and is nobody's so far.
-    fn may_cosign(&self, party: &[u8], vkey: &[u8]) -> bool {
-        let Ok(key) = CosignerKey::parse(&plain(vkey)) else { return false };
-        let is_named = [Statement::Grew, Statement::Replayed]
-            .iter()
-            .any(|says| says.key_name(&self.origin, &plain(party)) == key.name());
-        let is_a_partys = self.keys.ever().any(|party| party.public_key() == key.public_key());
-        is_named
-            && !is_a_partys
-            && !self.has_cosigned(key.public_key())
-            && !self.was_the_logs(key.public_key())
-    }
-
-    fn cosigns(&self, party: &[u8], vkey: &[u8]) -> bool {
-        self.witnesses.iter().any(|(of, key)| **of == *party && **key == *vkey)
-    }
-
-    /// A tranche is drawn or a clause expires once, and whoever tries it twice is told.
-    fn books_once(&mut self, id: ActId, clause: &[u8]) -> Result<(), Fault> {
-        if self.booked.insert(clause.into()) { Ok(()) } else { Err(Fault::BookedBefore(id, plain(clause))) }
-    }
-
     fn waits(&mut self, decided: &Decided<'_>, digest: Hash, by: Vec<Box<[u8]>>) -> Result<(), Fault> {
         let head = decided.head;
         if by.is_empty() {
@@ -484,11 +363,6 @@ impl Replay {
         let waiting = Waiting { kind: head.kind, who, what, digest, by, given: Vec::new() };
         self.waiting.insert(head.id, waiting);
         Ok(())
-    }
-
-    fn signed(&self, id: ActId, party: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Fault> {
-        let holds = self.keys.verify(party, message, signature);
-        if holds { Ok(()) } else { Err(Fault::Signature(id, plain(party))) }
     }
 
     fn settled(&mut self, settled: &Settled<'_>, mut transfers: Transfers<'_>) -> Result<(), Fault> {
@@ -543,47 +417,6 @@ impl Replay {
         }
         self.counts.ending(settled.ended);
         self.take_effect(head.id, settled.ended)
-    }
-
-    /// What takes effect with a settlement: an approval counts, a version is in force.
-    fn take_effect(&mut self, id: ActId, ended: Ended) -> Result<(), Fault> {
-        let is_done = ended == Ended::Done;
-        match self.at_once.take().filter(|_| is_done).map(|at_once| at_once.effect) {
-            Some(Effect::Approve(act, party)) => {
-                self.waiting.entry(act).and_modify(|waiting| waiting.given.push(party));
-            }
-            Some(Effect::Attest { clause, evidence, party }) => {
-                self.attested.entry((clause, evidence)).or_default().push(party);
-            }
-            Some(Effect::Application(name, audience)) => {
-                let since = self.at;
-                let fresh = || Kept { audiences: BTreeSet::new(), since, erased: None };
-                self.kept.entry(name).or_insert_with(fresh).audiences.insert(audience);
-            }
-            Some(Effect::Witness { vkey, party, counts }) => {
-                self.witnesses.retain(|(_, key)| *key != vkey);
-                if counts {
-                    self.witnesses.push((party, vkey));
-                } else {
-                    self.revoked.push(vkey);
-                }
-            }
-            Some(Effect::Party(change)) => self.gave_way(*change),
-            Some(Effect::Log(change)) => self.log_gave_way(*change),
-            _ => {}
-        }
-        let amending = if self.amending.is_empty() { None } else { self.amending.remove(&id) };
-        if let Some(Amending { version, digest, approved_by }) = amending.filter(|_| is_done) {
-            let before = self.versions.last().and_then(|before| before.number);
-            if before.and_then(|before| before.checked_add(1)) != Some(version) {
-                return Err(Fault::NotNext(id));
-            }
-            let mut signed_by: Vec<_> = approved_by.iter().map(|party| plain(party)).collect();
-            signed_by.sort_unstable();
-            self.versions.push(Version { digest, index: self.entries, number: Some(version), signed_by });
-            self.attested.clear();
-        }
-        Ok(())
     }
 
     fn leased(&mut self, caps: &Caps<'_>) -> Result<(), Fault> {
