@@ -22,16 +22,16 @@ pub(crate) enum Due {
 }
 
 impl State {
-    /// The next thing that is due at `at`: lapsed acts first, but for those in `held`, then freed ones, tranches, amendments,
-    /// grants and what is kept. A tranche whose condition holds is drawn before an amendment could say otherwise.
+    /// The next thing that is due at `at`: lapsed acts first, but for those in `held`, then freed ones, tranches, what is due
+    /// by the calendar, amendments, grants and what is kept. What is due is booked before an amendment could say otherwise.
     pub(crate) fn due(&self, at: Timestamp, held: &BTreeSet<ActId>) -> Option<Due> {
         self.lapsed(at, held).or_else(|| self.due_besides(at))
     }
 
     /// The same without what lapsed. Whether an act may lapse depends on whether its performer is alive, which no entry says.
     pub(super) fn due_besides(&self, at: Timestamp) -> Option<Due> {
-        let booked = self.freed().or_else(|| self.drawable(at)).or_else(|| self.effective(at));
-        booked.or_else(|| self.expired(at)).or_else(|| self.erasable(at))
+        let booked = self.freed().or_else(|| self.drawable(at)).or_else(|| self.bookable(at));
+        booked.or_else(|| self.effective(at)).or_else(|| self.expired(at)).or_else(|| self.erasable(at))
     }
 
     fn lapsed(&self, at: Timestamp, held: &BTreeSet<ActId>) -> Option<Due> {

@@ -20,6 +20,9 @@ pub fn explain(header: &Header, clause: &Clause) -> String {
         Kind::ComputeCredit(grant) => teller.compute_credit(grant),
         Kind::CashTranche(tranche) => teller.cash_tranche(tranche),
         Kind::RateCard(card) => teller.rate_card(card),
+        Kind::MinimumConsumption(minimum) => teller.minimum_consumption(minimum),
+        Kind::Capacity(capacity) => teller.capacity(capacity),
+        Kind::RevenueShare(share) => teller.revenue_share(share),
         Kind::Undisclosed(matter) => teller.undisclosed(matter),
         Kind::Policy(policy) => teller.policy(policy),
         Kind::Requirement(requirement) => teller.requirement(requirement),
@@ -72,9 +75,10 @@ impl Voice {
     }
 }
 
-struct Teller<'a> {
+/// Whoever tells what a block says, in the voice of its force.
+pub(super) struct Teller<'a> {
     header: &'a Header,
-    must: &'static str,
+    pub(super) must: &'static str,
     will: &'static str,
 }
 
@@ -256,11 +260,11 @@ impl Teller<'_> {
         format!("the memorandum runs from {} {ends}{notice}{survives}", term.starts)
     }
 
-    fn does(&self, does: &str, to_do: &str) -> String {
+    pub(super) fn does(&self, does: &str, to_do: &str) -> String {
         if self.will.is_empty() { does.to_owned() } else { format!("{}{to_do}", self.will) }
     }
 
-    fn name(&self, id: &PartyId) -> String {
+    pub(super) fn name(&self, id: &PartyId) -> String {
         self.header.party(id).map_or_else(|| id.to_string(), |party| party.name.clone())
     }
 
@@ -272,7 +276,7 @@ impl Teller<'_> {
         }
     }
 
-    fn money(&self, money: &Money) -> String {
+    pub(super) fn money(&self, money: &Money) -> String {
         let scale = self.header.scale(&money.asset).unwrap_or(0);
         format!("{} {}", money.amount.display(scale), money.asset)
     }
@@ -288,7 +292,7 @@ impl Teller<'_> {
     }
 }
 
-fn models(models: &[String]) -> String {
+pub(super) fn models(models: &[String]) -> String {
     if models.iter().any(|model| model == "*") {
         "every model".to_owned()
     } else {

@@ -9,6 +9,7 @@ use super::clause::{
     Accountable, Amendment, CashTranche, ComputeCredit, Condition, ExpiryApplies, Kind, Policy,
     REQUIREMENT_ACTS, RateCard, Requirement, Retention, Service, Term, Undisclosed,
 };
+use super::dues;
 use super::fields::{AUDIENCES, KEEPS};
 use super::read::Reader;
 use crate::governance::vocabulary;
@@ -19,6 +20,9 @@ pub(super) fn read(kind: &str, reader: &mut Reader<'_>) -> Option<Kind> {
         "compute-credit" => compute_credit(reader).map(Kind::ComputeCredit),
         "cash-tranche" => cash_tranche(reader).map(Kind::CashTranche),
         "rate-card" => rate_card(reader).map(Kind::RateCard),
+        "minimum-consumption" => dues::minimum_consumption(reader).map(Kind::MinimumConsumption),
+        "capacity" => dues::capacity(reader).map(Kind::Capacity),
+        "revenue-share" => dues::revenue_share(reader).map(Kind::RevenueShare),
         "undisclosed" => undisclosed(reader).map(Kind::Undisclosed),
         "policy" => cedar(reader).map(Kind::Policy),
         "requirement" => requirement(reader).map(Kind::Requirement),
@@ -82,7 +86,7 @@ fn expiry(reader: &mut Reader<'_>, starts: Date) -> Option<Date> {
     expires.or(after)
 }
 
-fn differ(reader: &mut Reader<'_>, from: Option<&crate::ids::PartyId>, to: Option<&crate::ids::PartyId>) {
+pub(super) fn differ(reader: &mut Reader<'_>, from: Option<&crate::ids::PartyId>, to: Option<&crate::ids::PartyId>) {
     if let (Some(from), Some(to)) = (from, to)
         && from == to
         && let Some(at) = reader.found("to")

@@ -7,6 +7,7 @@ mod clause;
 mod decimal;
 mod diagnostic;
 mod document;
+mod dues;
 mod explain;
 mod fields;
 mod header;
@@ -14,6 +15,7 @@ mod heading;
 mod kinds;
 mod near;
 mod parse;
+mod periods;
 mod read;
 mod reference;
 pub mod sign;
@@ -21,11 +23,13 @@ pub mod sign;
 use std::sync::Arc;
 
 pub use clause::{
-    Accountable, Amendment, Area, CashTranche, Clause, ComputeCredit, Condition, ExpiryApplies, Force, Kind,
-    Money, Policy, REQUIREMENT_ACTS, RateCard, Requirement, Retention, Service, Source, Term, Undisclosed,
+    Accountable, Amendment, Area, Capacity, CashTranche, Clause, ComputeCredit, Condition, ExpiryApplies, Force,
+    Kind, MinimumConsumption, Money, Policy, REQUIREMENT_ACTS, RateCard, Requirement, Retention, RevenueShare,
+    Service, Source, Step, Term, Undisclosed,
 };
 pub use diagnostic::Diagnostic;
 pub use header::{Header, MoneyError, OPERATOR, Party, Prevails};
+pub use periods::Periods;
 
 pub use explain::{explain, explain_keys};
 pub use record::hash::hex;
