@@ -3,17 +3,20 @@
 //! Not here: how any of it is drawn, and no arithmetic beyond what the books and the state already say.
 
 mod areas;
+mod forecast;
+mod funds;
 mod kept;
 mod money;
 
 pub(crate) use areas::Area;
+pub(crate) use funds::Fund;
 pub(crate) use kept::{Kept, Keys};
 pub(crate) use money::{Account, Money};
 
 use crate::cosigned::Standing;
 use partnership::State;
-use partnership::memorandum::{self, Condition, Kind, explain};
-use partnership::state::{Booked, Line, Waiting};
+use partnership::memorandum::{self, Condition, explain};
+use partnership::state::{Line, Waiting};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -44,6 +47,8 @@ pub(crate) struct Report {
     pub(crate) coming: Vec<Coming>,
     /// The milestones attested by some and not by all.
     pub(crate) attestations: Vec<Attestation>,
+    /// What was promised in money and credits, and what became of it, in the memorandum's order.
+    pub(crate) funds: Vec<Fund>,
     /// What is kept of each application and month.
     pub(crate) kept: Vec<Kept>,
     /// Every account with its sums.
@@ -168,6 +173,7 @@ impl Report {
             waiting: waiting(state),
             coming: coming(state),
             attestations: attestations(state),
+            funds: Fund::all(state),
             kept: Kept::all(state, keys),
             balances: Account::all(state),
             acts: state.recent().map(|line| Deed::of(state, line)).collect(),
@@ -212,22 +218,12 @@ fn of_clause(state: &State, clause: &memorandum::Clause) -> Clause {
         area: clause.kind.area().as_str(),
         force: clause.force.as_str(),
         source: clause.source.as_str(),
-        state: standing(state, clause),
+        state: funds::standing(state, clause),
         title: clause.title.clone(),
         sentence: header.map(|header| explain(header, clause)).unwrap_or_default(),
         allowed: count.allowed,
         refused: count.refused,
         deviated: count.deviated,
-    }
-}
-
-fn standing(state: &State, clause: &memorandum::Clause) -> &'static str {
-    let paid_before = matches!(&clause.kind, Kind::CashTranche(tranche) if tranche.already_paid);
-    match state.booked(&clause.id) {
-        Some(Booked::Drawn(_)) => "met",
-        Some(Booked::Expired(_)) => "lapsed",
-        None if paid_before => "met",
-        None => "active",
     }
 }
 
