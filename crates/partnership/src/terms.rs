@@ -7,8 +7,8 @@ use crate::governance::policy::Policies;
 use crate::ids::{ClauseId, PartyId};
 use crate::investment::tariff::Tariff;
 use crate::memorandum::{
-    Amendment, Capacity, CashTranche, Clause, ComputeCredit, Diagnostic, Kind, Memorandum, MinimumConsumption,
-    Requirement, Retention, RevenueShare, Service, Term,
+    Amendment, Capacity, CashTranche, Clause, ComputeCredit, Diagnostic, Kind, Memorandum,
+    MinimumConsumption, Requirement, Retention, RevenueShare, Service, Term,
 };
 use jiff::Span;
 use jiff::civil::Date;

@@ -104,7 +104,8 @@ impl Replay {
 
     /// Keeps what fell due, with what its settlement moved.
     pub(crate) fn fell_due(&mut self, said: &SaidDue, owed: Option<(&[u8], i128)>) {
-        let moved = |account: &[u8]| owed.filter(|(debit, _)| *debit == account).map_or(0, |(_, amount)| amount);
+        let moved =
+            |account: &[u8]| owed.filter(|(debit, _)| *debit == account).map_or(0, |(_, amount)| amount);
         let stood = |memo: &[u8]| {
             ["minimum:", "revenue:"].into_iter().fold((0_i128, 0_i128), |(agreed, open), head| {
                 let of = |stage: &str| [memo, head.as_bytes(), &*said.clause, stage.as_bytes()].concat();

@@ -109,7 +109,8 @@ impl<'a, 'b> Settling<'a, 'b> {
         }
         let (_, charge) = self.charged.filter(|(charged, _)| *charged == asset)?;
         if let Some(counted) = stem(transfer, b":open", b":consumed") {
-            let is_minimum = counted.strip_prefix(b"memo:".as_slice()).unwrap_or(counted).starts_with(b"minimum:");
+            let is_minimum =
+                counted.strip_prefix(b"memo:".as_slice()).unwrap_or(counted).starts_with(b"minimum:");
             let is_new = !self.counted.contains(&debit);
             self.counted.push(debit);
             return (is_minimum && is_new && amount <= charge).then_some(());

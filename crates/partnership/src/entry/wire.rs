@@ -8,7 +8,8 @@ use super::{
     Verdict,
 };
 use crate::act::{
-    Act, Administer, Amend, Approve, Attest, Book, Declare, Deed, Draw, Erase, Expire, Infer, Payment, Principal,
+    Act, Administer, Amend, Approve, Attest, Book, Declare, Deed, Draw, Erase, Expire, Infer, Payment,
+    Principal,
 };
 use crate::ids::{ActId, PartyId, Timestamp};
 use ledger::{AccountId, Amount, AssetId, Operation, Transfer, TransferId};

@@ -18,10 +18,12 @@ impl State {
     /// The next day of a clause that has come and is not booked. What a clause made due before the memorandum ended is booked after.
     pub(super) fn bookable(&self, at: Timestamp) -> Option<Due> {
         let terms = self.in_force();
+        let changes_on = self.changes_on(at);
         let clauses = terms.memorandum().clauses.iter();
         let mut due = clauses.filter_map(|clause| {
-            let on = dues::next(clause, self.last_due(&clause.id))?;
-            (on <= at.date() && !terms.has_ended(&clause.id, on)).then(|| (clause.id.clone(), on))
+            let on = dues::next(clause, self.last_due(&clause.id)).filter(|on| *on <= at.date())?;
+            let holds = changes_on.is_none_or(|day| on < day) && !terms.has_ended(&clause.id, on);
+            holds.then(|| (clause.id.clone(), on))
         });
         let (clause, on) = due.next()?;
         Some(Due::Propose(Deed::Book(Book { clause, on })))
@@ -110,7 +112,9 @@ impl State {
             return Err(format!("nothing is paid under `{id}`, a clause of kind `{}`", clause.kind.name()));
         };
         if !clause.force.is_binding() {
-            return Err(format!("`{id}` is not binding: nothing is owed under it, and nothing paid from here"));
+            return Err(format!(
+                "`{id}` is not binding: nothing is owed under it, and nothing paid from here"
+            ));
         }
         if party != debtor && party != creditor {
             return Err(format!("a payment under `{id}` is between `{debtor}` and `{creditor}`"));
@@ -125,7 +129,9 @@ impl State {
         }
         let left = self.book.balance(&owed).map_or(0, |balance| balance.available());
         if amount.amount <= 0 || amount.amount > left {
-            return Err(format!("under `{id}` {left} minor units are owed; a payment is above zero and no more"));
+            return Err(format!(
+                "under `{id}` {left} minor units are owed; a payment is above zero and no more"
+            ));
         }
         if let Some(asset) = self.book.asset_of(&owed) {
             asset_is(asset, amount)?;

@@ -286,7 +286,9 @@ impl State {
         }
         let opening = chart::opening(terms, &self.book, 0, 0);
         if opening.len() > OPENINGS_MAX {
-            return Err(format!("at most {OPENINGS_MAX} grants, commitments, minimums and caps can be opened at once"));
+            return Err(format!(
+                "at most {OPENINGS_MAX} grants, commitments, minimums and caps can be opened at once"
+            ));
         }
         let mut book = self.book.clone();
         for transfer in &opening {

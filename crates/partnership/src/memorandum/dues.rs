@@ -23,12 +23,11 @@ pub(super) fn minimum_consumption(reader: &mut Reader<'_>) -> Option<MinimumCons
     let starts = reader.date("starts").unwrap_or(reader.scope.effective);
     let ends = reader.date("ends");
     reader.ordered(("starts", Some(starts)), ("ends", ends));
-    let milestones =
-        if reader.found("milestones").is_some() { milestones(reader) } else { Some(Vec::new()) };
+    let milestones = if reader.found("milestones").is_some() { milestones(reader) } else { Some(Vec::new()) };
     let (amount, ends) = (amount?, ends?);
     let mut steps = milestones?;
     steps.push((Step { by: ends, amount: amount.amount }, None));
-    if !rising(reader, starts, &amount, &steps) {
+    if !rising(reader, starts, &steps) {
         return None;
     }
     let steps = steps.into_iter().map(|(step, _)| step).collect();
@@ -48,7 +47,9 @@ fn milestone(reader: &mut Reader<'_>, item: Found<'_>) -> Option<Placed> {
     let by = table.and_then(|table| day(table.get("by")?.get_ref()));
     let amount = table.and_then(|table| table.get("amount")?.get_ref().as_str());
     let (Some(by), Some(amount)) = (by, amount) else {
-        reader.wrong_item("milestones", item);
+        reader
+            .fault("memorandum::milestones", "a milestone has `by` and `amount`", item.span(), "not both")
+            .help = Some("write `{ by = 2026-06-30, amount = \"400.00 USD\" }`".to_owned());
         return None;
     };
     let money = reader.money_of("milestones", amount, item.span())?;
@@ -69,7 +70,7 @@ fn day(value: &DeValue<'_>) -> Option<Date> {
 }
 
 /// Whether the steps go up in day and amount, from the start to the whole.
-fn rising(reader: &mut Reader<'_>, starts: Date, whole: &Money, steps: &[Placed]) -> bool {
+fn rising(reader: &mut Reader<'_>, starts: Date, steps: &[Placed]) -> bool {
     let first = Step { by: starts, amount: Amount::ZERO };
     let before = std::iter::once(&first).chain(steps.iter().map(|(step, _)| step));
     let odd = before.zip(steps).find(|(before, (step, _))| {
@@ -81,7 +82,7 @@ fn rising(reader: &mut Reader<'_>, starts: Date, whole: &Money, steps: &[Placed]
     let message = if step.by <= before.by {
         format!("the day {} does not come after {}", step.by, before.by)
     } else {
-        format!("the amount of {} {} goes back, or is zero", step.by, whole.asset)
+        format!("what is to be consumed before {} is zero, or less than by the day before", step.by)
     };
     reader.fault("memorandum::milestones", message, span, "out of order").help = Some(
         "milestones say how much is to be consumed since the start, each later and no less than the one before; the last is `amount` by `ends`"
@@ -144,7 +145,9 @@ fn percent(reader: &mut Reader<'_>, name: &str) -> Option<Price> {
     let part = number.and_then(|number| number.price(0, 100));
     let sound = part.filter(|part| (1..=i128::from(part.per())).contains(&part.numerator()));
     if sound.is_none() {
-        reader.fault("memorandum::percent", format!("`{text}` is no part of a whole"), span, "cannot be read").help =
+        reader
+            .fault("memorandum::percent", format!("`{text}` is no part of a whole"), span, "cannot be read")
+            .help =
             Some("write more than zero and at most a hundred, with up to six decimals: `\"20%\"`".to_owned());
     }
     sound
@@ -153,8 +156,7 @@ fn percent(reader: &mut Reader<'_>, name: &str) -> Option<Price> {
 impl Teller<'_> {
     pub(super) fn minimum_consumption(&self, minimum: &MinimumConsumption) -> String {
         let (by, to) = (self.name(&minimum.by), self.name(&minimum.to));
-        let money =
-            |amount: Amount| self.money(&Money { amount, asset: minimum.amount.asset.clone() });
+        let money = |amount: Amount| self.money(&Money { amount, asset: minimum.amount.asset.clone() });
         let (last, before) = match minimum.steps.split_last() {
             Some((last, before)) => (format!("{} before {}", money(last.amount), last.by), before),
             None => (self.money(&minimum.amount), minimum.steps.as_slice()),
@@ -190,7 +192,9 @@ impl Teller<'_> {
     pub(super) fn revenue_share(&self, share: &RevenueShare) -> String {
         let cap = share.cap.map_or_else(
             || ", without a bound".to_owned(),
-            |amount| format!(", {} in all at most", self.money(&Money { amount, asset: share.asset.clone() })),
+            |amount| {
+                format!(", {} in all at most", self.money(&Money { amount, asset: share.asset.clone() }))
+            },
         );
         format!(
             "{} {} {} of what it declares as revenue in {} to {} after each {}{cap}{}",

@@ -260,10 +260,18 @@ pub(super) const KINDS: &[Row] = &[
         fields: &[
             must("by", Shape::Party, "whose applications consume"),
             must("to", Shape::Party, "who is owed what falls short"),
-            must("amount", Shape::Money, "how much in all, in the asset in which calls are charged; more than zero"),
+            must(
+                "amount",
+                Shape::Money,
+                "how much in all, in the asset in which calls are charged; more than zero",
+            ),
             may("models", Shape::Models, "every model", "the models whose calls count"),
             may("starts", Shape::Date, "the header's `effective`", "the first day on which calls count"),
-            must("ends", Shape::Date, "the first day on which they no longer count, and on which the whole is due"),
+            must(
+                "ends",
+                Shape::Date,
+                "the first day on which they no longer count, and on which the whole is due",
+            ),
             may(
                 "milestones",
                 Shape::Milestones,

@@ -86,7 +86,11 @@ fn expiry(reader: &mut Reader<'_>, starts: Date) -> Option<Date> {
     expires.or(after)
 }
 
-pub(super) fn differ(reader: &mut Reader<'_>, from: Option<&crate::ids::PartyId>, to: Option<&crate::ids::PartyId>) {
+pub(super) fn differ(
+    reader: &mut Reader<'_>,
+    from: Option<&crate::ids::PartyId>,
+    to: Option<&crate::ids::PartyId>,
+) {
     if let (Some(from), Some(to)) = (from, to)
         && from == to
         && let Some(at) = reader.found("to")

@@ -23,9 +23,9 @@ pub mod sign;
 use std::sync::Arc;
 
 pub use clause::{
-    Accountable, Amendment, Area, Capacity, CashTranche, Clause, ComputeCredit, Condition, ExpiryApplies, Force,
-    Kind, MinimumConsumption, Money, Policy, REQUIREMENT_ACTS, RateCard, Requirement, Retention, RevenueShare,
-    Service, Source, Step, Term, Undisclosed,
+    Accountable, Amendment, Area, Capacity, CashTranche, Clause, ComputeCredit, Condition, ExpiryApplies,
+    Force, Kind, MinimumConsumption, Money, Policy, REQUIREMENT_ACTS, RateCard, Requirement, Retention,
+    RevenueShare, Service, Source, Step, Term, Undisclosed,
 };
 pub use diagnostic::Diagnostic;
 pub use header::{Header, MoneyError, OPERATOR, Party, Prevails};

@@ -384,7 +384,10 @@ impl State {
 
 /// What a booking or a declaration came to: its first transfer, as a second one is what rounding left out.
 fn owed_by(settled: &Settled) -> Amount {
-    let first = settled.transfers.first().filter(|first| !AsRef::<str>::as_ref(&first.debit).starts_with("rounding:"));
+    let first = settled
+        .transfers
+        .first()
+        .filter(|first| !AsRef::<str>::as_ref(&first.debit).starts_with("rounding:"));
     first.map_or(Amount::ZERO, |first| first.amount)
 }
 

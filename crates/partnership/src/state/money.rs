@@ -44,7 +44,10 @@ pub type Days = BTreeMap<Date, Amount>;
 
 impl State {
     /// What was booked or declared under a clause, by the day that it was due.
-    pub fn due_booked(&self, clause: &ClauseId) -> impl Iterator<Item = (&Date, &DueBooked)> {
+    pub fn due_booked<'a>(
+        &'a self,
+        clause: &ClauseId,
+    ) -> impl Iterator<Item = (&'a Date, &'a DueBooked)> + use<'a> {
         self.due_booked.get(clause).into_iter().flatten()
     }
 
@@ -64,7 +67,9 @@ impl State {
     #[must_use]
     pub fn clause_ever(&self, id: &ClauseId) -> Option<&crate::memorandum::Clause> {
         let versions = self.signed.iter().rev();
-        versions.filter_map(|version| self.library.get(&version.digest)).find_map(|terms| terms.memorandum().clause(id))
+        versions
+            .filter_map(|version| self.library.get(&version.digest))
+            .find_map(|terms| terms.memorandum().clause(id))
     }
 
     pub(super) fn book_due(&mut self, clause: &ClauseId, on: Date, booked: DueBooked) {

@@ -2,6 +2,7 @@
 
 mod amendments;
 mod approvals;
+mod dues;
 mod erasures;
 mod leases;
 mod limits;

@@ -30,7 +30,7 @@ fn the_examples_of_the_reference_make_a_sound_memorandum() {
     let mut blocks = reference.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let header = blocks.next().unwrap();
     let clauses: Vec<&str> = blocks.filter(|block| block.starts_with("kind")).collect();
-    assert_eq!(clauses.len(), 11);
+    assert_eq!(clauses.len(), 14);
     let clauses = clauses.iter().enumerate().map(|(n, block)| format!("\n```toml clause c{n}\n{block}```\n"));
     let text = format!("```toml memorandum\n{header}```\n{}", clauses.collect::<String>());
     if let Err(faults) = Memorandum::parse(&text) {

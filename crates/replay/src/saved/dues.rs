@@ -24,7 +24,13 @@ impl Replay {
             }
         }
         for Paid { index, under, clause, party, settles } in &self.paid {
-            Line::of("due-paid").field(index).field(under).plain(clause).plain(party).field(settles).end(to)?;
+            Line::of("due-paid")
+                .field(index)
+                .field(under)
+                .plain(clause)
+                .plain(party)
+                .field(settles)
+                .end(to)?;
         }
         Ok(())
     }

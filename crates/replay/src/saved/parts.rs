@@ -1,8 +1,8 @@
 //! The parts of a replay as lines, but for the ids of acts. Not here: the spelling of a line.
 
+use super::dues::{read_said_due, said_due};
 use super::line::{Expected, Fields, Line, hash, moment, number};
 use super::log_keys::{log_fields, log_succession, write_log_succession};
-use super::dues::{read_said_due, said_due};
 use crate::act_id::ActId;
 use crate::acts::{Amending, AtOnce, Effect, Held, Kept, Kind, Open, Waiting};
 use crate::fold::Replay;

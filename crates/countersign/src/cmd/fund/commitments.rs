@@ -31,7 +31,10 @@ pub(super) fn list(place: &Place) -> anyhow::Result<Said> {
     if place.json {
         return Ok(Said::Done(Value::Array(funds).to_string()));
     }
-    let heads = ["clause", "kind", "state", "agreed", "drawn", "reserved", "spent", "expired", "left", "owed", "outlook"];
+    let heads = [
+        "clause", "kind", "state", "agreed", "drawn", "reserved", "spent", "expired", "left", "owed",
+        "outlook",
+    ];
     let rows: Vec<Vec<String>> = funds.iter().map(row).collect();
     Ok(Said::Done(table(&heads, &rows)))
 }
@@ -61,7 +64,8 @@ fn outlook(fund: &Value) -> String {
             [first] => said.push(format!("used up on {first} at the earliest")),
             _ => {}
         }
-        let left: Vec<String> = two(forecast, "left_then").iter().map(|money| cell(money, "amount")).collect();
+        let left: Vec<String> =
+            two(forecast, "left_then").iter().map(|money| cell(money, "amount")).collect();
         if let ([least, most], false) = (left.as_slice(), used_up.len() == 2) {
             said.push(format!("{least} to {most} left on {}", cell(forecast, "ends")));
         }
@@ -117,8 +121,12 @@ fn status(place: &Place) -> anyhow::Result<Result<Value, Said>> {
 
 fn find(status: &Value, clause: &str) -> anyhow::Result<Found> {
     let fund = funds(status).find(|fund| cell(fund, "name") == clause);
-    let fund = fund.with_context(|| format!("no commitment is named `{clause}`; `countersign fund list` has all"))?;
-    let money = ["owed", "agreed", "left"].into_iter().filter_map(|name| fund.get(name)).find(|money| !money.is_null());
+    let fund =
+        fund.with_context(|| format!("no commitment is named `{clause}`; `countersign fund list` has all"))?;
+    let money = ["owed", "agreed", "left"]
+        .into_iter()
+        .filter_map(|name| fund.get(name))
+        .find(|money| !money.is_null());
     let money = money.with_context(|| format!("the server tells no amount of `{clause}`"))?;
     let decimals = cell(money, "amount").split_once('.').map_or(0, |(_, decimals)| decimals.len());
     Ok(Found {
@@ -134,10 +142,15 @@ impl Found {
     /// Reads an amount in the commitment's own asset.
     fn amount(&self, text: &str) -> anyhow::Result<Budget> {
         let (number, asset) = text.split_once(' ').with_context(|| {
-            format!("`{text}` has no asset; write it as `{} {}`", Amount::ZERO.display(self.scale), self.asset)
+            format!(
+                "`{text}` has no asset; write it as `{} {}`",
+                Amount::ZERO.display(self.scale),
+                self.asset
+            )
         })?;
         ensure!(asset == self.asset, "`{}` counts {}, not {asset}", cell(&self.fund, "name"), self.asset);
-        let amount = Amount::parse(number, self.scale).with_context(|| format!("`{number}` is no amount of {asset}"))?;
+        let amount = Amount::parse(number, self.scale)
+            .with_context(|| format!("`{number}` is no amount of {asset}"))?;
         Ok(Budget { asset: self.asset.clone(), amount: amount.minor() })
     }
 }
@@ -200,7 +213,11 @@ pub(super) fn draw(
     let owed = found.fund.get("owed").filter(|owed| !owed.is_null());
     let owed = owed.with_context(|| format!("nothing is paid under `{clause}`"))?;
     let debtor = cell(&found.fund, "from");
-    ensure!(signing.party == debtor, "what is owed under `{clause}` is for `{debtor}` to pay, not for `{}`", signing.party);
+    ensure!(
+        signing.party == debtor,
+        "what is owed under `{clause}` is for `{debtor}` to pay, not for `{}`",
+        signing.party
+    );
     if Amount::parse(&cell(owed, "amount"), found.scale)?.is_zero() {
         bail!("nothing is owed under `{clause}` now; `countersign fund list` says what falls due when");
     }
@@ -223,7 +240,8 @@ fn instruction(status: &Value, found: &Found, owed: &Value) -> Vec<(&'static str
     let (clause, amount) = (cell(&found.fund, "name"), cell(owed, "amount"));
     // The same for the same debt, however often it is written, and short enough for an end-to-end identification.
     let of = [found.origin.as_bytes(), clause.as_bytes(), paid.as_bytes(), amount.as_bytes()].join(&0);
-    let reference = record::hash::hex(&record::hash::sha256(&of)).get(..24).unwrap_or_default().to_uppercase();
+    let reference =
+        record::hash::hex(&record::hash::sha256(&of)).get(..24).unwrap_or_default().to_uppercase();
     vec![
         ("partnership", found.origin.clone()),
         ("memorandum", found.memorandum.clone()),

@@ -105,9 +105,8 @@ fn unpaid(clause: Option<&Clause>, paid: &Paid) -> Option<String> {
     if party != debtor.as_str() && party != creditor.as_str() {
         return Some(format!("`{party}` has no word on payments under `{id}`"));
     }
-    (*settles != (party == creditor.as_str())).then(|| {
-        format!("a debt under `{id}` is settled by the word of `{creditor}`, and by nobody else's")
-    })
+    (*settles != (party == creditor.as_str()))
+        .then(|| format!("a debt under `{id}` is settled by the word of `{creditor}`, and by nobody else's"))
 }
 
 fn at(index: u64, why: &str) -> record::Fault {

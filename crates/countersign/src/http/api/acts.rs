@@ -326,9 +326,9 @@ impl Wanted {
             }),
             Self::Declare { clause, on, revenue, party, signature } => Deed::Declare(Declare {
                 clause: clause.into(),
-                on: on
-                    .parse()
-                    .map_err(|_| Problem::unreadable(format!("`on`: `{on}` is no day such as `2026-04-01`")))?,
+                on: on.parse().map_err(|_| {
+                    Problem::unreadable(format!("`on`: `{on}` is no day such as `2026-04-01`"))
+                })?,
                 revenue: money("revenue", &revenue, terms)?,
                 party: party.into(),
                 signature,

@@ -103,7 +103,12 @@ mod tests {
     fn a_range_goes_from_the_slowest_to_the_fastest_window() {
         // Ten a day for three weeks, then thirty a day for one.
         let spent: Vec<_> = (0_i32..28)
-            .map(|day| (date(2026, 1, 1).checked_add(jiff::Span::new().days(day)).unwrap(), if day < 21 { 10 } else { 30 }))
+            .map(|day| {
+                (
+                    date(2026, 1, 1).checked_add(jiff::Span::new().days(day)).unwrap(),
+                    if day < 21 { 10 } else { 30 },
+                )
+            })
             .collect();
         let range = Range::of(&days(&spent), date(2026, 1, 29)).unwrap();
         assert_eq!(range.per_day(), (Amount::new(15), Amount::new(30)));
@@ -117,7 +122,8 @@ mod tests {
     fn what_was_spent_today_is_no_whole_day_yet() {
         assert_eq!(Range::of(&days(&[(date(2026, 1, 1), 5)]), date(2026, 1, 1)), None);
         assert_eq!(Range::of(&days(&[]), date(2026, 1, 1)), None);
-        let range = Range::of(&days(&[(date(2026, 1, 1), 5), (date(2026, 1, 3), 100)]), date(2026, 1, 3)).unwrap();
+        let range =
+            Range::of(&days(&[(date(2026, 1, 1), 5), (date(2026, 1, 3), 100)]), date(2026, 1, 3)).unwrap();
         assert_eq!(range.per_day(), (Amount::new(2), Amount::new(2)));
     }
 

@@ -155,8 +155,10 @@ impl Fund {
 
     /// It in a few words, for the overview.
     pub(crate) fn line(&self) -> String {
-        let amount = |money: &Option<Money>| money.as_ref().map_or_else(|| "nothing".to_owned(), Money::to_string);
-        let owed = self.owed.as_ref().filter(|owed| owed.amount.bytes().any(|digit| (b'1'..=b'9').contains(&digit)));
+        let amount =
+            |money: &Option<Money>| money.as_ref().map_or_else(|| "nothing".to_owned(), Money::to_string);
+        let owed =
+            self.owed.as_ref().filter(|owed| owed.amount.bytes().any(|digit| (b'1'..=b'9').contains(&digit)));
         let owed = owed.map_or_else(String::new, |owed| format!(", {owed} owed"));
         match self.kind {
             "minimum-consumption" => {
@@ -206,7 +208,8 @@ fn agreed_of(clause: &Clause) -> Option<(AssetId, (String, String))> {
 }
 
 fn sums(state: &State, clause: &Clause) -> Sums {
-    let net = |account: AccountId| Amount::new(state.book().balance(&account).map_or(0, |balance| balance.net()));
+    let net =
+        |account: AccountId| Amount::new(state.book().balance(&account).map_or(0, |balance| balance.net()));
     let owed_and_paid = chart::debt(clause).map(|(owed, paid)| (net(owed), net(paid)));
     let (owed, paid) = owed_and_paid.unzip();
     let drawn = owed.zip(paid).and_then(|(owed, paid)| owed.checked_add(paid));
@@ -275,7 +278,8 @@ fn forecast(state: &State, sums: &Sums, asset: &AssetId, today: Date) -> Option<
     let (slow, fast) = range.per_day();
     let (first, last) = range.used_up(left, today);
     let ends = sums.ends.filter(|ends| *ends > today);
-    let before = |day: Option<Date>| day.filter(|day| ends.is_none_or(|ends| *day <= ends)).map(|day| day.to_string());
+    let before =
+        |day: Option<Date>| day.filter(|day| ends.is_none_or(|ends| *day <= ends)).map(|day| day.to_string());
     Some(Forecast {
         per_day: [money(slow), money(fast)],
         used_up: [before(first), before(last)],
@@ -312,7 +316,8 @@ fn by_the_calendar(state: &State, clause: &Clause, today: Date) -> Option<&'stat
     match &clause.kind {
         Kind::MinimumConsumption(_) => {
             let fell_short = state.due_booked(&clause.id).any(|(_, due)| !due.amount.is_zero());
-            let open = state.book().balance(&chart::minimum(clause, "open")).map_or(0, |balance| balance.net());
+            let open =
+                state.book().balance(&chart::minimum(clause, "open")).map_or(0, |balance| balance.net());
             if fell_short { Some("breached") } else { (open == 0).then_some("met") }
         }
         Kind::Capacity(capacity) => capacity.periods.ends.filter(|ends| *ends <= today).map(|_| "met"),

@@ -68,7 +68,8 @@ pub(super) struct Money {
 
 pub(super) fn write(state: &State) -> MoneyText {
     let due = state.due_booked.iter().flat_map(|(clause, days)| days.iter().map(move |day| (clause, day)));
-    let payments = state.payments.iter().flat_map(|(clause, paid)| paid.iter().map(move |paid| (clause, paid)));
+    let payments =
+        state.payments.iter().flat_map(|(clause, paid)| paid.iter().map(move |paid| (clause, paid)));
     let days = state.days.iter().flat_map(|(account, days)| days.iter().map(move |day| (account, day)));
     MoneyText {
         due: due.map(due_text).collect(),
@@ -108,8 +109,7 @@ pub(super) fn read(text: MoneyText) -> Result<Money, SnapshotError> {
     if !text.payments.is_sorted_by_key(|paid| paid.clause.clone()) {
         return Err(SnapshotError::Malformed("its payments are out of order".to_owned()));
     }
-    let mut money =
-        Money { due_booked: BTreeMap::new(), payments: BTreeMap::new(), days: BTreeMap::new() };
+    let mut money = Money { due_booked: BTreeMap::new(), payments: BTreeMap::new(), days: BTreeMap::new() };
     for DueText { clause, on, at, amount, revenue } in text.due {
         let revenue = revenue.map(|Revenue(revenue)| Amount::new(revenue));
         let booked = DueBooked { at, amount: Amount::new(amount), revenue };
