@@ -7,6 +7,7 @@
 //! Not here: how a copy is kept in order ([`record::Mirror`]), and what an entry must hold to (`verify`).
 
 mod checks;
+mod counted;
 mod follower;
 mod incident;
 mod keys;

@@ -332,7 +332,7 @@ pub struct Capacity {
     pub from: PartyId,
     /// The party that pays.
     pub to: PartyId,
-    /// What one unit of it is, in words.
+    /// What its units are, in words.
     pub what: String,
     /// How many units.
     pub quantity: u64,

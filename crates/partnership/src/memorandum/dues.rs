@@ -175,7 +175,7 @@ impl Teller<'_> {
     pub(super) fn capacity(&self, capacity: &Capacity) -> String {
         let total = Money { amount: capacity.total, asset: capacity.price.asset.clone() };
         format!(
-            "{} {} {} of {} for {}, and {} {} {} for each {} begun, whether it is used or not{}",
+            "{} {} {} {} for {}, and {} {} {} for each {} begun, whether it is used or not{}",
             self.name(&capacity.from),
             self.does("keeps", "keep"),
             capacity.quantity,

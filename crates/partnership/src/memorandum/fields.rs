@@ -288,7 +288,7 @@ pub(super) const KINDS: &[Row] = &[
         fields: &[
             must("from", Shape::Party, "who provides it"),
             must("to", Shape::Party, "who pays"),
-            must("what", Shape::Text, "what one unit is, in words"),
+            must("what", Shape::Text, "what the units are, in words"),
             must("quantity", Shape::Count { min: 1, max: 1_000_000_000 }, "how many units"),
             must("price", Shape::Money, "the price of one unit for one period, more than zero"),
             must("every", Shape::Duration, "how long a period lasts"),

@@ -3,13 +3,14 @@
 //!
 //! Not here: whether the usage is what was used, which a meter tells; or which account pays, which the replay follows.
 
+use super::counted::Counted;
 use crate::office;
 use jiff::civil::Date;
 use ledger::{Operation, Price};
 use partnership::Terms;
 use partnership::act::{Deed, Digest, Ended};
 use partnership::entry::{Body, Decided, Entry, Settled, Verdict};
-use partnership::ids::ActId;
+use partnership::ids::{ActId, PartyId};
 use partnership::memorandum::{Clause, Kind, RateCard};
 use record::Store;
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub(super) struct Priced {
     terms: Option<Arc<Terms>>,
     calls: BTreeMap<ActId, Call>,
     amending: BTreeMap<ActId, Digest>,
+    counted: Counted,
 }
 
 /// A call that is under way.
@@ -28,6 +30,8 @@ pub(super) struct Priced {
 struct Call {
     /// Where it was decided.
     index: u64,
+    party: PartyId,
+    model: String,
     card: Option<Card>,
     /// Whether anything was reserved, and whether it was of a grant.
     reserves: bool,
@@ -49,12 +53,19 @@ impl Priced {
     /// Errors: a settlement that is not what the rate card makes of its usage.
     pub(super) fn entry(&mut self, store: &impl Store, index: u64, entry: &Entry) -> Result<(), String> {
         match &entry.body {
-            Body::Genesis(genesis) => self.bring_into_force(store, &genesis.memorandum),
+            Body::Genesis(genesis) => {
+                self.counted.moved(&genesis.transfers);
+                self.bring_into_force(store, &genesis.memorandum)
+            }
             Body::Decided(decided) => {
                 self.decided(index, entry.at.date(), decided);
                 Ok(())
             }
-            Body::Settled(settled) => self.settled(store, settled),
+            Body::Settled(settled) => {
+                let checked = self.settled(store, entry.at.date(), settled);
+                self.counted.moved(&settled.transfers);
+                checked
+            }
             _ => Ok(()),
         }
     }
@@ -78,7 +89,9 @@ impl Priced {
                 };
                 let (reserves, granted) =
                     (!decided.transfers.is_empty(), decided.transfers.iter().any(is_of_grant));
-                self.calls.insert(decided.act.id, Call { index, card, reserves, granted });
+                let Some(party) = decided.act.principal.party().cloned() else { return };
+                let model = infer.model.to_string();
+                self.calls.insert(decided.act.id, Call { index, party, model, card, reserves, granted });
             }
             Deed::Amend(amend) => {
                 self.amending.insert(decided.act.id, amend.digest);
@@ -87,12 +100,18 @@ impl Priced {
         }
     }
 
-    fn settled(&mut self, store: &impl Store, settled: &Settled) -> Result<(), String> {
+    fn settled(&mut self, store: &impl Store, on: Date, settled: &Settled) -> Result<(), String> {
         if let Some(digest) = self.amending.remove(&settled.act).filter(|_| settled.ended == Ended::Done) {
             return self.bring_into_force(store, &digest);
         }
         match self.calls.remove(&settled.act) {
-            Some(call) => call.check(settled),
+            Some(call) => {
+                call.check(settled)?;
+                let terms = self.terms.as_ref().map_or(Ok(()), |terms| {
+                    self.counted.check(terms, (&call.party, &call.model), on, settled)
+                });
+                terms.map_err(|why| format!("{why} (decided at entry {})", call.index))
+            }
             None => Ok(()),
         }
     }
