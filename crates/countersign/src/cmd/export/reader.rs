@@ -130,6 +130,9 @@ impl<'a> Fold<'a> {
             self.learn();
         }
         if index == 0 {
+            if let Some(period) = self.scope.period.filter(|period| period.is_over(entry.at)) {
+                bail!("{period} was over when the record begins, on {}", entry.at.date());
+            }
             self.advance(entry.at)?;
         }
         match &entry.body {
