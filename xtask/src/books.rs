@@ -1,4 +1,4 @@
-//! What reads the books that are exported: Beancount, DuckDB and pandas for Python, and the validator of FOCUS, which needs Python 3.12.
+//! What reads the books that are exported: Beancount, `DuckDB` and pandas for Python, and the validator of FOCUS, which needs Python 3.12.
 //!
 //! Not here: hledger, which Debian brings, and the test itself (`strangers`).
 

@@ -3,6 +3,8 @@
 //! Not here: what any form looks like (`export/`, docs/EXPORTS.md). A record that does not hold to its end gives nothing at all.
 
 mod beancount;
+mod charge;
+mod commitments;
 mod costs;
 mod csv;
 mod focus;
@@ -15,6 +17,8 @@ mod plain_text;
 mod reader;
 mod rows;
 mod statement;
+#[cfg(test)]
+mod tests;
 
 use super::client::Place;
 use super::said::Said;
@@ -142,7 +146,7 @@ fn written(asked: &Export, file: &mut File) -> anyhow::Result<Read> {
         let mut format: Box<dyn Format + '_> = match asked.form {
             Form::Hledger => Box::new(hledger::Hledger::new(to)),
             Form::Beancount => Box::new(beancount::Beancount::new(to)),
-            Form::Focus if asked.commitments => Box::new(focus::Commitments::new(to)),
+            Form::Focus if asked.commitments => Box::new(commitments::Commitments::new(to)),
             Form::Focus => Box::new(focus::Focus::new(to)),
             Form::Csv => Box::new(csv::Csv::new(to)),
             Form::Jsonl => Box::new(jsonl::Jsonl::new(to)),

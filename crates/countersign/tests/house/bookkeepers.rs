@@ -1,4 +1,4 @@
-//! Books and charges as programs read them that are not ours: hledger, Beancount, DuckDB, pandas and the FinOps foundation's validator.
+//! Books and charges as programs read them that are not ours: hledger, Beancount, `DuckDB`, pandas and the validator of FOCUS.
 //! `cargo xtask test --strangers books` brings them and runs this.
 //!
 //! Not here: what the forms have in common (`books`).
@@ -30,7 +30,7 @@ MULTIPLE_SUB_ACCOUNT_TYPES_SUPPORTED,MULTIPLE_BILLING_ACCOUNT_TYPES_SUPPORTED,RE
 /// The programs, and a folder for what they read.
 struct Readers {
     place: tempfile::TempDir,
-    /// A Python with Beancount, DuckDB and pandas.
+    /// A Python with Beancount, `DuckDB` and pandas.
     python: PathBuf,
     /// The validator of FOCUS; none where there is no Python that it runs on.
     focus: Option<PathBuf>,
@@ -192,7 +192,7 @@ fn strangers_accept_every_month_of_the_books_come_to_the_same_and_reject_what_is
     }
 }
 
-/// DuckDB, pandas and Beancount's loader find the types and come to the sums that all forms agree on.
+/// `DuckDB`, pandas and Beancount's loader find the types and come to the sums that all forms agree on.
 fn same_totals(readers: &Readers, dir: &Path, scope: &[&str]) {
     let ours: BTreeMap<String, String> =
         agreed(dir, scope).into_iter().map(|(asset, minor)| (asset, minor.to_string())).collect();

@@ -74,7 +74,8 @@ impl Owners {
             match (head, middle) {
                 ("rounding", _) => by == Some(of) || self.operator.as_ref() == Some(of),
                 (operator, "overrun") => by == Some(of) || operator == of.as_str(),
-                _ => self.is_named(middle, of),
+                ("budget", key) if self.keys.contains_key(key) => self.keys.get(key) == Some(of),
+                (_, clause) => self.is_named(clause, of),
             }
         })
     }
@@ -87,10 +88,8 @@ impl Owners {
         }
     }
 
-    fn is_named(&self, name: &str, of: &PartyId) -> bool {
-        let by_key = self.keys.get(name).map(|party| party == of);
-        by_key
-            .or_else(|| self.clauses.get(&ClauseId::from(name)).map(|parties| parties.contains(of)))
-            .unwrap_or(true)
+    /// Whether a clause names a party as a side; one that names none is everybody's.
+    fn is_named(&self, clause: &str, of: &PartyId) -> bool {
+        self.clauses.get(&ClauseId::from(clause)).is_none_or(|parties| parties.contains(of))
     }
 }

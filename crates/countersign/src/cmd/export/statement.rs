@@ -2,7 +2,7 @@
 //!
 //! Not here: any number that is not also in the other forms. It has no script and loads nothing.
 
-use super::rows::{Books, Format, Row, Seal, Transaction, View};
+use super::rows::{Books, Format, Row, Seal, View};
 use ledger::{AccountId, AssetId};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use partnership::ids::ClauseId;
@@ -54,10 +54,6 @@ impl<W: Write> Statement<W> {
 impl<W: Write> Format for Statement<W> {
     fn opening(&mut self, view: &View<'_>) -> io::Result<()> {
         self.opening = view.books.clone();
-        Ok(())
-    }
-
-    fn transaction(&mut self, _: &Transaction, _: &View<'_>) -> io::Result<()> {
         Ok(())
     }
 
@@ -117,7 +113,7 @@ fn whole(page: &Page, seal: &Seal, acts: u64) -> Markup {
             body {
                 (page.body)
                 footer {
-                    p { "Made of " (acts) " acts of the month, from a record of " (seal.entries) " entries with the root " code { (seal.root) } ", all of which was verified first." }
+                    p { "Acts of the month: " (acts) ". Made from a record of " (seal.entries) " entries with the root " code { (seal.root) } ", all of which was verified first." }
                     p { "Check it with " code { "countersign verify " (seal.place) } ", which replays that record and names its size and root; a longer record has the same month. " "The same amounts are in " code { "countersign export csv" } ", " code { "hledger" } " and " code { "beancount" } "." }
                     p { "What was paid outside, such as at a bank, is attested by the parties and not verified by Countersign." }
                 }
@@ -127,7 +123,8 @@ fn whole(page: &Page, seal: &Seal, acts: u64) -> Markup {
 }
 
 fn title(view: &View<'_>) -> String {
-    let period = view.scope.period.map(|period| period.to_string()).unwrap_or_default();
+    let period =
+        view.scope.period.map(|period| period.first.strftime("%B %Y").to_string()).unwrap_or_default();
     format!("Statement of {} for {period}", party_name(view))
 }
 
@@ -164,7 +161,10 @@ fn grants(view: &View<'_>, opening: &Books) -> Markup {
         h2 { "Credits" }
         @if found.is_empty() { p class="quiet" { "None." } } @else {
             table {
-                tr { th { "Clause" } th { "From, to" } th class="n" { "Agreed" } th class="n" { "Spent this period" } th class="n" { "Spent in all" } th class="n" { "Expired" } th class="n" { "Reserved" } th class="n" { "Left" } }
+                tr {
+                    th { "Clause" } th class="n" { "Agreed" } th class="n" { "Spent this month" }
+                    th class="n" { "Spent in all" } th class="n" { "Left" }
+                }
                 @for (clause, grant) in found { (grant_row(view, opening, clause, grant)) }
             }
         }
@@ -177,19 +177,31 @@ fn grant_row(view: &View<'_>, opening: &Books, clause: &Clause, grant: &ComputeC
     let money = |minor: i128| view.books.text(asset, minor);
     let spent = view.books.net(&account("spent"));
     let before = opening.net(&account("spent"));
+    let expired = view.books.net(&account("breakage"));
     let pool = view.state.book().balance(&account("available")).unwrap_or_default();
+    let reserved = pool.debits_pending.minor();
     html! {
         tr {
-            td { (clause.id) @if !clause.force.is_binding() { " (non-binding)" } }
-            td { (grant.from) ", " (grant.to) }
+            td {
+                (named(clause))
+                p class="quiet" {
+                    (grant.from) " to " (grant.to)
+                    @if let Some(expires) = grant.expires { ", before " (expires) }
+                    @if expired != 0 { "; expired: " (money(expired)) }
+                    @if reserved != 0 { "; reserved: " (money(reserved)) }
+                }
+            }
             td class="n" { (money(grant.amount.amount.minor())) " " (asset) }
             td class="n" { (money(spent.saturating_sub(before))) }
             td class="n" { (money(spent)) }
-            td class="n" { (money(view.books.net(&account("breakage")))) }
-            td class="n" { (money(pool.debits_pending.minor())) }
             td class="n" { (money(pool.available())) }
         }
     }
+}
+
+/// A clause's id, and its force where nothing follows from it.
+fn named(clause: &Clause) -> Markup {
+    html! { strong { (clause.id) } @if !clause.force.is_binding() { " (non-binding)" } }
 }
 
 /// The tranches of which the party is a side.
@@ -207,7 +219,7 @@ fn tranches(view: &View<'_>) -> Markup {
                 tr { th { "Clause" } th { "From, to" } th { "Falls due" } th { "State" } th class="n" { "Agreed" } th class="n" { "Drawn" } }
                 @for (clause, tranche) in found {
                     tr {
-                        td { (clause.id) @if !clause.force.is_binding() { " (non-binding)" } }
+                        td { (named(clause)) }
                         td { (tranche.from) ", " (tranche.to) }
                         td { @match &tranche.condition { Condition::Date(date) => { "on " (date) } Condition::Milestone { text, .. } => { "when " (text) } } }
                         td { (standing(view, clause, tranche)) }
@@ -315,11 +327,11 @@ impl<W> Statement<W> {
             h2 { "Balances" }
             @if rows.is_empty() { p class="quiet" { "None." } } @else {
                 table {
-                    tr { th { "Account" } th class="n" { "Opening" } th class="n" { "Closing" } th { "Asset" } }
+                    tr { th { "Account" } th { "Asset" } th class="n" { "Opening" } th class="n" { "Closing" } }
                     @for (account, asset, before, now) in rows {
                         tr {
-                            td { code { (account) } }
-                            td class="n" { (view.books.text(asset, before)) } td class="n" { (view.books.text(asset, now)) } td { (asset) }
+                            td { code { (account) } } td { (asset) }
+                            td class="n" { (view.books.text(asset, before)) } td class="n" { (view.books.text(asset, now)) }
                         }
                     }
                 }
