@@ -55,6 +55,6 @@ for entry in entries:
             account = posting.account
             if (account.startswith("Expenses:Credit:") and account.endswith(":Spent")) or ":Overrun:" in account:
                 number, currency = posting.units
-                sums[currency] = sums.get(currency, 0) + int(str(number).replace(".", ""))
+                sums[currency] = sums.get(currency, 0) + int(f"{number:f}".replace(".", ""))
 said["beancount"] = by_asset(sums.items())
 print(json.dumps(said))

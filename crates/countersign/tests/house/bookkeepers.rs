@@ -84,9 +84,10 @@ impl Readers {
         let file = self.at("charges.csv");
         write(&file, text);
         // It reads a table of its own by a path that begins where it is installed.
-        let packages = std::fs::read_dir(validator.join("../../lib").canonicalize().unwrap()).unwrap();
-        let packages = packages.flatten().map(|entry| entry.path().join("site-packages"));
-        let packages = packages.into_iter().find(|path| path.join("focus_validator").is_dir()).unwrap();
+        let library = validator.parent().and_then(Path::parent).unwrap().join("lib");
+        let versions = std::fs::read_dir(library).unwrap().flatten();
+        let mut packages = versions.map(|version| version.path().join("site-packages"));
+        let packages = packages.find(|path| path.join("focus_validator").is_dir()).unwrap();
         let mut command = Command::new(validator);
         command.current_dir(packages).arg("--data-file").arg(&file);
         command.args(["--validate-version", "1.2", "--block-download", "--focus-dataset", "CostAndUsage"]);

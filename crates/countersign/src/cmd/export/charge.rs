@@ -17,8 +17,8 @@ pub(super) struct Charge<'a> {
     pub(super) is_used: bool,
 }
 
-/// Values by the names of their columns. A column that is not among them is empty: there is no invoice (`InvoiceId`), and no act on a record
-/// corrects an earlier charge yet (`ChargeClass`).
+/// Values by the names of their columns. A column that is not among them is empty: there is no invoice (`InvoiceId`), no act on a record
+/// corrects an earlier charge yet (`ChargeClass`), and a price has no more to it than its clause says (`SkuPriceDetails`).
 pub(super) type Values = BTreeMap<&'static str, String>;
 
 impl Charge<'_> {
@@ -82,7 +82,7 @@ impl Charge<'_> {
     }
 
     /// A call has one price, so that list and contracted price are the same and the quantity is one.
-    fn priced(&self, view: &View<'_>) -> [(&'static str, String); 10] {
+    fn priced(&self, view: &View<'_>) -> [(&'static str, String); 14] {
         let cost = self.cost(view);
         let used = |usage: partnership::act::Usage| {
             u128::from(usage.input_tokens).saturating_add(u128::from(usage.output_tokens))
@@ -95,8 +95,12 @@ impl Charge<'_> {
             ("ContractedUnitPrice", cost.clone()),
             ("EffectiveCost", cost.clone()),
             ("ListCost", cost.clone()),
-            ("ListUnitPrice", cost),
+            ("ListUnitPrice", cost.clone()),
             ("PricingCategory", "Committed".to_owned()),
+            ("PricingCurrency", currency(self.asset).to_owned()),
+            ("PricingCurrencyContractedUnitPrice", cost.clone()),
+            ("PricingCurrencyEffectiveCost", cost.clone()),
+            ("PricingCurrencyListUnitPrice", cost),
             ("PricingQuantity", "1.0".to_owned()),
             ("PricingUnit", if self.is_used { "Requests" } else { "Grants" }.to_owned()),
         ]

@@ -72,7 +72,7 @@ impl<W: Write> Format for Focus<W> {
 }
 
 /// The columns, in their order.
-pub(super) const COLUMNS: [&str; 56] = [
+pub(super) const COLUMNS: [&str; 61] = [
     "BilledCost",
     "BillingAccountId",
     "BillingAccountName",
@@ -103,6 +103,10 @@ pub(super) const COLUMNS: [&str; 56] = [
     "ListCost",
     "ListUnitPrice",
     "PricingCategory",
+    "PricingCurrency",
+    "PricingCurrencyContractedUnitPrice",
+    "PricingCurrencyEffectiveCost",
+    "PricingCurrencyListUnitPrice",
     "PricingQuantity",
     "PricingUnit",
     "ProviderName",
@@ -115,6 +119,7 @@ pub(super) const COLUMNS: [&str; 56] = [
     "ServiceSubcategory",
     "SkuId",
     "SkuMeter",
+    "SkuPriceDetails",
     "SkuPriceId",
     "SubAccountId",
     "SubAccountName",
