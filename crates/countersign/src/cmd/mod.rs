@@ -7,6 +7,7 @@ mod balance;
 mod client;
 mod content;
 mod erase;
+mod export;
 pub(crate) mod follow;
 mod fund;
 mod init;
@@ -59,6 +60,8 @@ enum Noun {
     Content(content::Content),
     /// Destroys the content keys of an application's months, or of an end user.
     Erase(erase::Erase),
+    /// Books, charges, acts and statements in the forms of others.
+    Export(export::Export),
     /// Replays a record from nothing, and says what was checked and whether it holds.
     Verify(verify::Verify),
     /// The consumer's own count: a proxy before its applications that signs what it saw of each call.
@@ -104,6 +107,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Noun::Balance(balance) => balance::run(&balance),
         Noun::Content(content) => content::run(&content),
         Noun::Erase(asked) => erase::run(&asked),
+        Noun::Export(asked) => export::run(&asked),
         Noun::Verify(asked) => verify::run(&asked),
         Noun::Meter(meter) => return meter::run(meter),
         Noun::Receipt(receipt) => receipt::run(receipt),

@@ -114,6 +114,17 @@ pub(crate) fn entries(
     })
 }
 
+/// As [`entries`], of the two texts of each entry: its envelope and the parties' part. What `each` refuses, does not hold.
+///
+/// Errors: the first thing that does not hold, with its place.
+pub(crate) fn leaves(
+    place: &str,
+    vkeys: Option<&Path>,
+    each: impl FnMut(u64, &[u8], &[u8]) -> Result<(), String>,
+) -> anyhow::Result<Verified> {
+    verify_place(place, Course::whole(vkeys, Depth::Entries), each)
+}
+
 fn verify_place(
     place: &str,
     course: Course<'_>,
@@ -397,6 +408,11 @@ impl Verified {
             self.kept.take().context("there is nothing to save: no entry is under a checkpoint yet")?;
         self.saved = Some(kept.save(file, &self.replay)?);
         Ok(())
+    }
+
+    /// The root over all its entries.
+    pub(crate) fn root(&self) -> &record::Hash {
+        &self.audited.root
     }
 
     /// How many entries it has.

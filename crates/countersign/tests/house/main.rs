@@ -9,6 +9,8 @@
 
 mod backup;
 mod between;
+mod bookkeepers;
+mod books;
 mod bounds;
 mod clients;
 mod clock;

@@ -176,7 +176,8 @@ impl House {
         replies.remove(0).answer
     }
 
-    fn pass(&mut self, millis: i64) {
+    /// Lets so much time pass, and what is due happen.
+    pub(crate) fn pass(&mut self, millis: i64) {
         self.at = self.at.plus_millis(millis);
         self.run(Command::Tick);
     }
