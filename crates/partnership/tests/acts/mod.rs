@@ -8,6 +8,7 @@ mod leases;
 mod limits;
 mod log_keys;
 mod party_keys;
+mod properties;
 mod repeats;
 mod second;
 mod snapshots;
@@ -53,6 +54,12 @@ impl House {
     }
 
     fn founded_on(text: &str) -> Self {
+        let library = documents(text).into_iter().map(|terms| (terms.digest(), Arc::new(terms))).collect();
+        Self::founded_over(text, library)
+    }
+
+    /// As [`House::founded_on`], with documents that have been read.
+    fn founded_over(text: &str, library: partnership::state::Library) -> Self {
         let at: Timestamp = "2026-11-22T23:00:00Z".parse().unwrap();
         let mut entropy = Entropy::new([7; 32]);
         let parties = ["northwind", "halcyon"].map(PartyId::from);
@@ -65,7 +72,7 @@ impl House {
         let log = Signer::generate(ORIGIN, entropy.seed()).unwrap();
         let store = Arc::new(record::store::memory::Memory::new());
         let loaded = record::load(store, ORIGIN, 1 << 20, &log.verifier()).unwrap();
-        let memorandum = Terms::read(text).unwrap().digest();
+        let memorandum = Digest(record::hash::sha256(text.as_bytes()));
         let genesis = Genesis {
             origin: ORIGIN.to_owned(),
             memorandum,
@@ -80,7 +87,7 @@ impl House {
             transfers: Vec::new(),
         };
         let partnership =
-            Partnership::found(State::new(documents(text)), loaded.log, at, genesis, &mut entropy).unwrap();
+            Partnership::found(State::over(library), loaded.log, at, genesis, &mut entropy).unwrap();
         let mut house = Self {
             partnership,
             entropy,
