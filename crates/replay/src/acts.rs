@@ -2,6 +2,7 @@
 //! of which only the id is kept (`seen`).
 
 use crate::act_id::ActId;
+use crate::budgets;
 use crate::keys::Change;
 use crate::log_keys::LogChange;
 use crate::moment::Moment;
@@ -47,6 +48,12 @@ pub enum Kind {
     LogKeyChange,
     /// Have the log's key give way to another without its own word.
     LogKeyRecover,
+    /// Set a budget.
+    BudgetSet,
+    /// Have a budget be more for a time.
+    BudgetRaise,
+    /// Have a budget limit nothing any more.
+    BudgetRemove,
 }
 
 impl Kind {
@@ -72,6 +79,9 @@ impl Kind {
             Self::PartyKeyRecover => "party-key-recover",
             Self::LogKeyChange => "log-key-change",
             Self::LogKeyRecover => "log-key-recover",
+            Self::BudgetSet => "budget-set",
+            Self::BudgetRaise => "budget-raise",
+            Self::BudgetRemove => "budget-remove",
         }
     }
 
@@ -95,6 +105,9 @@ impl Kind {
             b"party-key-recover" => Self::PartyKeyRecover,
             b"log-key-change" => Self::LogKeyChange,
             b"log-key-recover" => Self::LogKeyRecover,
+            b"budget-set" => Self::BudgetSet,
+            b"budget-raise" => Self::BudgetRaise,
+            b"budget-remove" => Self::BudgetRemove,
             _ => return None,
         })
     }
@@ -119,6 +132,9 @@ impl Kind {
                 | Self::PartyKeyRecover
                 | Self::LogKeyChange
                 | Self::LogKeyRecover
+                | Self::BudgetSet
+                | Self::BudgetRaise
+                | Self::BudgetRemove
         )
     }
 
@@ -269,6 +285,8 @@ pub(crate) enum Effect {
     Party(Box<Change>),
     /// The log's key gives way to another.
     Log(Box<LogChange>),
+    /// A budget is set, raised or removed.
+    Budget(Box<budgets::Change>),
     /// Nothing that a replay follows.
     Other,
 }

@@ -3,6 +3,7 @@
 
 use crate::act_id::ActId;
 use crate::acts::{Amending, Effect, Kept, Kind, Waiting};
+use crate::budgets::{Budget, Change};
 use crate::entry::{Decided, Deed, Ended};
 use crate::fault::Fault;
 use crate::fold::Replay;
@@ -82,10 +83,27 @@ impl Replay {
                 Effect::Party(Box::new(change))
             }
             Deed::LogKey(said) => Effect::Log(self.log_gives_way(head.id, head.kind, said)?),
+            Deed::BudgetSet { id, of, whose, asset, amount, period } => {
+                let (whose, asset, raises) = (whose.into(), asset.into(), Vec::new());
+                self.budget(
+                    head.id,
+                    Change::Set(id.into(), Budget { of, whose, asset, amount, period, raises }),
+                )?
+            }
+            Deed::BudgetRaise { id, amount, until } => {
+                self.budget(head.id, Change::Raise(id.into(), amount, until))?
+            }
+            Deed::BudgetRemove { id } => self.budget(head.id, Change::Remove(id.into()))?,
+            Deed::Key { id, .. } if id.contains(&b':') => return Err(Fault::Budget(head.id)),
             Deed::Key { id, budget } => {
                 Effect::Key(id.into(), budget.map(|(asset, amount)| (asset.into(), amount)))
             }
         })
+    }
+
+    fn budget(&self, id: ActId, change: Change) -> Result<Effect, Fault> {
+        let fits = self.budgets.fits(&change, self.at);
+        if fits { Ok(Effect::Budget(Box::new(change))) } else { Err(Fault::Budget(id)) }
     }
 
     /// What a schedule says is erased by the clerk, each month once.
@@ -163,6 +181,7 @@ impl Replay {
             }
             Some(Effect::Party(change)) => self.gave_way(*change),
             Some(Effect::Log(change)) => self.log_gave_way(*change),
+            Some(Effect::Budget(change)) => self.budgets.change(*change, self.at),
             _ => {}
         }
         let amending = if self.amending.is_empty() { None } else { self.amending.remove(&id) };

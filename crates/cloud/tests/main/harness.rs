@@ -218,6 +218,8 @@ fn infer(chat: &Chat) -> Infer {
         input: Digest([0; 32]),
         idempotency: None,
         kept: None,
+        pseudonyms: Vec::new(),
+        pseudonyms: Vec::new(),
     }
 }
 

@@ -132,6 +132,7 @@ impl House {
             input: Digest([2; 32]),
             idempotency: None,
             kept: None,
+            pseudonyms: Vec::new(),
         });
         let act = Act { id: self.entropy.act_id(self.at), principal, deed };
         Command::Propose(Box::new(act), None)

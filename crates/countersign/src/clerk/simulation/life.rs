@@ -165,6 +165,7 @@ impl<'a> Life<'a> {
             input: Digest([2; 32]),
             idempotency: self.idempotency(id),
             kept: None,
+            pseudonyms: Vec::new(),
         };
         let act = Act { id, principal, deed: Deed::Infer(infer) };
         let call = Call {

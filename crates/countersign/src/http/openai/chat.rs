@@ -258,6 +258,8 @@ fn infer(chat: &Chat, body: &Bytes, bounds: Bounds, input: Digest) -> Infer {
         input,
         idempotency: None,
         kept: None,
+        pseudonyms: Vec::new(),
+        pseudonyms: Vec::new(),
     }
 }
 

@@ -199,6 +199,7 @@ mod tests {
             clause: Some(ClauseId::from("cap")),
             message: "No more than that.".to_owned(),
             remedy: "ask for less".to_owned(),
+            refills: None,
             index: 1,
         }
     }
