@@ -212,7 +212,6 @@ pub(crate) fn infer() -> Infer {
         idempotency: None,
         kept: None,
         pseudonyms: Vec::new(),
-        pseudonyms: Vec::new(),
     }
 }
 

@@ -219,7 +219,6 @@ fn infer(chat: &Chat) -> Infer {
         idempotency: None,
         kept: None,
         pseudonyms: Vec::new(),
-        pseudonyms: Vec::new(),
     }
 }
 

@@ -1,5 +1,6 @@
-//! `countersign fund`: grants and tranches, attesting a milestone, and amounts that are sealed.
+//! `countersign fund`: grants and tranches, budgets inside them, attesting a milestone, and amounts that are sealed.
 
+mod budget;
 mod sealed;
 mod statement;
 
@@ -31,6 +32,11 @@ enum Verb {
         evidence: PathBuf,
         #[command(flatten)]
         signing: Signing,
+    },
+    /// Hard limits inside a commitment: of a party, an application, a key, or each end user.
+    Budget {
+        #[command(subcommand)]
+        verb: budget::Verb,
     },
     /// Lists grants and tranches.
     List,
@@ -103,6 +109,7 @@ pub(crate) fn run(fund: Fund) -> anyhow::Result<Said> {
     let place = &fund.place;
     match fund.verb {
         Verb::Attest { clause, evidence, signing } => attest(place, &clause, &evidence, &signing),
+        Verb::Budget { verb } => budget::run(place, verb),
         Verb::List => list(place),
         Verb::Seal { amount, out, agreement } => sealed::seal(place, &agreement, &amount, &out),
         Verb::Open { clauses, opening, agreement } => sealed::open(place, &agreement, &clauses, &opening),

@@ -10,6 +10,7 @@
 mod backup;
 mod between;
 mod bounds;
+mod budgets;
 mod clients;
 mod clock;
 mod crash;

@@ -63,6 +63,21 @@ impl Asker<'_> {
         Purse { limit, reserved, spent, left: limit.saturating_sub(reserved).saturating_sub(spent) }
     }
 
+    /// When something that is used comes back by itself: with the next month, or when the first day that is in use rolls out.
+    #[must_use]
+    pub fn comes_back(&self, budget: &Budget) -> Option<Timestamp> {
+        let today = self.at.date();
+        match budget.set.period {
+            Period::Total => None,
+            Period::Month => today.first_of_month().checked_add(1.month()).ok().map(Timestamp::start_of),
+            Period::Rolling(length) => {
+                let is_used = |day: &Date| self.used_on(budget, *day) != (0, 0);
+                let first = self.days(budget).filter(is_used).last()?;
+                first.checked_add(i32::from(length).days()).ok().map(Timestamp::start_of)
+            }
+        }
+    }
+
     /// Adds what reserves `bound` of a budget: the move that brings its purse to what is left, and the reservation.
     ///
     /// Errors: [`Spent`] where less is left.

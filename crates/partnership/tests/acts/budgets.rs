@@ -480,13 +480,8 @@ fn who_names_no_end_user_counts_as_one_and_a_pseudonym_of_another_month_is_none(
         let caller = Caller { user, ..ALONE };
         assert!(matches!(house.call_as(caller, 10), Decision::Allow(_)), "{user:?} has a limit of its own");
         let Decision::Deny(refusal) = house.call_as(caller, 10) else { panic!("{user:?} has spent it") };
-        told(
-            &refusal,
-            &[
-                "budget `each` of each end user of application `assistant`",
-                "wait until 2026-12-01T00:00:00.000Z",
-            ],
-        );
+        let whole = "budget `each` of each end user of application `assistant` has 0.000000000 CREDIT left, and the call reserves up to 0.000115000 CREDIT; ask for fewer tokens, wait until 2026-12-01T00:00:00.000Z, or have it raised";
+        assert_eq!((refusal.code, refusal.remedy.as_str()), (RefusalCode::InsufficientQuota, whole));
     }
     assert!(matches!(house.call_as(Caller { application: 1, ..ALONE }, 10), Decision::Allow(_)));
     // Made in November and decided in December.
@@ -523,4 +518,156 @@ fn one_application_that_has_spent_its_budget_takes_nothing_from_another() {
     let Decision::Deny(refusal) = house.call_as(other, 10) else { panic!("the party has spent all") };
     told(&refusal, &["budget `all` of party `halcyon`"]);
     house.replayed();
+}
+
+#[test]
+fn a_call_that_takes_another_sum_of_a_budget_or_none_is_found_by_the_second_fold() {
+    let mut house = House::founded().with_callers();
+    house.change(set("team", Of::Application, "assistant", 2 * bound(10), Period::Month));
+    house.change(set("each", Of::EndUsers, "assistant", bound(10), Period::Rolling(7)));
+    house.change(raise("each", 5, house.at.plus_millis(DAY)));
+    let called = house.call_as(Caller { user: Some(1), ..ALONE }, 10);
+    assert!(matches!(called, Decision::Allow(_)));
+    let (last, before) = house.leaves.split_last().unwrap();
+    let text = String::from_utf8(last.parties.clone()).unwrap();
+    let without = |from: &str| {
+        let (kept, _) = text.split_once(from).unwrap();
+        format!("{kept}]}}}}")
+    };
+    let with = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from} is not in {text}");
+        text.replace(from, to)
+    };
+    let whose = name(1, date(house.at));
+    let least = "does not reserve of each budget";
+    let forged = [
+        ("the whole", text.clone(), None),
+        ("no end user's", without(r#",{"leg":"3""#), Some(least)),
+        ("none at all", without(r#",{"leg":"1""#), Some(least)),
+        ("filled by more", with(r#""amount":"230000""#, r#""amount":"230001""#), Some(least)),
+        (
+            "filled from elsewhere",
+            with("budget:team:2026-11:issued", "budget:team:2026-11:found"),
+            Some(least),
+        ),
+        (
+            "reserved less",
+            with(
+                r#""credit":"budget:team:2026-11:spent","asset":"CREDIT","amount":"115000""#,
+                r#""credit":"budget:team:2026-11:spent","asset":"CREDIT","amount":"1""#,
+            ),
+            Some(least),
+        ),
+        ("of another month", with("budget:team:2026-11:", "budget:team:2026-12:"), Some(least)),
+        ("as nobody", with(r#""end_user":true"#, r#""end_user":false"#), Some(least)),
+        (
+            "of another end user",
+            with(&format!(r#":["{whose}""#), &format!(r#":["{}""#, "0".repeat(32))),
+            Some(least),
+        ),
+        (
+            "with the key of another",
+            with(r#""application":"assistant""#, r#""application":"tutor""#),
+            Some(least),
+        ),
+        (
+            "no pseudonyms",
+            with(r#""pseudonyms":["#, r#""pseudonyms":[],"x":["#),
+            Some("or none of the field"),
+        ),
+        (
+            "a move of no budget",
+            with("budget:each:", "credit:each:"),
+            Some("only a model call that is allowed reserves"),
+        ),
+    ];
+    for (what, parties, expected) in forged {
+        let mut replay = replay::Replay::new();
+        before.iter().for_each(|leaf| replay.entry(&leaf.envelope, &leaf.parties).unwrap());
+        let said = replay.entry(&last.envelope, parties.as_bytes()).err().map(|fault| fault.to_string());
+        match (&said, expected) {
+            (None, None) => {}
+            (Some(said), Some(expected)) => assert!(said.contains(expected), "{what}: {said}"),
+            _ => panic!("{what}: {said:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_budget_that_cannot_stand_is_found_by_the_second_fold() {
+    let mut house = House::founded().with_callers();
+    house.change(set("team", Of::EndUsers, "assistant", bound(10), Period::Rolling(7)));
+    house.change(set("team", Of::EndUsers, "assistant", bound(11), Period::Rolling(7)));
+    let until = house.at.plus_millis(DAY);
+    house.change(raise("team", 5, until));
+    house.change(Administer::BudgetRemove { id: "team".into() });
+    let cannot = "no budget can be set, raised or removed so";
+    let until = until.to_string();
+    for (kind, from, to, expected) in [
+        ("budget-set", r#""id":"team""#, r#""id":"Team""#, cannot),
+        ("budget-set", r#""amount":"115000""#, r#""amount":"0""#, cannot),
+        ("budget-set", "rolling-7", "rolling-29", cannot),
+        ("budget-set", "rolling-7", "rolling-0", cannot),
+        ("budget-set", "rolling-7", "total", cannot),
+        ("budget-set", "rolling-7", "rolling-07", "a period"),
+        ("budget-set", r#""of":"end-users""#, r#""of":"nobody""#, "whose spending it limits"),
+        (
+            "budget-set",
+            r#""amount":"116500","period":"rolling-7""#,
+            r#""amount":"116500","period":"month""#,
+            cannot,
+        ),
+        ("budget-raise", r#""id":"team""#, r#""id":"other""#, cannot),
+        ("budget-raise", r#""amount":"5""#, r#""amount":"0""#, cannot),
+        ("budget-raise", until.as_str(), "2026-11-22T00:00:00.000Z", cannot),
+        ("budget-remove", r#""id":"team""#, r#""id":"other""#, cannot),
+    ] {
+        let head = format!(r#""kind":"{kind}""#);
+        let mut replay = replay::Replay::new();
+        let mut said = None;
+        for leaf in &house.leaves {
+            let text = String::from_utf8(leaf.parties.clone()).unwrap();
+            let is_it = text.contains(&head) && text.contains("\"what\":{\"do\"") && text.contains(from);
+            let text = if is_it { text.replace(from, to) } else { text };
+            said = replay.entry(&leaf.envelope, text.as_bytes()).err().map(|fault| fault.to_string());
+            if said.is_some() {
+                break;
+            }
+        }
+        let said = said.unwrap_or_else(|| panic!("{kind}: {from} as {to} is not found"));
+        assert!(said.contains(expected), "{kind}: {from} as {to}: {said}");
+    }
+}
+
+#[test]
+fn a_second_fold_that_was_written_down_goes_on_with_the_same_budgets() {
+    let limits = [(Of::Party, 0, Period::Rolling(7), 900_000), (Of::EndUsers, 0, Period::Month, 500_000)];
+    let mut scene = Scene::new(false, &limits);
+    for round in 0..12_usize {
+        scene.take(&Step::Call { caller: (0, 0, Some(1)), output: 40 });
+        scene.take(&Step::Settle { which: 0, input: 100, output: 10, fails: false });
+        scene.take(&Step::Raise { which: round, amount: 40_000, days: 3 });
+        scene.take(&Step::Pass(7 * HOUR));
+    }
+    scene.house.change(Administer::BudgetRemove { id: "b0".into() });
+    let leaves = &scene.house.leaves;
+    let saved = |replay: &replay::Replay| {
+        let mut lines = Vec::new();
+        replay
+            .save(&mut |line| {
+                lines.push(line.to_vec());
+                Ok(())
+            })
+            .unwrap();
+        lines
+    };
+    let mut replay = replay::Replay::new();
+    for leaf in leaves {
+        replay.entry(&leaf.envelope, &leaf.parties).unwrap();
+        let lines = saved(&replay);
+        let mut rest = lines.iter().cloned();
+        replay = replay::Replay::resume(None, &mut || Ok(rest.next())).unwrap();
+        assert_eq!(saved(&replay), lines);
+    }
+    assert_eq!(Digest(replay.digest()), scene.house.partnership.state().digest());
 }

@@ -2,6 +2,7 @@
 //!
 //! Not here: calls of models, which come in through the model APIs with an application's key.
 
+use super::budgets::{Raising, Setting};
 use super::{Problem, blocking};
 use crate::clock::Clock;
 use crate::http::Caller;
@@ -118,6 +119,11 @@ enum Wanted {
         signature: String,
     },
     Erase(Erasure),
+    BudgetSet(Setting),
+    BudgetRaise(Raising),
+    BudgetRemove {
+        id: String,
+    },
 }
 
 /// What is to be erased.
@@ -195,6 +201,14 @@ pub(super) async fn propose(
             key_new(&office, by, &application, limits).await?
         }
         Wanted::Erase(erasure) => erase(&office, by, erasure).await?,
+        Wanted::BudgetSet(setting) => {
+            let change = setting.change(&office)?;
+            decide(&office, by, Deed::Administer(change)).await?
+        }
+        Wanted::BudgetRaise(raising) => {
+            let change = raising.change(&office)?;
+            decide(&office, by, Deed::Administer(change)).await?
+        }
         other => {
             if let Wanted::LogKeyChange { from, vkey, .. } | Wanted::LogKeyRecover { from, vkey, .. } = &other
             {
@@ -262,6 +276,7 @@ impl Wanted {
                 Deed::Administer(Administer::ApplicationRemove { name: name.into() })
             }
             Self::KeyRevoke { id } => Deed::Administer(Administer::KeyRevoke { id: id.into() }),
+            Self::BudgetRemove { id } => Deed::Administer(Administer::BudgetRemove { id: id.into() }),
             Self::ModelResume { model } => Deed::Administer(Administer::ModelResume { model: model.into() }),
             Self::WitnessKeyAdd { vkey, party, signature } => {
                 Deed::Administer(Administer::WitnessKeyAdd(WitnessKey {
@@ -308,8 +323,12 @@ impl Wanted {
                 party: party.into(),
                 signature,
             }),
-            Self::KeyNew { .. } | Self::Amend { .. } | Self::Erase(_) => {
-                unreachable!("keys, amendments and erasures have ways of their own")
+            Self::KeyNew { .. }
+            | Self::Amend { .. }
+            | Self::Erase(_)
+            | Self::BudgetSet(_)
+            | Self::BudgetRaise(_) => {
+                unreachable!("keys, amendments, erasures and amounts have ways of their own")
             }
         })
     }
@@ -384,7 +403,7 @@ fn fresh_key(clock: Clock) -> (String, String) {
 }
 
 /// Reads `1.00 CREDIT` at the asset's scale.
-fn budget_of(terms: &Terms, text: &str) -> Result<Budget, Problem> {
+pub(super) fn budget_of(terms: &Terms, text: &str) -> Result<Budget, Problem> {
     let money = terms.memorandum().header.money(text);
     let (asset, amount) = money.map_err(|error| {
         Problem::unreadable(format!("budget `{text}`: {error}; write it as `1.00 CREDIT`"))
@@ -393,7 +412,7 @@ fn budget_of(terms: &Terms, text: &str) -> Result<Budget, Problem> {
 }
 
 /// Reads a day, whose first moment is meant, or a moment.
-fn moment(text: &str) -> Result<Timestamp, Problem> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, Problem> {
     let day = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == 10).map(Timestamp::start_of);
     day.or_else(|| text.parse().ok())
         .ok_or_else(|| Problem::unreadable(format!("`{text}` is no day such as `2027-01-31`, and no moment")))

@@ -103,7 +103,8 @@ const DECISIONS: [Forgery; 26] = [
     ("decision should be Allow", None, |scene| {
         let act = scene.act(ana(), scene.signed_attest(0));
         scene.forge_decided(act, |decided| {
-            decided.verdict = Verdict::Deny { code: RefusalCode::Invalid, remedy: "no".to_owned(), refills: None };
+            decided.verdict =
+                Verdict::Deny { code: RefusalCode::Invalid, remedy: "no".to_owned(), refills: None };
         });
     }),
     (
