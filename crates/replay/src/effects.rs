@@ -83,25 +83,29 @@ impl Replay {
                 Effect::Party(Box::new(change))
             }
             Deed::LogKey(said) => Effect::Log(self.log_gives_way(head.id, head.kind, said)?),
-            Deed::BudgetSet { id, of, whose, asset, amount, period } => {
-                let (whose, asset, raises) = (whose.into(), asset.into(), Vec::new());
-                self.budget(
-                    head.id,
-                    Change::Set(id.into(), Budget { of, whose, asset, amount, period, raises }),
-                )?
-            }
-            Deed::BudgetRaise { id, amount, until } => {
-                self.budget(head.id, Change::Raise(id.into(), amount, until))?
-            }
-            Deed::BudgetRemove { id } => self.budget(head.id, Change::Remove(id.into()))?,
-            Deed::Key { id, .. } if id.contains(&b':') => return Err(Fault::Budget(head.id)),
-            Deed::Key { id, budget } => {
-                Effect::Key(id.into(), budget.map(|(asset, amount)| (asset.into(), amount)))
-            }
+            Deed::Key { .. }
+            | Deed::BudgetSet { .. }
+            | Deed::BudgetRaise { .. }
+            | Deed::BudgetRemove { .. } => self.limit(head.id, decided.deed)?,
         })
     }
 
-    fn budget(&self, id: ActId, change: Change) -> Result<Effect, Fault> {
+    /// What becomes of a budget, of a key's own or of another, if that may be.
+    fn limit(&self, id: ActId, deed: Deed<'_>) -> Result<Effect, Fault> {
+        let change = match deed {
+            Deed::Key { id: key, .. } if key.contains(&b':') => return Err(Fault::Budget(id)),
+            Deed::Key { id, budget } => {
+                let budget = budget.map(|(asset, amount)| (asset.into(), amount));
+                return Ok(Effect::Key(id.into(), budget));
+            }
+            Deed::BudgetSet { id, of, whose, asset, amount, period } => {
+                let (whose, asset, raises) = (whose.into(), asset.into(), Vec::new());
+                Change::Set(id.into(), Budget { of, whose, asset, amount, period, raises })
+            }
+            Deed::BudgetRaise { id, amount, until } => Change::Raise(id.into(), amount, until),
+            Deed::BudgetRemove { id } => Change::Remove(id.into()),
+            _ => return Ok(Effect::Other),
+        };
         let fits = self.budgets.fits(&change, self.at);
         if fits { Ok(Effect::Budget(Box::new(change))) } else { Err(Fault::Budget(id)) }
     }

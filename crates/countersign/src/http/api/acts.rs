@@ -2,7 +2,7 @@
 //!
 //! Not here: calls of models, which come in through the model APIs with an application's key.
 
-use super::budgets::{Raising, Setting};
+use super::budgets::{Raising, Removing, Setting};
 use super::{Problem, blocking};
 use crate::clock::Clock;
 use crate::http::Caller;
@@ -121,9 +121,7 @@ enum Wanted {
     Erase(Erasure),
     BudgetSet(Setting),
     BudgetRaise(Raising),
-    BudgetRemove {
-        id: String,
-    },
+    BudgetRemove(Removing),
 }
 
 /// What is to be erased.
@@ -201,14 +199,9 @@ pub(super) async fn propose(
             key_new(&office, by, &application, limits).await?
         }
         Wanted::Erase(erasure) => erase(&office, by, erasure).await?,
-        Wanted::BudgetSet(setting) => {
-            let change = setting.change(&office)?;
-            decide(&office, by, Deed::Administer(change)).await?
-        }
-        Wanted::BudgetRaise(raising) => {
-            let change = raising.change(&office)?;
-            decide(&office, by, Deed::Administer(change)).await?
-        }
+        Wanted::BudgetSet(setting) => decide(&office, by, setting.deed(&office)?).await?,
+        Wanted::BudgetRaise(raising) => decide(&office, by, raising.deed(&office)?).await?,
+        Wanted::BudgetRemove(removing) => decide(&office, by, removing.deed()).await?,
         other => {
             if let Wanted::LogKeyChange { from, vkey, .. } | Wanted::LogKeyRecover { from, vkey, .. } = &other
             {
@@ -276,7 +269,6 @@ impl Wanted {
                 Deed::Administer(Administer::ApplicationRemove { name: name.into() })
             }
             Self::KeyRevoke { id } => Deed::Administer(Administer::KeyRevoke { id: id.into() }),
-            Self::BudgetRemove { id } => Deed::Administer(Administer::BudgetRemove { id: id.into() }),
             Self::ModelResume { model } => Deed::Administer(Administer::ModelResume { model: model.into() }),
             Self::WitnessKeyAdd { vkey, party, signature } => {
                 Deed::Administer(Administer::WitnessKeyAdd(WitnessKey {
@@ -327,7 +319,8 @@ impl Wanted {
             | Self::Amend { .. }
             | Self::Erase(_)
             | Self::BudgetSet(_)
-            | Self::BudgetRaise(_) => {
+            | Self::BudgetRaise(_)
+            | Self::BudgetRemove(_) => {
                 unreachable!("keys, amendments, erasures and amounts have ways of their own")
             }
         })

@@ -10,7 +10,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use ledger::{Amount, AssetId};
 use partnership::State as Books;
-use partnership::act::{Administer, BudgetRaise, BudgetSet, Of};
+use partnership::act::{Administer, BudgetRaise, BudgetSet, Deed, Of};
 use partnership::ids::{BudgetId, Timestamp};
 use partnership::investment::budgets::Asker;
 use partnership::registry::Budget;
@@ -41,18 +41,32 @@ pub(super) struct Raising {
     until: String,
 }
 
+/// A budget that is to limit nothing any more.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Removing {
+    id: String,
+}
+
+impl Removing {
+    pub(super) fn deed(self) -> Deed {
+        Deed::Administer(Administer::BudgetRemove { id: self.id.into() })
+    }
+}
+
 impl Setting {
-    pub(super) fn change(self, office: &Office) -> Result<Administer, Problem> {
+    pub(super) fn deed(self, office: &Office) -> Result<Deed, Problem> {
         let money = super::acts::budget_of(&office.desk.load().terms, &self.amount)?;
         let period = self.period.parse().map_err(|error| Problem::unreadable(format!("{error}")))?;
         let Self { id, of, whose, .. } = self;
         let (asset, amount) = (money.asset, money.amount);
-        Ok(Administer::BudgetSet(BudgetSet { id: id.into(), of, whose, asset, amount, period }))
+        let set = BudgetSet { id: id.into(), of, whose, asset, amount, period };
+        Ok(Deed::Administer(Administer::BudgetSet(set)))
     }
 }
 
 impl Raising {
-    pub(super) fn change(self, office: &Office) -> Result<Administer, Problem> {
+    pub(super) fn deed(self, office: &Office) -> Result<Deed, Problem> {
         let desk = office.desk.load();
         let (money, id) = (super::acts::budget_of(&desk.terms, &self.amount)?, BudgetId::from(self.id));
         if let Some(budget) = desk.registry.budget(&id).filter(|budget| budget.set.asset != money.asset) {
@@ -60,7 +74,8 @@ impl Raising {
             return Err(Problem::unreadable(format!("budget `{id}` counts {counts}, not {}", money.asset)));
         }
         let until = super::acts::moment(&self.until)?;
-        Ok(Administer::BudgetRaise(BudgetRaise { id, amount: money.amount, until }))
+        let raise = BudgetRaise { id, amount: money.amount, until };
+        Ok(Deed::Administer(Administer::BudgetRaise(raise)))
     }
 }
 
