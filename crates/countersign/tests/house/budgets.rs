@@ -158,6 +158,7 @@ fn a_refusal_by_a_budget_says_which_whose_how_much_and_when_it_fills_up() {
     assert!(said.contains("budget `team` counts CREDIT, not USD"), "{said}");
     set(&folder, "one", &["--party", "halcyon"], 1, "total");
     folder.said(&["fund", "budget", "remove", "team"]);
+    assert_eq!(ask().status, 200, "what was spent before it was set does not count");
     let answer = ask();
     assert_eq!(answer.headers.value("retry-after"), None, "it never fills up by itself");
     let message = error(&answer, 429)["message"].as_str().unwrap().to_owned();
