@@ -211,6 +211,7 @@ pub(crate) fn infer() -> Infer {
         input: Digest([2; 32]),
         idempotency: None,
         kept: None,
+        pseudonyms: Vec::new(),
     }
 }
 

@@ -193,7 +193,8 @@ CODES = ("forbidden", "insufficient-quota", "unpriced", "out-of-term", "suspende
 WITNESS_KEYS = ("witness-key-add", "witness-key-revoke")
 PARTY_KEYS = ("party-key-change", "party-key-recover")
 LOG_KEYS = ("log-key-change", "log-key-recover")
-CHANGES = ("application-add", "application-remove", "key-new", "key-revoke", "model-resume", *WITNESS_KEYS, *PARTY_KEYS, *LOG_KEYS)
+BUDGETS = ("budget-set", "budget-raise", "budget-remove")
+CHANGES = ("application-add", "application-remove", "key-new", "key-revoke", "model-resume", *WITNESS_KEYS, *PARTY_KEYS, *LOG_KEYS, *BUDGETS)
 KINDS = ("infer", "amend", "approve", "attest", "draw", "expire", "book", "declare", "payment", "erase", *CHANGES)
 ENDINGS = ("done", "failed", "cancelled", "lost", "lapsed")
 MONEY = members(("asset", string), ("amount", amount))
@@ -223,6 +224,20 @@ WHO = {
 SIGNED = (("party", string), ("signature", string))
 
 
+SCOPES = ("party", "application", "key", "end-users")
+
+
+def some_strings(value, place):
+    each(string)(value, place)
+    check(value, place, "a list that may be left out is empty")
+
+
+def period(value, place):
+    rolling = isinstance(value, str) and re.fullmatch(r"rolling-(0|[1-9][0-9]*)", value, re.ASCII)
+    known = value in ("month", "total") or (rolling and int(rolling[1]) < 1 << 16)
+    check(known, place, f"`{value}` is no period")
+
+
 def change(kind, *fields):
     return members(("do", one_of(kind)), *fields)
 
@@ -231,7 +246,7 @@ WHAT = {
     "infer": members(
         ("model", string), ("surface", string), ("stream", boolean), ("input_bytes", count), ("input_tokens_max", count),
         ("output_tokens_max", count), ("tools", count), ("images", count), ("end_user", boolean), ("input", digest),
-        ("idempotency?", digest), ("kept?", digest),
+        ("idempotency?", digest), ("kept?", digest), ("pseudonyms?", some_strings),
     ),
     "amend": members(("version", count), ("digest", digest)),
     "approve": members(("act", string), ("digest", digest), *SIGNED),
@@ -258,6 +273,12 @@ WHAT = {
         "log-key-change", ("from", string), ("vkey", string), ("handed", string), ("taken", string), *SIGNED
     ),
     "log-key-recover": change("log-key-recover", ("from", string), ("vkey", string), ("taken", string), *SIGNED),
+    "budget-set": change(
+        "budget-set", ("id", string), ("of", one_of(*SCOPES)), ("whose", string), ("asset", string), ("amount", amount),
+        ("period", period),
+    ),
+    "budget-raise": change("budget-raise", ("id", string), ("amount", amount), ("until", instant)),
+    "budget-remove": change("budget-remove", ("id", string)),
     "party-key-change": change("party-key-change", ("vkey", string), *SIGNED, ("proof", string)),
     "party-key-recover": change(
         "party-key-recover", ("vkey", string), ("party", string), ("recovery", string), ("signature", string), ("proof", string)
@@ -275,7 +296,8 @@ def check_erasure(what, place):
 REASONS = (("clauses", each(string)), ("deviations", each(members(("clause", string), ("code", one_of(*CODES)), ("why", string)))))
 WHY = {
     "allow": members(("memorandum", count), ("decision", string), *REASONS),
-    "deny": members(("memorandum", count), ("decision", string), ("code", one_of(*CODES)), ("remedy", string), *REASONS),
+    "deny": members(("memorandum", count), ("decision", string), ("code", one_of(*CODES)), ("remedy", string),
+                    ("refills?", instant), *REASONS),
     "escalate": members(("memorandum", count), ("decision", string), ("digest", digest), ("by", each(string)), *REASONS),
 }
 BESIDES = (("debit", string), ("credit", string), ("asset", string), ("amount", amount))
@@ -835,6 +857,45 @@ def check_call(ended, charged, moves, place):
     check(all(int(move["amount"]) == cost for move in budgets), place, "a key's budget pays another cost")
 
 
+def is_purse(account):
+    """Whether an account is of a budget's purse, which has a period in its name. That of a key's own budget has none."""
+    return account.startswith("budget:") and account.count(":") > 2
+
+
+@dataclass
+class Budget:
+    """A hard limit inside a commitment, as the act that set it says, with what was added and until when."""
+
+    of: str
+    whose: str
+    asset: str
+    amount: int
+    period: str
+    raises: list = field(default_factory=list)
+
+    def limit(self, at):
+        return self.amount + sum(more for more, until in self.raises if until > at)
+
+    def days(self, at):
+        """The days whose purses count at a time, the last one first; a month or all time has one purse."""
+        today = datetime.date.fromisoformat(at[:10])
+        length = int(self.period[8:]) if self.period.startswith("rolling-") else 1
+        return [today - datetime.timedelta(days=ago) for ago in range(length)]
+
+    def purse(self, name, day, whose):
+        """The accounts where it lies: issued, available and spent."""
+        when = {"month": f"{day:%Y-%m}", "total": "total"}.get(self.period, f"{day}")
+        one = f"budget:{name}:{when}" + (f":{whose}" if self.of == "end-users" else "")
+        return f"budget:{name}:{when}:issued", f"{one}:available", f"{one}:spent"
+
+    def check(self, place):
+        rolling = re.fullmatch(r"rolling-([1-9][0-9]?)", self.period, re.ASCII)
+        days = int(rolling[1]) if rolling else 0
+        fits = self.period == "month" or 1 <= days <= 28 or (self.of != "end-users" and (days <= 92 and self.period != "rolling-0"))
+        check(fits and (rolling or self.period in ("month", "total")), place, "a budget has a period that it cannot have")
+        check(self.amount > 0, place, "a budget is of nothing")
+
+
 class Replay:
     """What all entries add up to, worked out from their explicit transfers alone."""
 
@@ -867,6 +928,8 @@ class Replay:
         self.versions = []
         # The applications that there are or were: the audiences of each, since when, and before when all was erased as due.
         self.kept = {}
+        # The budgets that stand, by their ids, and the ids of those that do no more.
+        self.budgets, self.gone = {}, set()
         # Where the last state-digest stands, and the last entry after it with which the writer began something.
         self.digested, self.begun = 0, None
         # The act that each idempotency key belongs to, and when that was allowed.
@@ -957,14 +1020,18 @@ class Replay:
         check(decision in ("allow", "deny", "escalate"), place, f"`{decision}` is no decision")
         is_call = decision == "allow" and kind == "infer"
         check(is_call or not transfers, place, "an act that is no allowed call moves money when it is decided")
-        check(all(move["op"] == "reserve" for move in transfers), place, "a decision does more than to reserve")
+        filling = [move for move in transfers if move["op"] == "move" and is_purse(move["debit"])]
+        others = [move for move in transfers if move not in filling]
+        check(all(move["op"] == "reserve" for move in others), place, "a decision does more than to reserve")
         check(("lapses" in part["money"]) == is_call, place, "an allowed call lapses at some time, and nothing else does")
         if waited:
             check(set(waited["given"]) >= set(waited["by"]), place, "it goes on before all have approved")
             check(waited["same"] == same_act(part), place, "it is another act than the one that waited")
         check(count(why["memorandum"], place) == self.terms.version, place, "another version than that in force decides")
         lapses = part["money"].get("lapses")
-        self.check_reserved(part["who"].get("key"), lapses, transfers, place)
+        self.check_reserved(part["who"].get("key"), lapses, others, place)
+        if is_call:
+            self.check_limits(act, part["who"], part["what"], transfers, place)
         self.move(act, transfers, place)
         reserved = [move["leg"] for move in transfers if move["op"] == "reserve"]
         self.acts[act] = Act(kind, index, decision, reserved, lapses, part["what"])
@@ -999,10 +1066,85 @@ class Replay:
         check(lapses is None or lapses > self.at, place, "it lapses before it is decided")
         for move in moves:
             stem = stem_of(move, ":available", ":spent") or ""
-            holds = stem == f"budget:{key}" or stem.startswith(("credit:", "memo:credit:"))
+            is_own = stem == f"budget:{key}" and not is_purse(move["debit"])
+            holds = is_own or is_purse(move["debit"]) or stem.startswith(("credit:", "memo:credit:"))
             check(holds, place, "it reserves what is not available to it")
             check(move["until"] == lapses, place, "a reservation is not held until the warrant lapses")
         check(len({move["asset"] for move in moves}) <= 1, place, "it reserves in several assets")
+
+    def check_limits(self, act, who, what, moves, place):
+        """A call reserves of each budget that limits it what it reserves of grants, each purse brought to what its limit leaves."""
+        granted = [move for move in moves if move["debit"].startswith("credit:")]
+        found = [move for move in moves if is_purse(move["debit"]) or is_purse(move["credit"])]
+        asset, bound = (granted[0]["asset"] if granted else None), sum(int(move["amount"]) for move in granted)
+        scopes = (("party", who["party"]), ("application", who["application"]), ("key", who["key"]), ("end-users", who["application"]))
+        expected = []
+        for of, whose in scopes if bound else ():
+            for name, budget in sorted(self.budgets.items()):
+                if (budget.of, budget.whose, budget.asset) == (of, whose, asset):
+                    expected += self.drawing(budget, name, act, what, bound, place)
+        spelled_as = ("op", "debit", "credit", "amount")
+        check([tuple(move[one] for one in spelled_as) for move in found] == expected, place,
+              "it does not reserve of each budget that limits it as much as of grants")
+        check(not found or moves.index(found[0]) > moves.index(granted[-1]), place, "it reserves of a budget before a grant")
+
+    def drawing(self, budget, name, act, what, bound, place):
+        """The transfers by which a call draws on a budget."""
+        days, used = budget.days(self.at), 0
+        whose = [self.pseudonym(budget, day, act, what, place) for day in days]
+        for day, one in zip(days, whose):
+            account = self.books.accounts.get(budget.purse(name, day, one)[2]) if one is not None else None
+            used += account.credits_posted + account.credits_pending if account else 0
+        issued, available, spent = budget.purse(name, days[0], whose[0])
+        there = self.books.accounts.get(available)
+        missing = budget.limit(self.at) - used - (there.available() if there else 0)
+        filled = [("move", issued, available, str(missing))] if missing > 0 else []
+        filled += [("move", available, issued, str(-missing))] if missing < 0 else []
+        return [*filled, ("reserve", available, spent, str(bound))]
+
+    def pseudonym(self, budget, day, act, what, place):
+        """What names an end user on a day, `-` for all who are not named; none where the call names nobody of that month."""
+        names = what.get("pseudonyms", [])
+        if budget.of != "end-users":
+            return ""
+        if not what["end_user"]:
+            check(not names, place, "it names nobody, and has a pseudonym")
+            return "-"
+        check(1 <= len(names) <= 2 and all(re.fullmatch("[0-9a-f]{32}", name) for name in names), place, "it has no pseudonym")
+        made = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=int(act.replace("-", "")[:12], 16))
+        check(f"{made:%Y-%m}" == self.at[:7], place, "its pseudonym is of another month")
+        return names[0] if f"{day:%Y-%m}" == self.at[:7] else names[1] if len(names) > 1 else None
+
+    def check_budget(self, kind, what, place):
+        """A budget is set under an id of its own, and raised or removed while it stands."""
+        before = self.budgets.get(what["id"])
+        if kind != "budget-set":
+            check(before, place, "there is no such budget")
+            is_later = kind == "budget-remove" or (int(what["amount"]) > 0 and what["until"] > self.at)
+            check(is_later, place, "it raises a budget by nothing, or for no time")
+            return
+        budget = self.budget_of(what)
+        budget.check(place)
+        is_new = re.fullmatch("[a-z0-9-]+", what["id"]) and what["id"] not in self.gone
+        check(is_new, place, "a budget has an id that it cannot have")
+        same = lambda one: (one.of, one.whose, one.asset, one.period)
+        check(before is None or same(before) == same(budget), place, "a budget that stands is set to more than another amount")
+
+    def budget_of(self, what):
+        return Budget(what["of"], what["whose"], what["asset"], int(what["amount"]), what["period"])
+
+    def change_budget(self, kind, what):
+        """What was done to a budget counts from the settlement on."""
+        name = what["id"]
+        if kind == "budget-set":
+            raises = self.budgets[name].raises if name in self.budgets else []
+            self.budgets[name] = self.budget_of(what)
+            self.budgets[name].raises = raises
+        elif kind == "budget-raise":
+            self.budgets[name].raises.append((int(what["amount"]), what["until"]))
+        else:
+            del self.budgets[name]
+            self.gone.add(name)
 
     def check_next(self, what, place):
         """A proposed version is the next one, and names the one in force as the one before it."""
@@ -1069,6 +1211,10 @@ class Replay:
             self.check_party_key(kind, what, place)
         if kind in LOG_KEYS:
             self.check_log_key(kind, what, place)
+        if kind in BUDGETS:
+            self.check_budget(kind, what, place)
+        if kind == "key-new":
+            check(":" not in what["id"], place, "a key has the name of another's purse")
 
     def approvers(self, kind, what):
         """Whom the memorandum asks; for a recovery all parties but the one whose key it is."""
@@ -1243,6 +1389,8 @@ class Replay:
         if act.kind == "attest" and what["ended"] == "done":
             evidence = (act.what["clause"], act.what["evidence"])
             self.attested.setdefault(evidence, set()).add(act.what["party"])
+        if act.kind in BUDGETS and what["ended"] == "done":
+            self.change_budget(act.kind, act.what)
         if act.kind in LOG_KEYS and what["ended"] == "done":
             self.log_keys.append((index, act.kind, act.what))
         if act.kind in PARTY_KEYS and what["ended"] == "done":

@@ -2,13 +2,16 @@
 //!
 //! Not here: whether an act is allowed (see [`crate::decision`]) or how it is performed.
 
+mod budgets;
 mod dues;
 mod keys;
 
-use crate::ids::{ActId, ApplicationId, ClauseId, KeyId, ModelId, PartyId, Timestamp};
+use crate::ids::{ActId, ApplicationId, BudgetId, ClauseId, KeyId, ModelId, PartyId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+pub(crate) use budgets::is_pseudonym;
+pub use budgets::{BadPeriod, BudgetRaise, BudgetSet, Of, Period, pseudonym};
 pub use dues::{Book, Declare, Payment, REFERENCE_BYTES_MAX, declaration_bytes, payment_bytes};
 pub use keys::{
     LogKey, PartyKey, RecoveredKey, RecoveredLogKey, WitnessKey, party_key_bytes, witness_key_bytes,
@@ -152,6 +155,10 @@ pub struct Infer {
     /// SHA-256 of the blob in the vault that holds the request; none where it is not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Digest>,
+    /// [`pseudonym`] of the end user in the month in which the act's id was made, and after it that of the month before where there is
+    /// one and a budget may look at it; none where no budget limits end users, or nobody was named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pseudonyms: Vec<String>,
 }
 
 /// A proposed version of the memorandum.
@@ -278,6 +285,15 @@ pub enum Administer {
     LogKeyChange(LogKey),
     /// Have the log's key, which is lost, give way to another, by the operator and the other parties.
     LogKeyRecover(RecoveredLogKey),
+    /// Set a budget, or one that stands to another amount.
+    BudgetSet(BudgetSet),
+    /// Have a budget be more for a time.
+    BudgetRaise(BudgetRaise),
+    /// Have a budget limit nothing any more.
+    BudgetRemove {
+        /// The budget.
+        id: BudgetId,
+    },
 }
 
 impl Administer {
@@ -296,6 +312,9 @@ impl Administer {
             Self::PartyKeyRecover(_) => "party-key-recover",
             Self::LogKeyChange(_) => "log-key-change",
             Self::LogKeyRecover(_) => "log-key-recover",
+            Self::BudgetSet(_) => "budget-set",
+            Self::BudgetRaise(_) => "budget-raise",
+            Self::BudgetRemove { .. } => "budget-remove",
         }
     }
 }

@@ -93,6 +93,8 @@ pub struct Refusal {
     pub message: String,
     /// What would change the answer.
     pub remedy: String,
+    /// From when on the same would be allowed, as far as budgets go; none where no budget refused it, or none that fills up again.
+    pub refills: Option<Timestamp>,
     /// Where the refusal stands in the record.
     pub index: u64,
 }

@@ -93,7 +93,7 @@ pub struct Decided {
     pub deviations: Vec<Deviation>,
     /// When the warrant ends by itself; none where there is nothing to perform.
     pub lapses: Option<Timestamp>,
-    /// The reservations made.
+    /// The reservations made, and the moves that bring the purses of budgets to what their limits leave.
     pub transfers: Vec<Transfer>,
 }
 
@@ -120,6 +120,8 @@ pub enum Verdict {
         code: RefusalCode,
         /// What would change the answer.
         remedy: String,
+        /// From when on the budgets that refused it would cover it; none where none did, or one never would.
+        refills: Option<Timestamp>,
     },
     /// Waits for approvals over a digest.
     Escalate {

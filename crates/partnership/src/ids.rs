@@ -75,6 +75,10 @@ name!(
     KeyId
 );
 name!(
+    /// A budget inside a commitment, by the name that it was set under.
+    BudgetId
+);
+name!(
     /// A model, by the public id that clients name.
     ModelId
 );

@@ -322,7 +322,7 @@ impl Partnership {
         let deviations = decided.deviations.clone();
         let index = self.decide(at, entropy, decided)?;
         match verdict {
-            Verdict::Deny { code, remedy } => {
+            Verdict::Deny { code, remedy, refills } => {
                 let clause = clauses.first().cloned();
                 let message = clause
                     .as_ref()
@@ -330,7 +330,7 @@ impl Partnership {
                     .map(|id| self.state.in_force().prose(id))
                     .filter(|prose| !prose.is_empty());
                 let message = message.unwrap_or_else(|| remedy.clone());
-                Ok(Decision::Deny(Refusal { act: id, code, clause, message, remedy, index }))
+                Ok(Decision::Deny(Refusal { act: id, code, clause, message, remedy, refills, index }))
             }
             Verdict::Escalate { digest, by } => {
                 let clause = clauses.first().cloned().unwrap_or_else(|| crate::ids::ClauseId::from(""));

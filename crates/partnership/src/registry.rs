@@ -1,11 +1,16 @@
-//! The register: applications and their keys, models put out of service, and the keys by which parties cosign.
+//! The register: applications and their keys, models put out of service, the keys by which parties cosign, and budgets.
 //!
 //! Not here: secrets (only their digests), and where a model is served (the operator's configuration).
 
+mod budgets;
+
 use crate::act::{Administer, Application, Digest, Key};
-use crate::ids::{ApplicationId, KeyId, ModelId, PartyId, Timestamp};
+use crate::ids::{ApplicationId, BudgetId, KeyId, ModelId, PartyId, Timestamp};
+use budgets::Budgets;
 use record::cosignature::CosignerKey;
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use budgets::Budget;
 
 /// Applications, keys and suspended models, each by its id.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +22,7 @@ pub struct Registry {
     witness_keys: BTreeMap<String, PartyId>,
     /// The vkeys of those that cosigned once. Their additions are on the record, signed, and must not be said again.
     revoked: BTreeSet<String>,
+    budgets: Budgets,
 }
 
 /// Why a change of the register does not fit.
@@ -69,6 +75,34 @@ pub enum RegistryError {
     /// No such key.
     #[error("`{0}` does not cosign; `countersign witness list` shows the keys that do")]
     NoWitnessKey(String),
+    /// The id was that of a budget that stands no more: its accounts are in the books for ever.
+    #[error("a budget `{0}` was removed; choose another id")]
+    BudgetRemoved(BudgetId),
+    /// A budget of that id limits something else.
+    #[error(
+        "budget `{0}` stands, and only its amount can be set anew; for another scope, asset or period choose another id"
+    )]
+    BudgetDiffers(BudgetId),
+    /// No such budget.
+    #[error("no budget is named `{0}`; `countersign fund budget list` shows those that are")]
+    NoBudget(BudgetId),
+    /// A time that is too long, or none.
+    #[error("a budget rolls over 1 to 92 days")]
+    BudgetDays,
+    /// What is known of an end user ends with the keys of a month.
+    #[error(
+        "a budget of each end user runs by the `month` or rolls over 1 to 28 days: what tells one from another is kept by the month"
+    )]
+    EndUsersPeriod,
+    /// Enough budgets limit the same.
+    #[error("4 budgets limit `{0}` already; remove one first")]
+    TooManyBudgets(String),
+    /// A raise that is over before it begins.
+    #[error("the raise would have ended on {0} already")]
+    RaiseEnded(Timestamp),
+    /// Enough raises.
+    #[error("8 raises of budget `{0}` have not ended yet; wait for one, or set another amount")]
+    TooManyRaises(BudgetId),
 }
 
 impl Registry {
@@ -95,6 +129,11 @@ impl Registry {
                 Ok(())
             }
             Administer::WitnessKeyRevoke(key) => Err(RegistryError::NoWitnessKey(key.vkey.clone())),
+            Administer::BudgetSet(set) => self.check_budget(set),
+            Administer::BudgetRaise(raise) => self.check_raise(raise),
+            Administer::BudgetRemove { id } => {
+                self.budget(id).map(drop).ok_or_else(|| RegistryError::NoBudget(id.clone()))
+            }
             // A party's own key and the log's are no matter of the register.
             Administer::PartyKeyChange(_)
             | Administer::PartyKeyRecover(_)
@@ -103,8 +142,8 @@ impl Registry {
         }
     }
 
-    /// Makes a change that [`Registry::check`] found to fit.
-    pub fn apply(&mut self, change: &Administer) {
+    /// Makes a change at `at` that [`Registry::check`] found to fit.
+    pub fn apply(&mut self, change: &Administer, at: Timestamp) {
         match change {
             Administer::ApplicationAdd(application) => {
                 self.applications.insert(application.name.clone(), application.clone());
@@ -129,6 +168,9 @@ impl Registry {
                 self.witness_keys.remove(&key.vkey);
                 self.revoked.insert(key.vkey.clone());
             }
+            Administer::BudgetSet(set) => self.budgets.set(set),
+            Administer::BudgetRaise(raise) => self.budgets.raise(raise, at),
+            Administer::BudgetRemove { id } => self.budgets.remove(id),
             Administer::PartyKeyChange(_)
             | Administer::PartyKeyRecover(_)
             | Administer::LogKeyChange(_)
@@ -136,17 +178,19 @@ impl Registry {
         }
     }
 
-    /// The register with these applications, keys, suspended models and keys that cosign.
+    /// The register with these applications, keys, suspended models, keys that cosign and budgets.
     pub(crate) fn of(
         applications: Vec<Application>,
         keys: Vec<Key>,
         suspended: BTreeSet<ModelId>,
         witness_keys: BTreeMap<String, PartyId>,
         revoked: BTreeSet<String>,
+        (budgets, removed): (Vec<Budget>, BTreeSet<BudgetId>),
     ) -> Self {
         let applications = applications.into_iter().map(|one| (one.name.clone(), one)).collect();
         let keys = keys.into_iter().map(|key| (key.id.clone(), key)).collect();
-        Self { applications, keys, suspended, witness_keys, revoked }
+        let budgets = Budgets::of(budgets, removed);
+        Self { applications, keys, suspended, witness_keys, revoked, budgets }
     }
 
     /// The keys that cosign, each a vkey with the party whose it is, in order of vkey.
@@ -225,6 +269,10 @@ impl Registry {
     }
 
     fn check_key(&self, key: &Key) -> Result<(), RegistryError> {
+        // A colon would make the accounts of its budget those of another's purse.
+        if key.id.as_str().contains(':') {
+            return Err(RegistryError::Name(key.id.to_string()));
+        }
         if self.application(&key.application).is_none() {
             return Err(RegistryError::NoApplication(key.application.clone()));
         }

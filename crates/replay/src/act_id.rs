@@ -27,6 +27,13 @@ impl ActId {
     }
 }
 
+impl ActId {
+    /// When it was made, as its first 48 bits say. Units: milliseconds after 1970.
+    pub(crate) fn millis(self) -> i64 {
+        i64::try_from(self.0 >> 80).unwrap_or(i64::MAX)
+    }
+}
+
 impl fmt::Display for ActId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [b'-'; 36];

@@ -2,6 +2,7 @@
 //! of which only the id is kept (`seen`).
 
 use crate::act_id::ActId;
+use crate::budgets;
 use crate::dues::SaidDue;
 use crate::keys::Change;
 use crate::log_keys::LogChange;
@@ -54,6 +55,12 @@ pub enum Kind {
     LogKeyChange,
     /// Have the log's key give way to another without its own word.
     LogKeyRecover,
+    /// Set a budget.
+    BudgetSet,
+    /// Have a budget be more for a time.
+    BudgetRaise,
+    /// Have a budget limit nothing any more.
+    BudgetRemove,
 }
 
 impl Kind {
@@ -82,6 +89,9 @@ impl Kind {
             Self::PartyKeyRecover => "party-key-recover",
             Self::LogKeyChange => "log-key-change",
             Self::LogKeyRecover => "log-key-recover",
+            Self::BudgetSet => "budget-set",
+            Self::BudgetRaise => "budget-raise",
+            Self::BudgetRemove => "budget-remove",
         }
     }
 
@@ -108,6 +118,9 @@ impl Kind {
             b"party-key-recover" => Self::PartyKeyRecover,
             b"log-key-change" => Self::LogKeyChange,
             b"log-key-recover" => Self::LogKeyRecover,
+            b"budget-set" => Self::BudgetSet,
+            b"budget-raise" => Self::BudgetRaise,
+            b"budget-remove" => Self::BudgetRemove,
             _ => return None,
         })
     }
@@ -132,6 +145,9 @@ impl Kind {
                 | Self::PartyKeyRecover
                 | Self::LogKeyChange
                 | Self::LogKeyRecover
+                | Self::BudgetSet
+                | Self::BudgetRaise
+                | Self::BudgetRemove
         )
     }
 
@@ -286,6 +302,8 @@ pub(crate) enum Effect {
     Party(Box<Change>),
     /// The log's key gives way to another.
     Log(Box<LogChange>),
+    /// A budget is set, raised or removed.
+    Budget(Box<budgets::Change>),
     /// Nothing that a replay follows.
     Other,
 }

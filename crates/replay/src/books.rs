@@ -205,6 +205,12 @@ impl Books {
         account.map_or(0, |account| account.sums.credits_posted.saturating_sub(account.sums.debits_posted))
     }
 
+    /// What has come into an account, and what is on its way; nothing if it is not there.
+    pub(crate) fn used(&self, spelled: &[u8]) -> i128 {
+        let account = self.places.get(spelled).and_then(|place| self.accounts.get(*place));
+        account.map_or(0, |account| account.sums.credits_posted.saturating_add(account.sums.credits_pending))
+    }
+
     /// How many accounts there are, and the root over their lines.
     pub(crate) fn root(&mut self) -> (usize, Hash) {
         self.stale.sort_unstable();

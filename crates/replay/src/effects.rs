@@ -3,6 +3,7 @@
 
 use crate::act_id::ActId;
 use crate::acts::{Amending, Effect, Kept, Kind, Waiting};
+use crate::budgets::{Budget, Change};
 use crate::dues::SaidDue;
 use crate::entry::{Decided, Deed, Ended};
 use crate::fault::Fault;
@@ -103,10 +104,31 @@ impl Replay {
                 Effect::Party(Box::new(change))
             }
             Deed::LogKey(said) => Effect::Log(self.log_gives_way(head.id, head.kind, said)?),
-            Deed::Key { id, budget } => {
-                Effect::Key(id.into(), budget.map(|(asset, amount)| (asset.into(), amount)))
-            }
+            Deed::Key { .. }
+            | Deed::BudgetSet { .. }
+            | Deed::BudgetRaise { .. }
+            | Deed::BudgetRemove { .. } => self.limit(head.id, decided.deed)?,
         })
+    }
+
+    /// What becomes of a budget, of a key's own or of another, if that may be.
+    fn limit(&self, id: ActId, deed: Deed<'_>) -> Result<Effect, Fault> {
+        let change = match deed {
+            Deed::Key { id: key, .. } if key.contains(&b':') => return Err(Fault::Budget(id)),
+            Deed::Key { id, budget } => {
+                let budget = budget.map(|(asset, amount)| (asset.into(), amount));
+                return Ok(Effect::Key(id.into(), budget));
+            }
+            Deed::BudgetSet { id, of, whose, asset, amount, period } => {
+                let (whose, asset, raises) = (whose.into(), asset.into(), Vec::new());
+                Change::Set(id.into(), Budget { of, whose, asset, amount, period, raises })
+            }
+            Deed::BudgetRaise { id, amount, until } => Change::Raise(id.into(), amount, until),
+            Deed::BudgetRemove { id } => Change::Remove(id.into()),
+            _ => return Ok(Effect::Other),
+        };
+        let fits = self.budgets.fits(&change, self.at);
+        if fits { Ok(Effect::Budget(Box::new(change))) } else { Err(Fault::Budget(id)) }
     }
 
     /// What a schedule says is erased by the clerk, each month once.
@@ -184,6 +206,7 @@ impl Replay {
             }
             Some(Effect::Party(change)) => self.gave_way(*change),
             Some(Effect::Log(change)) => self.log_gave_way(*change),
+            Some(Effect::Budget(change)) => self.budgets.change(*change, self.at),
             _ => {}
         }
         let amending = if self.amending.is_empty() { None } else { self.amending.remove(&id) };

@@ -190,6 +190,12 @@ pub enum Fault {
     /// The log's key gives way to one that is no key of the log, or is somebody's already or was, or without the signatures that takes.
     #[error("act `{0}`: the log's key cannot give way so")]
     LogKey(ActId),
+    /// A budget is set, raised or removed as it cannot be, or a key has the id of another's purse.
+    #[error("act `{0}`: no budget can be set, raised or removed so")]
+    Budget(ActId),
+    /// A call leaves a budget out that limits it, or reserves something else of it than of grants.
+    #[error("act `{0}`: it does not reserve of each budget that limits it as much as of grants")]
+    Limits(ActId),
     /// The clock did not step back.
     #[error("the clock did not step back")]
     Clock,

@@ -3,6 +3,7 @@
 use crate::act_id::ActId;
 use crate::acts::{Amending, AtOnce, Effect, Kept, Kind, Open, OpenActs, Waiting};
 use crate::books::Books;
+use crate::budgets::{Budgets, Limits};
 use crate::dues::{Dued, Paid, Words};
 use crate::entry::{
     Caps, Clock, Decided, Deed, Ended, EntryKind, Envelope, Genesis, Op, Settled, StateDigest, Tally,
@@ -71,6 +72,7 @@ pub struct Replay {
     /// The applications that there are or were.
     pub(crate) kept: BTreeMap<Box<[u8]>, Kept>,
     pub(crate) erased: Vec<Erased>,
+    pub(crate) budgets: Budgets,
     /// Where the last digest stands, and after it the last entry with which a command began.
     pub(crate) digested: u64,
     pub(crate) begun: Option<u64>,
@@ -118,6 +120,7 @@ impl Replay {
             paid: Vec::new(),
             kept: BTreeMap::new(),
             erased: Vec::new(),
+            budgets: Budgets::default(),
             digested: 0,
             begun: None,
             named: BTreeMap::new(),
@@ -308,7 +311,7 @@ impl Replay {
             self.asks(decided, waited.is_some(), by);
         }
         let mut taken = None;
-        if let Deed::Infer { key: Some(key) } = decided.deed {
+        if let Deed::Infer { key: Some(key), .. } = decided.deed {
             taken = Some(key);
             self.repeats.take(key, head.id, head.at).map_err(|owner| Fault::Repeated(head.id, owner))?;
         }
@@ -324,22 +327,39 @@ impl Replay {
             held: Vec::new(),
         };
         let held = self.open.open(head.id, open);
+        let mut limits = self.budgets.over(decided.caller, head.id, head.at, decided.named());
         let mut asset = None;
         while let Some(transfer) = next(EntryKind::Decided, &mut transfers)? {
-            if head.kind != Kind::Infer || transfer.op != Op::Reserve {
+            let is_of_purse = Limits::is_of_purse(&transfer);
+            let may_stand = transfer.op == Op::Reserve || (transfer.op == Op::Move && is_of_purse);
+            if head.kind != Kind::Infer || !may_stand {
                 return Err(Fault::Reserves(head.id));
             }
+            let is_limits = if is_of_purse {
+                limits.takes(&transfer, &self.books)
+            } else if transfer.debit.starts_with(b"credit:") {
+                limits.grants(transfer.amount)
+            } else {
+                Some(())
+            };
             self.books.apply(&transfer, held)?;
             let is_one = *asset.get_or_insert(transfer.asset) == transfer.asset;
-            if !is_one || !may_reserve(&transfer, decided.key) {
+            let key = decided.caller.map(|caller| caller.key);
+            if !is_one || !(is_of_purse || may_reserve(&transfer, key)) {
                 return Err(Fault::Reserved(head.id));
+            }
+            if is_limits.is_none() {
+                return Err(Fault::Limits(head.id));
+            }
+            if transfer.op == Op::Move {
+                continue;
             }
             if transfer.until != decided.lapses {
                 return Err(Fault::Until(head.id));
             }
             self.counts.reserved = self.counts.reserved.saturating_add(1);
         }
-        Ok(())
+        if limits.are_met(asset) { Ok(()) } else { Err(Fault::Limits(head.id)) }
     }
 
     fn waits(&mut self, decided: &Decided<'_>, digest: Hash, by: Vec<Box<[u8]>>) -> Result<(), Fault> {

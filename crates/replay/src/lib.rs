@@ -16,6 +16,7 @@
 mod act_id;
 mod acts;
 mod books;
+mod budgets;
 mod dues;
 mod effects;
 mod entry;

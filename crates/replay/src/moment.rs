@@ -1,5 +1,6 @@
 //! A moment, from its text and back. Not a clock, and not a calendar beyond what it takes to count milliseconds.
 
+use crate::budgets::Day;
 use std::fmt;
 
 /// A moment of the record's time. Shape: from 1970 to 9999, to the millisecond, in UTC.
@@ -27,6 +28,24 @@ impl Moment {
     /// Whether it is the first of a month.
     pub(crate) fn begins_a_month(&self) -> bool {
         self.text.ends_with(b"-01T00:00:00.000Z")
+    }
+
+    /// Its day.
+    pub(crate) fn day(&self) -> Day {
+        let [c, y, d, e, _, m, n, _, f, g, ..] = self.text;
+        let part = |tens, ones| two(tens, ones).unwrap_or(0);
+        let year = part(c, y).saturating_mul(100).saturating_add(part(d, e));
+        Day { year, month: part(m, n), day: part(f, g) }
+    }
+
+    /// Whether so many milliseconds after 1970 lie in the same month.
+    pub(crate) fn is_in_month_of(&self, millis: i64) -> bool {
+        let Day { year, month, .. } = self.day();
+        let (after, next) =
+            if month < 12 { (year, month.saturating_add(1)) } else { (year.saturating_add(1), 1) };
+        let first = |year, month| days(year, month, 1).map(|days| days.saturating_mul(DAY_MS));
+        first(year, month).is_some_and(|first| first <= millis)
+            && first(after, next).is_some_and(|next| millis < next)
     }
 
     /// Reads its one spelling.
@@ -57,6 +76,14 @@ impl fmt::Display for Moment {
         f.write_str(str::from_utf8(&self.text).unwrap_or_default())
     }
 }
+
+/// Whether the calendar has this day, from 1970 on.
+pub(crate) fn is_day(year: i64, month: i64, day: i64) -> bool {
+    year >= 1970 && days(year, month, day).is_some()
+}
+
+/// Units: milliseconds.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The number of two digits.
 #[inline]

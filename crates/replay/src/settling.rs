@@ -22,7 +22,7 @@ pub(crate) struct Settling<'a, 'b> {
     effect: Option<&'b Effect>,
     /// Where the first grant was spent, and what grants paid.
     grants: Option<(&'a [u8], i128)>,
-    /// What was posted from a budget.
+    /// What was posted from each budget.
     budget: Option<i128>,
     /// What the operator bears.
     borne: i128,
@@ -92,7 +92,9 @@ impl<'a, 'b> Settling<'a, 'b> {
         } else if debit.starts_with(b"memo:") {
             self.memos.push((debit, credit, amount));
         } else {
-            self.budget = Some(amount);
+            // Each budget pays the same.
+            let before = self.budget.replace(amount);
+            return before.is_none_or(|before| before == amount).then_some(());
         }
         Some(())
     }

@@ -218,6 +218,7 @@ fn infer(chat: &Chat) -> Infer {
         input: Digest([0; 32]),
         idempotency: None,
         kept: None,
+        pseudonyms: Vec::new(),
     }
 }
 

@@ -226,6 +226,7 @@ impl Scene {
             input: Digest([2; 32]),
             idempotency: None,
             kept: None,
+            pseudonyms: Vec::new(),
         };
         self.propose(principal, Deed::Infer(infer))
     }

@@ -1,5 +1,6 @@
-//! `countersign fund`: commitments, attesting milestones and payments, and amounts that are sealed.
+//! `countersign fund`: commitments, budgets inside them, attesting milestones and payments, and amounts that are sealed.
 
+mod budget;
 mod commitments;
 mod sealed;
 mod statement;
@@ -65,6 +66,11 @@ enum Verb {
         out: Option<PathBuf>,
         #[command(flatten)]
         signing: Signing,
+    },
+    /// Hard limits inside a commitment: of a party, an application, a key, or each end user.
+    Budget {
+        #[command(subcommand)]
+        verb: budget::Verb,
     },
     /// Lists commitments: what was agreed, what became of it, and where it leads.
     List,
@@ -143,6 +149,7 @@ pub(crate) fn run(fund: Fund) -> anyhow::Result<Said> {
         Verb::Attest { clause, evidence, signing, .. } => {
             attest(place, &clause, &evidence.unwrap_or_default(), &signing)
         }
+        Verb::Budget { verb } => budget::run(place, verb),
         Verb::Declare { clause, revenue, on, signing } => {
             commitments::declare(place, &clause, (&revenue, on.as_deref()), &signing)
         }

@@ -3,6 +3,7 @@
 //! Not here: whether an act is allowed (the clerk's), or who is calling (`http`).
 
 pub(crate) mod acts;
+mod budgets;
 pub(crate) mod content;
 mod problem;
 pub(crate) mod receipts;
@@ -37,6 +38,7 @@ pub(crate) fn router() -> Router<Arc<Office>> {
         .route("/api/acts", get(recent).post(acts::propose))
         .route("/api/applications", get(applications))
         .route("/api/keys", get(keys))
+        .route("/api/budgets", get(budgets::budgets))
         .route("/api/models", get(models))
         .route("/api/memorandum", get(memorandum))
         .route("/api/retention", get(retention))

@@ -12,6 +12,7 @@ mod between;
 mod bookkeepers;
 mod books;
 mod bounds;
+mod budgets;
 mod clients;
 mod clock;
 mod commitments;

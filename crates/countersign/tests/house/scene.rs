@@ -2,8 +2,9 @@
 
 use ledger::Amount;
 use partnership::act::{
-    Act, Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Ended, Erase, Infer, Key,
-    Outcome, Principal, Usage, approval_bytes, attestation_bytes, idempotency_digest,
+    Act, Administer, Amend, Application, Approve, Attest, Budget, BudgetRaise, BudgetSet, Deed, Digest,
+    Ended, Erase, Infer, Key, Of, Outcome, Period, Principal, Usage, approval_bytes, attestation_bytes,
+    idempotency_digest, pseudonym,
 };
 use partnership::decision::{Decision, Ticket, Warrant};
 use partnership::entry::{Genesis, Refused};
@@ -132,6 +133,7 @@ impl House {
             input: Digest([2; 32]),
             idempotency: None,
             kept: None,
+            pseudonyms: Vec::new(),
         });
         let act = Act { id: self.entropy.act_id(self.at), principal, deed };
         Command::Propose(Box::new(act), None)
@@ -166,6 +168,7 @@ impl House {
         self.pass(20 * 60 * 1000);
         self.repeat();
         drop(open);
+        self.limit();
         let left_open = self.call("plain", 60, None);
         assert!(left_open.is_some(), "the last call is within the grant");
         self.publish();
@@ -276,6 +279,54 @@ impl House {
                 (Answer::Decided(Decision::Repeated(_)), None) => {}
                 (other, _) => panic!("{key} after {hours} hours: {other:?}"),
             }
+        }
+    }
+
+    /// Budgets of each sort: met, refilled by days and months, raised, and removed.
+    fn limit(&mut self) {
+        let bound = 700 * 500 + 10 * 1500;
+        let budgets = [
+            ("whole", Of::Party, "halcyon", Period::Month, 6),
+            ("team", Of::Application, "assistant", Period::Rolling(3), 5),
+            ("plain", Of::Key, "plain", Period::Total, 9),
+            ("each", Of::EndUsers, "assistant", Period::Rolling(28), 3),
+        ];
+        for (id, of, whose, period, calls) in budgets {
+            let (whose, asset, amount) = (whose.to_owned(), "CREDIT".to_owned(), calls * bound);
+            let set = BudgetSet { id: id.into(), of, whose, asset, amount, period };
+            self.change(Administer::BudgetSet(set));
+        }
+        let ended = [Ended::Done, Ended::Failed, Ended::Cancelled];
+        let mut allowed = 0;
+        for (day, ended) in (0..30_u8).zip(ended.into_iter().cycle()) {
+            let user = day % 3;
+            for _ in 0..3 {
+                let Command::Propose(mut act, _) = self.proposal("plain", 10) else {
+                    panic!("it is proposed")
+                };
+                let Deed::Infer(infer) = &mut act.deed else { panic!("it is a call") };
+                infer.end_user = user > 0;
+                let this = self.at.date().first_of_month();
+                let months = [this, this.yesterday().unwrap().first_of_month()];
+                let name = |month: jiff::civil::Date| {
+                    pseudonym(&record::hash::sha256(format!("{user} {month}").as_bytes()))
+                };
+                infer.pseudonyms = if user > 0 { months.into_iter().map(name).collect() } else { Vec::new() };
+                if let Answer::Decided(Decision::Allow(warrant)) = self.run(Command::Propose(act, None)) {
+                    allowed += 1;
+                    self.run(Command::Settle(warrant, outcome(ended, 600, 5)));
+                }
+            }
+            if day == 7 {
+                let until = self.at.plus_millis(3 * 24 * 60 * 60 * 1000);
+                let raise = BudgetRaise { id: "team".into(), amount: bound, until };
+                self.change(Administer::BudgetRaise(raise));
+            }
+            self.pass(24 * 60 * 60 * 1000);
+        }
+        assert!(allowed > 4, "some fit: {allowed}");
+        for (id, ..) in budgets {
+            self.change(Administer::BudgetRemove { id: id.into() });
         }
     }
 

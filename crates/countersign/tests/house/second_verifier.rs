@@ -131,6 +131,69 @@ for what in ({"subject": "s"}, {"before": month}, {"before": month, "subject": "
 }
 
 #[test]
+fn a_second_verifier_knows_what_a_call_takes_of_each_budget() {
+    let script = r#"
+import sys
+sys.path.insert(0, sys.argv[1])
+import verify
+replay = verify.Replay(None)
+replay.at = "2026-11-22T23:00:00.000Z"
+replay.budgets = {
+    "each": verify.Budget("end-users", "app", "CREDIT", 50, "rolling-7", [(7, "2026-11-23T00:00:00.000Z"), (9, "2026-11-22T23:00:00.000Z")]),
+    "whole": verify.Budget("party", "p", "CREDIT", 90, "month"),
+    "dollars": verify.Budget("party", "p", "USD", 1, "total"),
+}
+name = "0123456789abcdef" * 2
+act = "01a2057c-dd98-7000-8000-000000000000"
+who = {"party": "p", "application": "app", "key": "k"}
+what = {"end_user": True, "pseudonyms": [name]}
+def move(op, debit, credit, amount):
+    return {"op": op, "debit": debit, "credit": credit, "amount": str(amount), "asset": "CREDIT"}
+day = "budget:each:2026-11-22"
+whole = [
+    move("reserve", "credit:g:available", "credit:g:spent", 40),
+    move("move", "budget:whole:2026-11:issued", "budget:whole:2026-11:available", 90),
+    move("reserve", "budget:whole:2026-11:available", "budget:whole:2026-11:spent", 40),
+    move("move", day + ":issued", f"{day}:{name}:available", 57),
+    move("reserve", f"{day}:{name}:available", f"{day}:{name}:spent", 40),
+]
+def takes(moves, act=act, what=what):
+    try:
+        replay.check_limits(act, who, what, moves, "here")
+        print("fits")
+    except verify.Broken as broken:
+        print(broken)
+takes(whole)
+takes(whole[:3])
+takes(whole[:1])
+takes(whole[1:])
+takes([whole[0], *whole[3:], *whole[1:3]])
+takes([*whole[1:], whole[0]])
+takes([*whole[:3], {**whole[3], "amount": "66"}, whole[4]])
+takes(whole, what={"end_user": False})
+takes(whole, what={"end_user": True})
+takes(whole, act="019b0000-0000-7000-8000-000000000000")
+"#;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/verifier");
+    let output =
+        Command::new(crate::needs::python()).args(["-B", "-c", script]).arg(folder).output().unwrap();
+    let less = "here: it does not reserve of each budget that limits it as much as of grants";
+    let expected = [
+        "fits",
+        less,
+        less,
+        less,
+        less,
+        "here: it reserves of a budget before a grant",
+        less,
+        less,
+        "here: it has no pseudonym",
+        "here: its pseudonym is of another month",
+    ];
+    assert_eq!(done(&output).lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn a_second_verifier_agrees_on_every_balance() {
     let said = agrees(BINDING);
     let names = names(&said);

@@ -64,6 +64,8 @@ pub(super) struct Why {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) remedy: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refills: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) digest: Option<Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) by: Option<Vec<PartyId>>,

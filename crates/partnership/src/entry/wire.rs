@@ -160,8 +160,12 @@ fn genesis<'a>(
 fn put_decided(part: &mut Part, entry: &Entry, decided: &Decided) {
     let (code, remedy, digest, by, decision) = match &decided.verdict {
         Verdict::Allow => (None, None, None, None, "allow"),
-        Verdict::Deny { code, remedy } => (Some(*code), Some(remedy.clone()), None, None, "deny"),
+        Verdict::Deny { code, remedy, .. } => (Some(*code), Some(remedy.clone()), None, None, "deny"),
         Verdict::Escalate { digest, by } => (None, None, Some(*digest), Some(by.clone()), "escalate"),
+    };
+    let refills = match &decided.verdict {
+        Verdict::Deny { refills, .. } => *refills,
+        Verdict::Allow | Verdict::Escalate { .. } => None,
     };
     let act = &decided.act;
     part.put("act", &Head { id: act.id, at: entry.at, kind: act.deed.name().into() });
@@ -174,6 +178,7 @@ fn put_decided(part: &mut Part, entry: &Entry, decided: &Decided) {
             decision: decision.to_owned(),
             code,
             remedy,
+            refills,
             digest,
             by,
             clauses: decided.clauses.clone(),
@@ -206,9 +211,15 @@ fn decided<'a>(
 }
 
 fn verdict(why: &Why) -> Result<Verdict, EntryError> {
+    let refills = why.refills;
     match (why.decision.as_str(), why.code, &why.remedy, why.digest, &why.by) {
+        ("allow" | "escalate", ..) if refills.is_some() => {
+            Err(malformed("decided", &"only a refusal says when a budget fills up again"))
+        }
         ("allow", None, None, None, None) => Ok(Verdict::Allow),
-        ("deny", Some(code), Some(remedy), None, None) => Ok(Verdict::Deny { code, remedy: remedy.clone() }),
+        ("deny", Some(code), Some(remedy), None, None) => {
+            Ok(Verdict::Deny { code, remedy: remedy.clone(), refills })
+        }
         ("escalate", None, None, Some(digest), Some(by)) => Ok(Verdict::Escalate { digest, by: by.clone() }),
         _ => Err(malformed("decided", &format!("`{}` does not fit its fields", why.decision))),
     }

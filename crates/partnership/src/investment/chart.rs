@@ -9,7 +9,8 @@
 //! | `minimum:<clause>:agreed`, `:open`, `:consumed`, `:shortfall`, `:paid` | what is to be consumed, and what fell short and is owed |
 //! | `capacity:<clause>:billed`, `:owed`, `:paid` | capacity that is rented |
 //! | `revenue:<clause>:agreed`, `:open`, `:owed`, `:paid` | revenue that is shared; without a cap, nothing is open before it is owed |
-//! | `budget:<key>:issued`, `:available`, `:spent` | what one key may spend |
+//! | `budget:<key>:issued`, `:available`, `:spent` | what one key may spend in all |
+//! | `budget:<budget>:<period>:issued`, `:available`, `:spent` | what a budget leaves in a period: `2026-11`, `2026-11-22` or `total`; of end users each has the last two, after a pseudonym |
 //! | `<operator>:overrun:<asset>` | what upstreams reported beyond a reservation; the operator bears it |
 //! | `rounding:payer:<asset>`, `rounding:operator:<asset>` | what rounding left out, in an asset of its own: `CREDIT/1000000` |
 //! | `memo:…` | the same for non-binding clauses: observed, never money, and never a limit |
@@ -154,6 +155,13 @@ impl Legs {
     #[must_use]
     pub fn new(act: u128, first: u16) -> Self {
         Self { act, next: first, transfers: Vec::new() }
+    }
+
+    /// No transfers yet; the first will have the number after those of these reservations.
+    #[must_use]
+    pub fn after(act: u128, reservations: &[Transfer]) -> Self {
+        let last = reservations.iter().map(|reservation| reservation.id.leg).max();
+        Self::new(act, last.map_or(0, |last| last.saturating_add(1)))
     }
 
     /// Adds one transfer.

@@ -2,12 +2,14 @@
 //!
 //! Not here: prices (`tariff`), the register of keys, or how a refusal reads (`judge`).
 
+use super::budgets::{Asker, Spent};
 use super::chart::{self, Legs};
 use super::tariff::Tariff;
 use crate::act::{Key, Usage};
 use crate::decision::{Deviation, RefusalCode};
 use crate::ids::{ClauseId, PartyId, Timestamp};
 use crate::memorandum::{Clause, ComputeCredit, ExpiryApplies};
+use crate::registry::Budget;
 use crate::terms::Terms;
 use ledger::{AccountId, Amount, AssetId, Book, Lot, Operation, Transfer};
 
@@ -24,6 +26,10 @@ pub struct Need<'a> {
     pub model: &'a str,
     /// The key it came with.
     pub key: &'a Key,
+    /// The budgets that limit it, in order.
+    pub budgets: &'a [&'a Budget],
+    /// The end user's pseudonyms, of this month and of the one before; none where it names nobody.
+    pub pseudonyms: &'a [String],
     /// The price agreed.
     pub tariff: &'a Tariff,
     /// Upper bound of the cost.
@@ -39,8 +45,10 @@ pub struct Need<'a> {
 /// Why funds do not cover a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Short {
-    /// The grant that is short; none where a key's own budget is.
+    /// The grant that is short; none where a budget is.
     pub clause: Option<ClauseId>,
+    /// The budget that is short, the first of them; none where it is a grant or the key's own.
+    pub budget: Option<Box<Spent>>,
     /// What is missing. Units: minor units of the tariff's asset.
     pub by: Amount,
 }
@@ -48,7 +56,7 @@ pub struct Short {
 impl Need<'_> {
     /// The reservations that cover the call, and what non-binding grants would have refused.
     ///
-    /// A binding price draws on binding grants and on the key's budget; non-binding grants are watched beside them in memo accounts.
+    /// A binding price draws on binding grants, on the key's own budget and on every budget that limits the call; non-binding grants are watched beside them in memo accounts.
     /// Errors: [`Short`] where binding grants or the key's budget do not cover the bound.
     pub fn reserve(&self, act: u128) -> Result<(Vec<Transfer>, Vec<Deviation>), Short> {
         let mut legs = Legs::new(act, 0);
@@ -56,6 +64,7 @@ impl Need<'_> {
         if self.tariff.force.is_binding() {
             self.reserve_granted(&mut legs)?;
             self.reserve_budget(&mut legs)?;
+            self.reserve_nested(&mut legs)?;
         }
         self.watch(&mut legs, &mut deviations);
         Ok((legs.done(), deviations))
@@ -68,8 +77,11 @@ impl Need<'_> {
             .filter(|(_, grant)| self.is_open(grant))
             .map(|(clause, grant)| self.lot(clause, grant))
             .collect();
-        let parts = ledger::draw(&lots, self.bound)
-            .map_err(|by| Short { clause: grants.first().map(|(clause, _)| clause.id.clone()), by })?;
+        let parts = ledger::draw(&lots, self.bound).map_err(|by| Short {
+            clause: grants.first().map(|(clause, _)| clause.id.clone()),
+            budget: None,
+            by,
+        })?;
         for (available, amount) in parts {
             let spent = sibling(&available, "spent");
             legs.push(self.reservation(), available, spent, self.tariff.asset.clone(), amount);
@@ -83,7 +95,7 @@ impl Need<'_> {
         let left = self.book.balance(&available).map_or(0, |balance| balance.available());
         let by = self.bound.minor().saturating_sub(left);
         if budget.asset != AsRef::<str>::as_ref(&self.tariff.asset) || by > 0 {
-            return Err(Short { clause: None, by: Amount::new(by.max(0)) });
+            return Err(Short { clause: None, budget: None, by: Amount::new(by.max(0)) });
         }
         legs.push(
             self.reservation(),
@@ -93,6 +105,22 @@ impl Need<'_> {
             self.bound,
         );
         Ok(())
+    }
+
+    /// Reserves of every budget that limits the call, or of none. A call that costs nothing needs none.
+    fn reserve_nested(&self, legs: &mut Legs) -> Result<(), Short> {
+        let asker = Asker { book: self.book, pseudonyms: self.pseudonyms, at: self.at };
+        let counts = |budget: &&&Budget| budget.set.asset == AsRef::<str>::as_ref(&self.tariff.asset);
+        let mut short: Vec<Spent> = Vec::new();
+        for budget in self.budgets.iter().filter(counts).filter(|_| !self.bound.is_zero()) {
+            short.extend(asker.reserve(legs, budget, self.bound, self.reservation()).err());
+        }
+        // All must have enough at once: the last one to fill up counts.
+        let refills = short.iter().map(|spent| spent.refills).collect::<Option<Vec<_>>>();
+        let refills = refills.and_then(|all| all.into_iter().max());
+        let Some(first) = short.into_iter().next() else { return Ok(()) };
+        let by = Amount::new(self.bound.minor().saturating_sub(first.left.minor()));
+        Err(Short { clause: None, budget: Some(Box::new(Spent { refills, ..first })), by })
     }
 
     fn watch(&self, legs: &mut Legs, deviations: &mut Vec<Deviation>) {
@@ -180,7 +208,7 @@ pub fn settle(
     usage: Option<Usage>,
     operator: &PartyId,
 ) -> Settling {
-    let mut legs = Legs::new(act, u16::try_from(reservations.len()).unwrap_or(u16::MAX));
+    let mut legs = Legs::after(act, reservations);
     let cost = tariff.zip(usage).and_then(|(tariff, usage)| {
         tariff.charge(usage.input_tokens, usage.output_tokens).ok().map(|charge| (tariff, charge))
     });

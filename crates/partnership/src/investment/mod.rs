@@ -2,6 +2,7 @@
 //!
 //! Not here: double entry itself (`ledger`), or who may call (`governance`).
 
+pub mod budgets;
 pub mod chart;
 pub mod dues;
 pub mod funds;

@@ -3,14 +3,15 @@
 //! Not here: the policies themselves (`governance::policy`), or accounts (`investment::funds`).
 
 use super::{Assessed, Judgement};
-use crate::act::{Act, Application, Infer, Key, Principal};
+use crate::act::{Act, Application, Infer, Key, Of, Principal, is_pseudonym};
 use crate::decision::{Deviation, RefusalCode};
-use crate::entry::Decided;
+use crate::entry::{Decided, Verdict};
 use crate::governance::policy::{Assessment, Facts};
 use crate::ids::{ActId, ApplicationId, ClauseId, KeyId, PartyId, Timestamp};
+use crate::investment::budgets::Spent;
 use crate::investment::funds::{Need, Short};
 use crate::memorandum::Clause;
-use crate::registry::Registry;
+use crate::registry::{Budget, Registry};
 use crate::state::State;
 use crate::terms::Terms;
 use ledger::Amount;
@@ -141,12 +142,23 @@ impl State {
                 "ask for fewer tokens: the bound is beyond all amounts",
             )
         })?;
+        let budgets = match &act.principal {
+            Principal::Application { application, key, .. } => {
+                self.registry.budgets_over(party, application, key)
+            }
+            Principal::Party { .. } | Principal::Clerk => Vec::new(),
+        };
+        if tariff.force.is_binding() {
+            is_named(act, infer, &budgets, at)?;
+        }
         let need = Need {
             terms,
             book: &self.book,
             party,
             model: infer.model.as_str(),
             key,
+            budgets: &budgets,
+            pseudonyms: &infer.pseudonyms,
             tariff: &tariff,
             bound,
             lowering: self.lowering(at),
@@ -236,12 +248,55 @@ fn unpriced(
     Ok((if asks_price(service) { vec![deviation] } else { Vec::new() }, Vec::new()))
 }
 
+/// Whether a call says by pseudonym whose it is, where a budget limits each end user: under the key of the month in which it is decided.
+fn is_named(act: &Act, infer: &Infer, budgets: &[&Budget], at: Timestamp) -> Result<(), Judgement> {
+    if !budgets.iter().any(|budget| budget.set.of == Of::EndUsers) {
+        return Ok(());
+    }
+    let month = |at: Timestamp| at.date().first_of_month();
+    let names = &infer.pseudonyms;
+    let is_sound = names.len() <= 2 && names.iter().all(|name| is_pseudonym(name));
+    let is_of_now = month(act.id.made_at()) == month(at);
+    let holds = if infer.end_user { !names.is_empty() && is_sound && is_of_now } else { names.is_empty() };
+    if holds {
+        return Ok(());
+    }
+    let remedy =
+        "a budget of each end user was set, or a month began, while the call was on its way; send it again";
+    Err(Judgement::invalid(remedy))
+}
+
 fn insufficient(terms: &Terms, asset: &ledger::AssetId, bound: Amount, short: Short) -> Judgement {
     let scale = terms.memorandum().header.scale(asset).unwrap_or(0);
+    if let Some(spent) = short.budget {
+        return over_budget(asset, scale, bound, &spent);
+    }
     let (bound, by) = (bound.display(scale), short.by.display(scale));
     let whose = if short.clause.is_some() { "the grant" } else { "what the key or the party may spend" };
     let remedy = format!(
         "the call reserves up to {bound} {asset}, which is {by} more than {whose} has left; ask for fewer tokens, or have the limit raised"
     );
     Judgement::deny(RefusalCode::InsufficientQuota, short.clause, remedy)
+}
+
+/// A refusal by a budget: which, of whom, what is left, and when it fills up again.
+fn over_budget(asset: &ledger::AssetId, scale: u8, bound: Amount, spent: &Spent) -> Judgement {
+    let Spent { id, of, whose, left, refills } = spent;
+    let (bound, left) = (bound.display(scale), left.display(scale));
+    let whose = match of {
+        Of::EndUsers => format!("each end user of application `{whose}`"),
+        of => format!("{} `{whose}`", of.name()),
+    };
+    let when = match refills {
+        Some(refills) => format!("ask for fewer tokens, wait until {refills}, or have it raised"),
+        None => {
+            "it will not fill up to as much by itself; ask for fewer tokens, or have it raised".to_owned()
+        }
+    };
+    let remedy = format!(
+        "budget `{id}` of {whose} has {left} {asset} left, and the call reserves up to {bound} {asset}; {when}"
+    );
+    let mut judgement = Judgement::deny(RefusalCode::InsufficientQuota, None, remedy.clone());
+    judgement.verdict = Verdict::Deny { code: RefusalCode::InsufficientQuota, remedy, refills: *refills };
+    judgement
 }

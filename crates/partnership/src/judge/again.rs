@@ -155,7 +155,7 @@ fn compare(expected: &Decided, found: &Decided) -> Result<(), Unjust> {
 #[derive(Debug, PartialEq, Eq)]
 enum Ruling<'a> {
     Allow,
-    Deny(RefusalCode),
+    Deny(RefusalCode, Option<Timestamp>),
     Escalate(&'a crate::act::Digest, &'a [crate::ids::PartyId]),
 }
 
@@ -163,7 +163,7 @@ impl<'a> Ruling<'a> {
     fn of(verdict: &'a Verdict) -> Self {
         match verdict {
             Verdict::Allow => Self::Allow,
-            Verdict::Deny { code, .. } => Self::Deny(*code),
+            Verdict::Deny { code, refills, .. } => Self::Deny(*code, *refills),
             Verdict::Escalate { digest, by } => Self::Escalate(digest, by),
         }
     }

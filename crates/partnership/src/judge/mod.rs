@@ -12,7 +12,7 @@ mod log_keys;
 
 pub(crate) use due::Due;
 
-use crate::act::{Act, Administer, Amend, Approve, Attest, Deed, Digest, Infer, Outcome, Principal};
+use crate::act::{Act, Administer, Amend, Approve, Attest, Deed, Digest, Infer, Of, Outcome, Principal};
 use crate::decision::{Deviation, RefusalCode};
 use crate::entry::{Decided, Settled, Verdict};
 use crate::governance::policy::Assessment;
@@ -48,7 +48,7 @@ impl Judgement {
     }
 
     fn deny(code: RefusalCode, clause: Option<ClauseId>, remedy: impl Into<String>) -> Self {
-        let verdict = Verdict::Deny { code, remedy: remedy.into() };
+        let verdict = Verdict::Deny { code, remedy: remedy.into(), refills: None };
         Self { verdict, clauses: clause.into_iter().collect(), deviations: Vec::new() }
     }
 
@@ -198,8 +198,8 @@ impl State {
         if let (Some((amount, asset)), Some(party)) = (&settling.charged, party) {
             let (model, on) = (infer.model.as_str(), at.date());
             let charged = dues_of::Charged { party, model, amount: *amount, asset, on };
-            let taken = open.reservations.len().saturating_add(transfers.len());
-            let mut legs = Legs::new(open.act.id.as_u128(), u16::try_from(taken).unwrap_or(u16::MAX));
+            // Whatever was charged was posted, so the last leg of the settlement is above those of the reservations.
+            let mut legs = Legs::after(open.act.id.as_u128(), &transfers);
             dues_of::consume(&mut legs, self.in_force(), &self.book, charged);
             transfers.extend(legs.done());
         }
@@ -380,6 +380,11 @@ impl State {
         {
             return Judgement::invalid(format!("the key would have expired on {expired} already"));
         }
+        if let Administer::BudgetRaise(raise) = change
+            && let Err(error) = self.registry.check_raise_at(raise, at)
+        {
+            return Judgement::invalid(error.to_string());
+        }
         let what = serde_json::to_vec(change)
             .unwrap_or_else(|error| unreachable!("a change has string keys only: {error}"));
         self.if_approved(id, change.name(), &what, self.approvers(change))
@@ -412,6 +417,9 @@ impl State {
 
     fn change_fits(&self, change: &Administer) -> Result<(), String> {
         self.registry.check(change).map_err(|error| error.to_string())?;
+        if let Administer::BudgetRaise(raise) = change {
+            self.registry.check_raise_at(raise, self.at).map_err(|error| error.to_string())?;
+        }
         self.names_unknown(change).map_or(Ok(()), Err)?;
         self.is_by_its_party(change)
     }
@@ -429,6 +437,13 @@ impl State {
                 unknown.then(|| format!("asset `{}` is not in the memorandum", budget.asset))
             }
             Administer::WitnessKeyAdd(key) => self.is_not_to_cosign(key),
+            Administer::BudgetSet(set) if header.scale(&AssetId::from(set.asset.as_str())).is_none() => {
+                Some(format!("asset `{}` is not in the memorandum", set.asset))
+            }
+            Administer::BudgetSet(set) if set.of == Of::Party => {
+                let unknown = header.party(&set.whose.as_str().into()).is_none();
+                unknown.then(|| format!("party `{}` is not in the memorandum", set.whose))
+            }
             _ => None,
         }
     }
@@ -466,8 +481,7 @@ impl State {
 }
 
 fn lapse(open: &Open) -> Vec<ledger::Transfer> {
-    let first = u16::try_from(open.reservations.len()).unwrap_or(u16::MAX);
-    let mut legs = Legs::new(open.act.id.as_u128(), first);
+    let mut legs = Legs::after(open.act.id.as_u128(), &open.reservations);
     for reservation in &open.reservations {
         legs.resolve(Operation::Lapse { pending: reservation.id }, reservation, reservation.amount);
     }

@@ -405,6 +405,9 @@ pub const REQUIREMENT_ACTS: &[&str] = &[
     "party-key-change",
     "log-key-change",
     "erase",
+    "budget-set",
+    "budget-raise",
+    "budget-remove",
 ];
 
 /// For how long at least the keys of calls are kept, and when they are erased. It goes on when the memorandum has ended: what is kept is there still.

@@ -10,7 +10,7 @@ use crate::ids::{ActId, PartyId, Timestamp};
 use crate::investment::chart;
 use crate::memorandum::signing_bytes;
 use crate::retention::Retained;
-use ledger::{Amount, Transfer};
+use ledger::{Amount, Operation, Transfer};
 use record::note::Verifier;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -186,7 +186,7 @@ impl State {
             index,
             at,
             lapses: decided.lapses,
-            reservations: decided.transfers.clone(),
+            reservations: decided.transfers.iter().filter(is_reservation).cloned().collect(),
             tariff,
             operator: terms.operator().clone(),
             approvals,
@@ -256,7 +256,7 @@ impl State {
                 if let Administer::ApplicationAdd(application) = change {
                     self.retain(application, at);
                 }
-                self.registry.apply(change);
+                self.registry.apply(change, at);
                 self.hand_over(change)?;
                 self.hand_over_log(open.act.id, change)?;
                 self.epoch = self.epoch.saturating_add(1);
@@ -391,6 +391,11 @@ fn owed_by(settled: &Settled) -> Amount {
     first.map_or(Amount::ZERO, |first| first.amount)
 }
 
+/// Whether it must be ended by a settlement, which a move is not.
+fn is_reservation(transfer: &&Transfer) -> bool {
+    matches!(transfer.operation, Operation::Reserve { .. })
+}
+
 fn who(act: &Act) -> String {
     match &act.principal {
         crate::act::Principal::Application { application, .. } => application.to_string(),
@@ -428,5 +433,8 @@ fn about(deed: &Deed) -> String {
         Deed::Administer(Administer::PartyKeyRecover(key)) => key.party.to_string(),
         Deed::Administer(Administer::LogKeyChange(key)) => key.vkey.clone(),
         Deed::Administer(Administer::LogKeyRecover(key)) => key.vkey.clone(),
+        Deed::Administer(Administer::BudgetSet(set)) => set.id.to_string(),
+        Deed::Administer(Administer::BudgetRaise(raise)) => raise.id.to_string(),
+        Deed::Administer(Administer::BudgetRemove { id }) => id.to_string(),
     }
 }

@@ -2,6 +2,7 @@
 
 mod amendments;
 mod approvals;
+mod budgets;
 mod dues;
 mod erasures;
 mod leases;
@@ -203,6 +204,7 @@ impl House {
             input: Digest([2; 32]),
             idempotency: key.map(|key| idempotency_digest(&application, key)),
             kept: None,
+            pseudonyms: Vec::new(),
         };
         self.act(principal, Deed::Infer(infer))
     }

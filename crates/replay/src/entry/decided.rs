@@ -4,6 +4,7 @@ use super::list::{Strings, amount_of_asset, kept, list, strings};
 use super::transfers::Transfers;
 use super::{Head, salts};
 use crate::acts::Kind;
+use crate::budgets::{Caller, Of, Period};
 use crate::log_keys::LogSaid;
 use crate::moment::Moment;
 use crate::text::{Read, Text};
@@ -15,8 +16,8 @@ pub(crate) struct Decided<'a> {
     pub(crate) head: Head,
     /// Who acts, as it is spelled, without what policies know of an application.
     pub(crate) who: &'a [u8],
-    /// The key that an application calls with.
-    pub(crate) key: Option<&'a [u8]>,
+    /// The application that calls, if one does.
+    pub(crate) caller: Option<Caller<'a>>,
     /// The act's own fields, as they are spelled.
     pub(crate) what: &'a [u8],
     pub(crate) deed: Deed<'a>,
@@ -29,9 +30,12 @@ pub(crate) struct Decided<'a> {
 /// What of an act's own fields a replay looks at.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Deed<'a> {
-    /// A model call, with the digest of its idempotency key where it came with one.
+    /// A model call, with the digest of its idempotency key where it came with one, whether it names an end user, and by which
+    /// pseudonyms.
     Infer {
         key: Option<Hash>,
+        end_user: bool,
+        pseudonyms: Option<Strings<'a>>,
     },
     Amend {
         version: u64,
@@ -102,6 +106,23 @@ pub(crate) enum Deed<'a> {
         id: &'a [u8],
         budget: Option<(&'a [u8], i128)>,
     },
+    /// A budget as it is set. The period is one.
+    BudgetSet {
+        id: &'a [u8],
+        of: Of,
+        whose: &'a [u8],
+        asset: &'a [u8],
+        amount: i128,
+        period: Period,
+    },
+    BudgetRaise {
+        id: &'a [u8],
+        amount: i128,
+        until: Moment,
+    },
+    BudgetRemove {
+        id: &'a [u8],
+    },
     /// An erasure, and whether it is of an end user or of whole months.
     Erase {
         is_whole: bool,
@@ -133,7 +154,7 @@ impl<'a> Decided<'a> {
         salts(text, 5)?;
         let head = Head::read(text)?;
         text.literal(r#""who":"#)?;
-        let (who, key) = who(text)?;
+        let (who, caller) = who(text)?;
         text.literal(",\n\"what\":")?;
         let before = *text;
         let deed = deed(text, head.kind)?;
@@ -149,24 +170,36 @@ impl<'a> Decided<'a> {
             None
         };
         let transfers = Transfers::of_money(text)?;
-        Ok((Self { head, who, key, what, deed, memorandum, verdict, lapses }, transfers))
+        Ok((Self { head, who, caller, what, deed, memorandum, verdict, lapses }, transfers))
+    }
+}
+
+impl Decided<'_> {
+    /// Whether a call names an end user, and by which pseudonyms.
+    pub(crate) fn named(&self) -> (bool, Vec<Box<[u8]>>) {
+        match self.deed {
+            Deed::Infer { end_user, pseudonyms, .. } => {
+                (end_user, pseudonyms.map(Strings::all).unwrap_or_default())
+            }
+            _ => (false, Vec::new()),
+        }
     }
 }
 
 /// Reads who acts: an application with its key, a person, or the clerk.
-fn who<'a>(text: &mut Text<'a>) -> Read<(&'a [u8], Option<&'a [u8]>)> {
+fn who<'a>(text: &mut Text<'a>) -> Read<(&'a [u8], Option<Caller<'a>>)> {
     let before = *text;
     text.literal("{")?;
-    let (mut is_first, mut key) = (true, None);
+    let (mut is_first, mut caller) = (true, None);
     if text.has(r#""party":""#) {
-        text.string()?;
+        let party = text.string()?;
         if text.has(r#","person":""#) {
             text.string()?;
         } else {
             text.literal(r#","application":""#)?;
-            text.string()?;
+            let application = text.string()?;
             text.literal(r#","key":""#)?;
-            key = Some(text.string()?);
+            caller = Some(Caller { party, application, key: text.string()? });
         }
         is_first = false;
     }
@@ -177,7 +210,7 @@ fn who<'a>(text: &mut Text<'a>) -> Read<(&'a [u8], Option<&'a [u8]>)> {
         text.literal("}")?;
     }
     text.literal("}")?;
-    Ok((who, key))
+    Ok((who, caller))
 }
 
 fn deed<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
@@ -264,12 +297,17 @@ fn infer<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {
         text.count()?;
     }
     text.literal(r#","end_user":"#)?;
-    text.boolean()?;
+    let end_user = text.boolean()?;
     text.literal(r#","input":""#)?;
     text.digest()?;
     let key = if text.has(r#","idempotency":""#) { Some(text.hash()?) } else { None };
     kept(text)?;
-    Ok(Deed::Infer { key })
+    let before = *text;
+    let pseudonyms = if text.has(r#","pseudonyms":"#) { Some(Strings::read(text)?) } else { None };
+    if text.since(before) == br#","pseudonyms":[]"# {
+        return before.expected("pseudonyms, or none of the field");
+    }
+    Ok(Deed::Infer { key, end_user, pseudonyms })
 }
 
 /// Reads what is erased: each field but the last may be left out, where it is not due by a clause. One that was refused may be of
@@ -314,6 +352,7 @@ fn change<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
             strings(text, &[r#","purpose":""#, r#","market":""#])?;
             return Ok(Deed::Application { name, audience });
         }
+        Kind::BudgetSet | Kind::BudgetRaise | Kind::BudgetRemove => return budget(text, kind),
         Kind::ApplicationRemove => strings(text, &[r#","name":""#])?,
         Kind::KeyRevoke => strings(text, &[r#","id":""#])?,
         Kind::ModelResume => strings(text, &[r#","model":""#])?,
@@ -340,6 +379,34 @@ fn party_key<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
     let recovery = if kind == Kind::PartyKeyRecover { Some(next(r#","recovery":""#)?) } else { None };
     let (signature, proof) = (next(r#","signature":""#)?, next(r#","proof":""#)?);
     Ok(Deed::PartyKey { vkey, party, recovery, signature, proof })
+}
+
+/// Reads what is to become of a budget.
+fn budget<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
+    text.literal(r#","id":""#)?;
+    let id = text.string()?;
+    if kind == Kind::BudgetRemove {
+        return Ok(Deed::BudgetRemove { id });
+    }
+    if kind == Kind::BudgetRaise {
+        text.literal(r#","amount":""#)?;
+        let amount = text.amount()?;
+        text.literal(r#","until":""#)?;
+        return Ok(Deed::BudgetRaise { id, amount, until: text.moment()? });
+    }
+    text.literal(r#","of":""#)?;
+    let before = *text;
+    let Some(of) = Of::read(text.string()?) else { return before.expected("whose spending it limits") };
+    text.literal(r#","whose":""#)?;
+    let whose = text.string()?;
+    text.literal(r#","asset":""#)?;
+    let asset = text.string()?;
+    text.literal(r#","amount":""#)?;
+    let amount = text.amount()?;
+    text.literal(r#","period":""#)?;
+    let before = *text;
+    let Some(period) = Period::read(text.string()?) else { return before.expected("a period") };
+    Ok(Deed::BudgetSet { id, of, whose, asset, amount, period })
 }
 
 /// Reads which key of the log is to be the next, and who says so.
@@ -388,6 +455,9 @@ fn why<'a>(text: &mut Text<'a>) -> Read<(u64, Verdict<'a>)> {
             text.literal(r#","code":""#)?;
             code(text)?;
             strings(text, &[r#","remedy":""#])?;
+            if text.has(r#","refills":""#) {
+                text.moment()?;
+            }
             Verdict::Deny
         }
         b"escalate" => {

@@ -1,13 +1,15 @@
 //! The parts of a replay as lines, but for the ids of acts. Not here: the spelling of a line.
 
+use super::budgets::{budget, change_fields};
 use super::dues::{read_said_due, said_due};
 use super::line::{Expected, Fields, Line, hash, moment, number};
 use super::log_keys::{log_fields, log_succession, write_log_succession};
 use crate::act_id::ActId;
 use crate::acts::{Amending, AtOnce, Effect, Held, Kept, Kind, Open, Waiting};
+use crate::budgets::Change;
 use crate::fold::Replay;
 use crate::founding::Keys;
-use crate::keys::{Change, Succession};
+use crate::keys::{self, Succession};
 use crate::log_keys::LogChange;
 use crate::repeats::Repeats;
 use crate::totals::{Asked, Counts, Drawn, Erased, Lease, Proposed, Version};
@@ -45,6 +47,7 @@ impl Replay {
             paid: _,
             kept: _,
             erased: _,
+            budgets,
             digested,
             begun,
             named,
@@ -67,6 +70,7 @@ impl Replay {
         booked.iter().try_for_each(|clause| Line::of("booked").spelled(clause).end(to))?;
         self.write_erased(to)?;
         self.write_dues(to)?;
+        budgets.write(to)?;
         if let Some(Lease { expires, calls, amounts }) = lease {
             Line::of("lease").field(expires).field(calls).end(to)?;
             amounts
@@ -175,6 +179,7 @@ impl Replay {
                 let lease = self.lease.as_mut().ok_or("a `lease` before it")?;
                 lease.amounts.push((fields.plain()?, fields.number()?));
             }
+            "budget" | "raise" | "budget-removed" => self.budgets.read(word, fields)?,
             _ => return self.read_agreed(word, fields),
         }
         Ok(())
@@ -286,9 +291,10 @@ fn write_at_once(AtOnce { id, effect }: &AtOnce, to: super::ToLine<'_>) -> io::R
             line.field("witness").spelled(vkey).spelled(party).field(counts)
         }
         Effect::Party(change) => {
-            let Change { party, to, recovery, under } = &**change;
+            let keys::Change { party, to, recovery, under } = &**change;
             line.field("party").spelled(party).field(to.vkey()).maybe(recovery.as_ref()).field(under)
         }
+        Effect::Budget(change) => change_fields(line, change),
         Effect::Log(change) => log_fields(line.field("log"), &change.0),
         Effect::Application(name, audience) => line.field("application").spelled(name).spelled(audience),
         Effect::Other => line.field("other"),
@@ -310,6 +316,12 @@ fn effect(fields: &mut Fields<'_>) -> Result<Effect, Expected> {
             let (clause, party, asset) = (fields.spelled()?, fields.spelled()?, fields.spelled()?);
             Effect::Pay { clause, party, asset, amount: fields.number()? }
         }
+        "budget-set" => Effect::Budget(Box::new(Change::Set(fields.spelled()?, budget(fields)?))),
+        "budget-raise" => {
+            let (id, amount, until) = (fields.spelled()?, fields.number()?, fields.moment()?);
+            Effect::Budget(Box::new(Change::Raise(id, amount, until)))
+        }
+        "budget-remove" => Effect::Budget(Box::new(Change::Remove(fields.spelled()?))),
         "key" => Effect::Key(fields.spelled()?, None),
         "budget" => Effect::Key(fields.spelled()?, Some((fields.spelled()?, fields.number()?))),
         "witness" => {
@@ -319,7 +331,7 @@ fn effect(fields: &mut Fields<'_>) -> Result<Effect, Expected> {
         "party" => {
             let (party, to) = (fields.spelled()?, verifier(fields)?);
             let (recovery, under) = (fields.maybe(text)?, fields.number()?);
-            Effect::Party(Box::new(Change { party, to, recovery, under }))
+            Effect::Party(Box::new(keys::Change { party, to, recovery, under }))
         }
         "log" => Effect::Log(Box::new(LogChange(log_succession(fields)?))),
         "application" => Effect::Application(fields.spelled()?, fields.spelled()?),

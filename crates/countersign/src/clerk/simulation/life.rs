@@ -13,12 +13,13 @@ use bytes::Bytes;
 use cloud::Chat;
 use cloud::gateway::Call;
 use partnership::act::{
-    Act, Administer, Application, Approve, Attest, Deed, Digest, Infer, Key, Principal, WitnessKey,
-    approval_bytes, attestation_bytes, idempotency_digest, witness_key_bytes,
+    Act, Administer, Application, Approve, Attest, BudgetRaise, BudgetSet, Deed, Digest, Infer, Key, Of,
+    Period, Principal, WitnessKey, approval_bytes, attestation_bytes, idempotency_digest, pseudonym,
+    witness_key_bytes,
 };
 use partnership::decision::{Decision, Settlement};
 use partnership::entry::Refused;
-use partnership::ids::{ActId, ClauseId, PartyId, Timestamp};
+use partnership::ids::{ActId, BudgetId, ClauseId, PartyId, Timestamp};
 use partnership::{Answer, Entropy, State};
 use record::cosignature::CosignerKey;
 use record::store::chance::Chance;
@@ -165,6 +166,7 @@ impl<'a> Life<'a> {
             input: Digest([2; 32]),
             idempotency: self.idempotency(id),
             kept: None,
+            pseudonyms: vec![pseudonym(&[3; 32])],
         };
         let act = Act { id, principal, deed: Deed::Infer(infer) };
         let call = Call {
@@ -215,7 +217,7 @@ impl<'a> Life<'a> {
     fn administer(&mut self) {
         let party = if self.chance.hits(1, 2) { "north" } else { "south" };
         let name = format!("app{}", self.chance.below(40));
-        let deed = match self.chance.below(5) {
+        let deed = match self.chance.below(7) {
             0 => Deed::Administer(Administer::ModelResume { model: "small".into() }),
             1 => {
                 let evidence = Digest([self.chance.below(2).to_le_bytes()[0]; 32]);
@@ -226,9 +228,36 @@ impl<'a> Life<'a> {
             }
             2 => Deed::Administer(Administer::ApplicationRemove { name: name.as_str().into() }),
             3 => return self.tally(),
+            4 | 5 => self.budget(),
             _ => application(&name),
         };
         self.propose(party, deed);
+    }
+
+    /// Somebody sets, raises or removes a budget, one of few, so that calls meet them.
+    fn budget(&mut self) -> Deed {
+        let id: BudgetId = format!("b{}", self.chance.below(8)).into();
+        let amount = i128::from(100_000 + self.chance.below(3_000_000));
+        Deed::Administer(match self.chance.below(8) {
+            0 => Administer::BudgetRemove { id },
+            1 | 2 => {
+                let lasts = i64::try_from(self.chance.below(90_000_000)).unwrap_or(0);
+                Administer::BudgetRaise(BudgetRaise { id, amount, until: self.now.plus_millis(lasts) })
+            }
+            _ => {
+                let scopes = [
+                    (Of::Party, "south"),
+                    (Of::Application, "letters"),
+                    (Of::Key, "k"),
+                    (Of::EndUsers, "letters"),
+                ];
+                let (of, whose) = scopes[self.pick(scopes.len())];
+                let periods = [Period::Month, Period::Rolling(1), Period::Rolling(7), Period::Total];
+                let period = periods[self.pick(periods.len())];
+                let (whose, asset) = (whose.to_owned(), "CREDIT".to_owned());
+                Administer::BudgetSet(BudgetSet { id, of, whose, asset, amount, period })
+            }
+        })
     }
 
     fn tally(&mut self) {

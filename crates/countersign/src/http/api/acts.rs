@@ -2,6 +2,7 @@
 //!
 //! Not here: calls of models, which come in through the model APIs with an application's key.
 
+use super::budgets::{Raising, Removing, Setting};
 use super::{Problem, blocking};
 use crate::clock::Clock;
 use crate::http::Caller;
@@ -135,6 +136,9 @@ enum Wanted {
         signature: String,
     },
     Erase(Erasure),
+    BudgetSet(Setting),
+    BudgetRaise(Raising),
+    BudgetRemove(Removing),
 }
 
 /// What is to be erased.
@@ -212,6 +216,9 @@ pub(super) async fn propose(
             key_new(&office, by, &application, limits).await?
         }
         Wanted::Erase(erasure) => erase(&office, by, erasure).await?,
+        Wanted::BudgetSet(setting) => decide(&office, by, setting.deed(&office)?).await?,
+        Wanted::BudgetRaise(raising) => decide(&office, by, raising.deed(&office)?).await?,
+        Wanted::BudgetRemove(removing) => decide(&office, by, removing.deed()).await?,
         other => {
             if let Wanted::LogKeyChange { from, vkey, .. } | Wanted::LogKeyRecover { from, vkey, .. } = &other
             {
@@ -346,8 +353,13 @@ impl Wanted {
                 party: party.into(),
                 signature,
             }),
-            Self::KeyNew { .. } | Self::Amend { .. } | Self::Erase(_) => {
-                unreachable!("keys, amendments and erasures have ways of their own")
+            Self::KeyNew { .. }
+            | Self::Amend { .. }
+            | Self::Erase(_)
+            | Self::BudgetSet(_)
+            | Self::BudgetRaise(_)
+            | Self::BudgetRemove(_) => {
+                unreachable!("keys, amendments, erasures and amounts have ways of their own")
             }
         })
     }
@@ -431,7 +443,7 @@ fn fresh_key(clock: Clock) -> (String, String) {
 }
 
 /// Reads `1.00 CREDIT` at the asset's scale.
-fn budget_of(terms: &Terms, text: &str) -> Result<Budget, Problem> {
+pub(super) fn budget_of(terms: &Terms, text: &str) -> Result<Budget, Problem> {
     let money = terms.memorandum().header.money(text);
     let (asset, amount) = money.map_err(|error| {
         Problem::unreadable(format!("budget `{text}`: {error}; write it as `1.00 CREDIT`"))
@@ -440,7 +452,7 @@ fn budget_of(terms: &Terms, text: &str) -> Result<Budget, Problem> {
 }
 
 /// Reads a day, whose first moment is meant, or a moment.
-fn moment(text: &str) -> Result<Timestamp, Problem> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, Problem> {
     let day = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == 10).map(Timestamp::start_of);
     day.or_else(|| text.parse().ok())
         .ok_or_else(|| Problem::unreadable(format!("`{text}` is no day such as `2027-01-31`, and no moment")))

@@ -14,9 +14,9 @@ use axum::http::{HeaderValue, Response};
 use bytes::Bytes;
 use cloud::gateway::Call;
 use cloud::{Chat, Ingress, Problem};
-use partnership::act::{Act, Deed, Digest, Infer, idempotency_digest};
+use partnership::act::{Act, Deed, Digest, Infer, idempotency_digest, pseudonym};
 use partnership::decision::Repeated;
-use partnership::ids::{ActId, ClauseId, ModelId};
+use partnership::ids::{ActId, ClauseId, ModelId, Timestamp};
 use partnership::judge::admit::facts;
 use partnership::memorandum::Service;
 use partnership::partnership::Assessed;
@@ -58,6 +58,7 @@ pub(super) async fn complete(
     let content_key = content_key(office, subject.clone()).await?;
     let input = commitment(&content_key, "input", &nonce(id), &::record::hash::sha256(&body));
     let idempotency = key.map(|key| idempotency_digest(&guest.application.name, &key));
+    let pseudonyms = pseudonyms(office, desk, &subject, &content_key);
     let keeping = keeping(office, desk, guest, (id, subject, content_key));
     let kept = match &keeping {
         Some(keeping) => Some(keeping.request(body.clone()).await.map_err(|error| {
@@ -66,7 +67,7 @@ pub(super) async fn complete(
         })?),
         None => None,
     };
-    let deed = Deed::Infer(Infer { idempotency, kept, ..infer(&chat, &body, bounds, input) });
+    let deed = Deed::Infer(Infer { idempotency, kept, pseudonyms, ..infer(&chat, &body, bounds, input) });
     let act = Act { id, principal: guest.principal(), deed };
     let assessed = assess(desk, guest, &act);
     let call = Call { chat, body, max_tokens: bounds.output, deadline: DEADLINE };
@@ -88,6 +89,22 @@ pub(super) async fn complete(
 pub(super) fn subject(guest: &Guest, chat: &Chat, act: ActId) -> Subject {
     let application = guest.application.name.clone();
     Subject { application, end_user: chat.end_user.clone(), at: act.made_at() }
+}
+
+/// By which names the record may count what an end user spends, where a budget limits each: that of this month, and that of the month
+/// before where a budget rolls and the vault still has the key of then.
+fn pseudonyms(office: &Office, desk: &Desk, subject: &Subject, content_key: &[u8; 32]) -> Vec<String> {
+    let application = &subject.application;
+    if subject.end_user.is_none() || !desk.registry.limits_end_users(application) {
+        return Vec::new();
+    }
+    let mut names = vec![pseudonym(content_key)];
+    let first = Timestamp::start_of(subject.at.date().first_of_month());
+    if first.as_millis() > 0 && desk.registry.end_users_roll_over(application).is_some() {
+        let before = Subject { at: first.plus_millis(-1), ..subject.clone() };
+        names.extend(office.vault.find(&before).as_ref().map(pseudonym));
+    }
+    names
 }
 
 /// The subject's content key. The first call of a subject in a month waits for the disk.
@@ -160,7 +177,7 @@ pub(super) async fn set_out(office: &Arc<Office>, asked: Asked) -> Result<Went, 
             against = clauses;
             ear.hear().await
         }
-        Ok(Err(Stop::Refused(refused))) => Err(refusal::refused(*refused)),
+        Ok(Err(Stop::Refused(refused))) => Err(refusal::refused(*refused, office.clock.now())),
         Ok(Err(Stop::Repeated(repeated))) => return Ok(Went::Repeated(repeated)),
         Ok(Err(Stop::Unavailable(error))) => return Err(refusal::unavailable(&error)),
         Err(_) => Err(refusal::no_answer()),
@@ -258,6 +275,7 @@ fn infer(chat: &Chat, body: &Bytes, bounds: Bounds, input: Digest) -> Infer {
         input,
         idempotency: None,
         kept: None,
+        pseudonyms: Vec::new(),
     }
 }
 

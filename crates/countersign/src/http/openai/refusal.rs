@@ -7,7 +7,7 @@ use crate::clerk::Unavailable;
 use axum::http::Method;
 use cloud::{BadRequest, Problem, Unbounded};
 use partnership::decision::{Refusal, RefusalCode};
-use partnership::ids::ActId;
+use partnership::ids::{ActId, Timestamp};
 use std::time::Duration;
 
 /// The key is not one of those in the register, or no longer.
@@ -158,7 +158,7 @@ pub(super) fn no_answer() -> Problem {
 }
 
 /// The act was refused, and that is on the record: the clause is the code, its prose the message.
-pub(super) fn refused(refusal: Refusal) -> Problem {
+pub(super) fn refused(refusal: Refusal, now: Timestamp) -> Problem {
     let clause = refusal.clause.as_ref().map(|clause| clause.to_string());
     let (status, kind, code) = match refusal.code {
         RefusalCode::InsufficientQuota => (429, "insufficient_quota", "insufficient_quota".to_owned()),
@@ -173,10 +173,13 @@ pub(super) fn refused(refusal: Refusal) -> Problem {
         }
     };
     let spent = refusal.code == RefusalCode::InsufficientQuota;
+    // The record's time is never behind the machine's by more than a call takes; who waits so long is not too early.
+    let waits = refusal.refills.map(|refills| refills.as_millis().saturating_sub(now.as_millis()).max(0));
+    let after = waits.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis).map(seconds);
     let headers = if spent { vec![("x-should-retry", "false".to_owned())] } else { Vec::new() };
     let told = with(status, kind, &code, &refusal.message);
     let remedy = Some(refusal.remedy).filter(|remedy| *remedy != refusal.message);
-    Problem { headers, ..told }.with_remedy(remedy)
+    Problem { headers, ..told }.after(after.map(|after| after.to_string())).with_remedy(remedy)
 }
 
 /// Whole seconds, rounded up, so that who waits as long is not too early.
@@ -196,6 +199,12 @@ mod tests {
     use super::*;
     use partnership::ids::{ActId, ClauseId};
 
+    const NOW: &str = "2026-11-22T23:00:00.001Z";
+
+    fn told(refusal: Refusal) -> Problem {
+        refused(refusal, NOW.parse().unwrap())
+    }
+
     fn refusal(code: RefusalCode) -> Refusal {
         Refusal {
             act: ActId::from_u128(7),
@@ -203,6 +212,7 @@ mod tests {
             clause: Some(ClauseId::from("cap")),
             message: "No more than that.".to_owned(),
             remedy: "ask for less".to_owned(),
+            refills: None,
             index: 1,
         }
     }
@@ -218,7 +228,7 @@ mod tests {
             (RefusalCode::Unbounded, 400, "unbounded"),
             (RefusalCode::Invalid, 403, "cap"),
         ] {
-            let problem = refused(refusal(code));
+            let problem = self::told(refusal(code));
             assert_eq!((problem.status, problem.code.as_deref()), (status, Some(told)), "{code:?}");
         }
     }
@@ -226,14 +236,29 @@ mod tests {
     #[test]
     fn a_refusal_quotes_the_clause_and_says_what_would_change_it() {
         assert_eq!(
-            refused(refusal(RefusalCode::Forbidden)).body(),
+            told(refusal(RefusalCode::Forbidden)).body(),
             r#"{"error":{"message":"No more than that.","type":"permission_denied","param":null,"code":"cap","remedy":"ask for less"}}"#
         );
     }
 
     #[test]
     fn a_spent_budget_is_not_asked_again() {
-        let head = refused(refusal(RefusalCode::InsufficientQuota)).head();
+        let head = told(refusal(RefusalCode::InsufficientQuota)).head();
         assert_eq!(head.headers, [("x-should-retry".to_owned(), "false".to_owned())]);
+    }
+
+    #[test]
+    fn a_budget_that_fills_up_again_says_when_in_whole_seconds() {
+        for (refills, after) in [
+            ("2026-12-01T00:00:00Z", "694800"),
+            ("2026-11-22T23:00:00.002Z", "1"),
+            ("2026-11-22T23:00:00.001Z", "0"),
+            ("2026-11-22T22:00:00Z", "0"),
+        ] {
+            let refills = Some(refills.parse().unwrap());
+            let head = told(Refusal { refills, ..refusal(RefusalCode::InsufficientQuota) }).head();
+            let expected = [("x-should-retry", "false"), ("retry-after", after)];
+            assert_eq!(head.headers, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        }
     }
 }

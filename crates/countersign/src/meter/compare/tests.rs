@@ -59,6 +59,7 @@ fn infer() -> Infer {
         input: HASH,
         idempotency: None,
         kept: None,
+        pseudonyms: Vec::new(),
     }
 }
 
@@ -180,7 +181,8 @@ fn each_disagreement_is_named_with_its_entry_and_nothing_else_is() {
         ("request", Some(5), |row| row.infer.input_bytes = 99),
         ("request", Some(5), |row| row.infer.stream = true),
         ("refused", Some(4), |row| {
-            row.verdict = Verdict::Deny { code: RefusalCode::Forbidden, remedy: String::new() };
+            row.verdict =
+                Verdict::Deny { code: RefusalCode::Forbidden, remedy: String::new(), refills: None };
             row.settled = None;
         }),
         ("charged", Some(5), |row| row.call.as_mut().unwrap().status = Some(502)),
@@ -188,7 +190,8 @@ fn each_disagreement_is_named_with_its_entry_and_nothing_else_is() {
         ("ended", Some(5), |row| row.settled.as_mut().unwrap().ended = act::Ended::Failed),
         ("", None, |row| {
             row.call.as_mut().unwrap().status = Some(403);
-            row.verdict = Verdict::Deny { code: RefusalCode::Forbidden, remedy: String::new() };
+            row.verdict =
+                Verdict::Deny { code: RefusalCode::Forbidden, remedy: String::new(), refills: None };
             row.settled = None;
         }),
         ("", None, |row| {

@@ -3,8 +3,8 @@
 use super::SnapshotError;
 use super::money::{self, Money};
 use super::text::{
-    AccountText, ActText, How, Id, LineText, LogKeyText, OpenText, PriceText, RetainedText, SignedText,
-    StateText, TakenText, TariffText, WaitingText,
+    AccountText, ActText, BudgetText, How, Id, LineText, LogKeyText, OpenText, PriceText, RetainedText,
+    SignedText, StateText, TakenText, TariffText, WaitingText,
 };
 use crate::act::{Act, Digest};
 use crate::entry::text::{Move, OfParty};
@@ -13,7 +13,7 @@ use crate::ids::{ActId, ApplicationId, ClauseId, PartyId};
 use crate::investment::chart;
 use crate::investment::tariff::Tariff;
 use crate::memorandum::Force;
-use crate::registry::Registry;
+use crate::registry::{Budget, Registry};
 use crate::retention::Retained;
 use crate::state::{Booked, Count, Library, Line, LogSigns, Open, Repeats, Signed, State, Taken, Waiting};
 use crate::terms::Terms;
@@ -31,8 +31,17 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
     sorted(text.applications.iter().map(|application| &application.name))?;
     sorted(text.keys.iter().map(|key| &key.id))?;
     let witness_keys = map(text.witness_keys.into_iter().map(|one| (one.value, one.party)))?;
-    let registry =
-        Registry::of(text.applications, text.keys, set(text.suspended)?, witness_keys, set(text.revoked)?);
+    sorted(text.budgets.iter().map(|budget| &budget.set.id))?;
+    let standing = text.budgets.into_iter().map(|BudgetText { set, raises }| Budget { set, raises });
+    let budgets = (standing.collect(), set(text.removed_budgets)?);
+    let registry = Registry::of(
+        text.applications,
+        text.keys,
+        set(text.suspended)?,
+        witness_keys,
+        set(text.revoked)?,
+        budgets,
+    );
     let counts = text.counts.into_iter().map(|count| {
         let sums = Count { allowed: count.allowed, refused: count.refused, deviated: count.deviated };
         (count.clause, sums)
@@ -221,7 +230,7 @@ fn word(text: &str) -> Result<&'static str, SnapshotError> {
         .ok_or_else(|| malformed(&format!("`{text}` is no word of ours")))
 }
 
-const WORDS: [&str; 29] = [
+const WORDS: [&str; 32] = [
     "infer",
     "amend",
     "approve",
@@ -243,6 +252,9 @@ const WORDS: [&str; 29] = [
     "party-key-recover",
     "log-key-change",
     "log-key-recover",
+    "budget-set",
+    "budget-raise",
+    "budget-remove",
     "allowed",
     "refused",
     "waiting",

@@ -4,10 +4,10 @@
 
 use super::SnapshotError;
 use super::money::MoneyText;
-use crate::act::{Application, Digest, Key, text as integer};
+use crate::act::{Application, BudgetRaise, BudgetSet, Digest, Key, text as integer};
 use crate::entry::Refused;
 use crate::entry::text::{Caps, Charge, Move, OfParty, Who};
-use crate::ids::{ActId, ApplicationId, ClauseId, ModelId, PartyId, Timestamp};
+use crate::ids::{ActId, ApplicationId, BudgetId, ClauseId, ModelId, PartyId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub(super) fn line(value: &impl Serialize) -> Vec<u8> {
@@ -54,6 +54,8 @@ pub(super) struct StateText {
     pub(super) retained: Vec<RetainedText>,
     pub(super) witness_keys: Vec<OfParty>,
     pub(super) revoked: Vec<String>,
+    pub(super) budgets: Vec<BudgetText>,
+    pub(super) removed_budgets: Vec<BudgetId>,
     pub(super) accounts: Vec<AccountText>,
     pub(super) reservations: Vec<Held>,
     pub(super) open: Vec<OpenText>,
@@ -69,6 +71,14 @@ pub(super) struct StateText {
     pub(super) recent: Vec<LineText>,
     pub(super) lease: Option<LeaseText>,
     pub(super) repeats: Vec<TakenText>,
+}
+
+/// A budget that stands; in the order of ids.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BudgetText {
+    pub(super) set: BudgetSet,
+    pub(super) raises: Vec<BudgetRaise>,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy)]

@@ -2,8 +2,9 @@
 
 use super::money;
 use super::text::{
-    AccountText, ActText, AttestedText, BookedText, CountText, Freed, Held, How, Id, LeaseText, LineText,
-    LogKeyText, OpenText, PriceText, RetainedText, SignedText, StateText, TakenText, TariffText, WaitingText,
+    AccountText, ActText, AttestedText, BookedText, BudgetText, CountText, Freed, Held, How, Id, LeaseText,
+    LineText, LogKeyText, OpenText, PriceText, RetainedText, SignedText, StateText, TakenText, TariffText,
+    WaitingText,
 };
 use crate::act::{Act, Digest};
 use crate::entry::Refused;
@@ -11,6 +12,7 @@ use crate::entry::text::{Charge, OfParty};
 use crate::entry::wire;
 use crate::ids::{ActId, ApplicationId, ClauseId, PartyId, Timestamp};
 use crate::investment::tariff::Tariff;
+use crate::registry::Budget;
 use crate::retention::Retained;
 use crate::state::{Booked, Count, Line, LogSigns, Open, Signed, State, Taken, Waiting};
 use ledger::{Book, Price};
@@ -65,6 +67,8 @@ pub(super) fn state(state: &State) -> StateText {
         keys: registry.keys().cloned().collect(),
         suspended: registry.suspended().cloned().collect(),
         retained: kept.iter().map(retained).collect(),
+        budgets: registry.budgets().map(budget).collect(),
+        removed_budgets: registry.removed_budgets().cloned().collect(),
         revoked: registry.revoked_witness_keys().map(str::to_owned).collect(),
         witness_keys: registry.witness_keys().map(|(vkey, party)| of_party(party, vkey.to_owned())).collect(),
         accounts: accounts(book),
@@ -83,6 +87,10 @@ pub(super) fn state(state: &State) -> StateText {
         lease: lease.as_ref().map(|(index, lease)| LeaseText { index: *index, lease: wire::caps(lease) }),
         repeats: repeats.iter().map(taken).collect(),
     }
+}
+
+fn budget(Budget { set, raises }: &Budget) -> BudgetText {
+    BudgetText { set: set.clone(), raises: raises.clone() }
 }
 
 fn of_party(party: &PartyId, value: String) -> OfParty {

@@ -28,15 +28,21 @@ const DECISIONS: [Forgery; 26] = [
         scene.write(Body::Settled(Box::new(done(&act, index))));
         scene.forge_as(Act { id: ticket.act, principal: ana(), deed: key() });
     }),
-    ("decision should be Deny(Invalid)", Some("an amendment that nobody was asked to approve"), |scene| {
-        let digest = scene.partnership.state().terms().unwrap().digest();
-        scene.forge(ana(), Deed::Amend(Amend { version: 2, digest }));
-    }),
-    ("decision should be Deny(Invalid)", Some("a model call that is allowed lapses at some time"), |scene| {
-        scene.forge(stranger(), call())
-    }),
     (
-        "decision should be Deny(Invalid)",
+        "decision should be Deny(Invalid, None)",
+        Some("an amendment that nobody was asked to approve"),
+        |scene| {
+            let digest = scene.partnership.state().terms().unwrap().digest();
+            scene.forge(ana(), Deed::Amend(Amend { version: 2, digest }));
+        },
+    ),
+    (
+        "decision should be Deny(Invalid, None)",
+        Some("a model call that is allowed lapses at some time"),
+        |scene| scene.forge(stranger(), call()),
+    ),
+    (
+        "decision should be Deny(Invalid, None)",
         Some("the signature does not verify with the key of party `halcyon`"),
         |scene| {
             let ticket = scene.waits(add());
@@ -45,18 +51,18 @@ const DECISIONS: [Forgery; 26] = [
         },
     ),
     (
-        "decision should be Deny(Invalid)",
+        "decision should be Deny(Invalid, None)",
         Some("the signature does not verify with the key of party `halcyon`"),
         |scene| scene.forge(ana(), attest(1, base64(&[7; 64]))),
     ),
     ("was not due", Some("drawn without the attestations it asks for"), |scene| {
         scene.forge(Principal::Clerk, Deed::Draw(Draw { clause: ClauseId::from("release-tranche") }));
     }),
-    ("decision should be Deny(Invalid)", Some("drawn without the attestations it asks for"), |scene| {
+    ("decision should be Deny(Invalid, None)", Some("drawn without the attestations it asks for"), |scene| {
         let act = scene.act(ana(), Deed::Draw(Draw { clause: ClauseId::from("release-tranche") }));
         scene.forge_decided(act, |decided| decided.clauses = vec![ClauseId::from("release-tranche")]);
     }),
-    ("decision should be Deny(Invalid)", None, |scene| {
+    ("decision should be Deny(Invalid, None)", None, |scene| {
         let act = scene.act(ana(), Deed::Expire(Expire { clause: ClauseId::from("launch-credits") }));
         scene.forge_decided(act, |decided| decided.clauses = vec![ClauseId::from("launch-credits")]);
     }),
@@ -76,14 +82,14 @@ const DECISIONS: [Forgery; 26] = [
         scene.forge(Principal::Clerk, Deed::Erase(erase));
     }),
     (
-        "decision should be Deny(Invalid)",
+        "decision should be Deny(Invalid, None)",
         Some("erases what is due by a clause, and is not the clerk's, or not due"),
         |scene| {
             scene.admit();
             scene.forge(ana(), due("2026-12-01T00:00:00Z", "keeping"));
         },
     ),
-    ("decision should be Deny(Invalid)", Some("approves what does not wait for it"), |scene| {
+    ("decision should be Deny(Invalid, None)", Some("approves what does not wait for it"), |scene| {
         let nothing = Ticket {
             act: ActId::from_u128(9),
             digest: Digest([0; 32]),
@@ -103,7 +109,8 @@ const DECISIONS: [Forgery; 26] = [
     ("decision should be Allow", None, |scene| {
         let act = scene.act(ana(), scene.signed_attest(0));
         scene.forge_decided(act, |decided| {
-            decided.verdict = Verdict::Deny { code: RefusalCode::Invalid, remedy: "no".to_owned() };
+            decided.verdict =
+                Verdict::Deny { code: RefusalCode::Invalid, remedy: "no".to_owned(), refills: None };
         });
     }),
     (

@@ -373,6 +373,7 @@ pub(crate) fn call() -> Deed {
         input: Digest([5; 32]),
         idempotency: None,
         kept: None,
+        pseudonyms: Vec::new(),
     })
 }
 
