@@ -12,7 +12,7 @@ pub(crate) use money::{Account, Money};
 
 use crate::cosigned::Standing;
 use partnership::State;
-use partnership::memorandum::{self, Condition, Kind, explain};
+use partnership::memorandum::{self, Condition, Kind, Milestone, explain};
 use partnership::state::{Booked, Line, Waiting};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -268,10 +268,10 @@ fn attestations(state: &State) -> Vec<Attestation> {
                 terms.tranches().find(|(found, _)| found.id == *clause).map(|(_, tranche)| &tranche.condition)
             });
             let missing = match asked {
-                Some(Condition::Milestone { attested_by, .. }) => {
+                Some(Condition::Milestone(Milestone { attested_by, .. })) => {
                     texts(attested_by.iter().filter(|party| !given.contains(*party)))
                 }
-                Some(Condition::Date(_)) | None => Vec::new(),
+                Some(_) | None => Vec::new(),
             };
             let evidence: &partnership::act::Digest = evidence;
             Attestation {

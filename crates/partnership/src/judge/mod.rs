@@ -18,7 +18,7 @@ use crate::governance::policy::Assessment;
 use crate::ids::{ActId, ClauseId, PartyId, Timestamp};
 use crate::investment::chart::{self, Legs};
 use crate::investment::funds;
-use crate::memorandum::{self, Condition};
+use crate::memorandum::{self, Condition, Milestone};
 use crate::state::{Open, State};
 use crate::terms::Terms;
 use admit::Asks;
@@ -307,7 +307,7 @@ impl State {
                 attest.clause
             ));
         };
-        let Condition::Milestone { attested_by, .. } = &tranche.condition else {
+        let Condition::Milestone(Milestone { attested_by, .. }) = &tranche.condition else {
             return Judgement::invalid(format!(
                 "tranche `{}` waits for its date, not for a milestone",
                 clause.id

@@ -8,6 +8,7 @@ use std::ops::Range;
 use jiff::civil::Date;
 use ledger::{Amount, AssetId, Price};
 
+use super::condition::Condition;
 use crate::ids::{ApplicationId, ClauseId, PartyId};
 use crate::sealed::Sealed;
 
@@ -232,20 +233,6 @@ pub struct CashTranche {
     pub lapses: Option<Date>,
     /// Paid before this memorandum: shown, and never paid from here.
     pub already_paid: bool,
-}
-
-/// What makes a tranche fall due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
-    /// The day has come (UTC).
-    Date(Date),
-    /// The parties named have each attested, over the same digest, that it was reached.
-    Milestone {
-        /// The milestone in words.
-        text: String,
-        /// Who must attest; never empty.
-        attested_by: Vec<PartyId>,
-    },
 }
 
 /// Prices of calls to models.

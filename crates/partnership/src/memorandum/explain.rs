@@ -5,9 +5,10 @@
 use ledger::Price;
 
 use super::clause::{
-    Accountable, Amendment, CashTranche, Clause, ComputeCredit, Condition, ExpiryApplies, Force, Kind, Money,
-    Policy, RateCard, Requirement, Retention, Service, Term, Undisclosed,
+    Accountable, Amendment, CashTranche, Clause, ComputeCredit, ExpiryApplies, Force, Kind, Money, Policy,
+    RateCard, Requirement, Retention, Service, Term, Undisclosed,
 };
+use super::condition::{Condition, Milestone};
 use super::header::Header;
 use crate::ids::{ApplicationId, ClauseId, PartyId};
 
@@ -31,6 +32,12 @@ pub fn explain(header: &Header, clause: &Clause) -> String {
     };
     let force = if clause.force.is_binding() { "Binding" } else { "Not binding" };
     format!("{force}, {}: {said}.", clause.source.as_str())
+}
+
+/// A condition as part of a sentence: what has come about when it holds.
+#[must_use]
+pub fn explain_condition(header: &Header, condition: &Condition) -> String {
+    Teller { header, must: "", will: "" }.condition(condition)
 }
 
 /// What the header says of lost keys: one sentence for each party, and none at all where no party has a recovery key.
@@ -102,9 +109,10 @@ impl Teller<'_> {
             (self.name(&tranche.from), self.name(&tranche.to), self.money(&tranche.amount));
         let condition = match &tranche.condition {
             Condition::Date(date) => format!("on {date}"),
-            Condition::Milestone { text, attested_by } => {
+            Condition::Milestone(Milestone { text, attested_by, .. }) => {
                 format!("once attested by {}: {text}", self.each(attested_by))
             }
+            condition => format!("once {}", self.condition(condition)),
         };
         if tranche.already_paid {
             return format!("{from} has already paid {to} {amount} ({condition}); nothing is paid from here");
@@ -254,6 +262,23 @@ impl Teller<'_> {
             format!("; what outlives it: {}", clauses(&term.survives))
         };
         format!("the memorandum runs from {} {ends}{notice}{survives}", term.starts)
+    }
+
+    /// A condition as part of a sentence: what has come about when it holds.
+    fn condition(&self, condition: &Condition) -> String {
+        let joined = |parts: &[Condition], word: &str| -> String {
+            let parts: Vec<String> = parts.iter().map(|part| self.condition(part)).collect();
+            format!("({})", parts.join(word))
+        };
+        match condition {
+            Condition::Date(date) => format!("{date} has come"),
+            Condition::Milestone(Milestone { text, attested_by, .. }) => {
+                let have = if attested_by.len() == 1 { "has" } else { "have" };
+                format!("{} {have} attested “{text}”", self.each(attested_by))
+            }
+            Condition::EarlierOf(parts) => joined(parts, " or "),
+            Condition::AllOf(parts) => joined(parts, " and "),
+        }
     }
 
     fn does(&self, does: &str, to_do: &str) -> String {

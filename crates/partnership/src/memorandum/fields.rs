@@ -29,6 +29,8 @@ pub(super) enum Shape {
     Assets,
     Keys,
     Bounds,
+    Condition,
+    Conditions,
 }
 
 impl Shape {
@@ -60,6 +62,10 @@ impl Shape {
             Self::Assets => "a table of assets and their decimals: `{ GPUH = 3 }`",
             Self::Keys => "a table of parties and their vkeys",
             Self::Bounds => "a table: `{ image = 1500 }`",
+            Self::Condition => {
+                "a [condition](#conditions): a date, or a table such as `{ milestone = \"…\", attested_by = [\"a\"] }`"
+            }
+            Self::Conditions => "a list of two [conditions](#conditions) or more",
         };
         text.to_owned()
     }
@@ -161,6 +167,26 @@ pub(super) const COMMON: &[Field] = &[
         Shape::Word(&["signed", "disclosed", "reported", "inferred"]),
         "where the terms come from",
     ),
+];
+
+/// The fields of a condition, which holds exactly one of `date`, `milestone`, `earlier_of` and `all_of`.
+pub(super) const CONDITION: &[Field] = &[
+    may("date", Shape::Date, "another form", "it holds from this day on"),
+    may("milestone", Shape::Text, "another form", "what must be reached, in words"),
+    may(
+        "attested_by",
+        Shape::Parties,
+        "no milestone",
+        "who must each attest the milestone over the same digest; needed with `milestone`",
+    ),
+    may(
+        "id",
+        Shape::Text,
+        "the clause has one milestone",
+        "the milestone's name, by which it is attested; needed where the clause has several",
+    ),
+    may("earlier_of", Shape::Conditions, "another form", "it holds as soon as one of these does"),
+    may("all_of", Shape::Conditions, "another form", "it holds when each of these does"),
 ];
 
 /// Every kind of clause.

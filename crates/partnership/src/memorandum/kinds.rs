@@ -6,9 +6,10 @@ use jiff::civil::Date;
 use ledger::AssetId;
 
 use super::clause::{
-    Accountable, Amendment, CashTranche, ComputeCredit, Condition, ExpiryApplies, Kind, Policy,
-    REQUIREMENT_ACTS, RateCard, Requirement, Retention, Service, Term, Undisclosed,
+    Accountable, Amendment, CashTranche, ComputeCredit, ExpiryApplies, Kind, Policy, REQUIREMENT_ACTS,
+    RateCard, Requirement, Retention, Service, Term, Undisclosed,
 };
+use super::condition::Condition;
 use super::fields::{AUDIENCES, KEEPS};
 use super::read::Reader;
 use crate::governance::vocabulary;
@@ -101,21 +102,16 @@ fn cash_tranche(reader: &mut Reader<'_>) -> Option<CashTranche> {
     let to = reader.party("to");
     differ(reader, from.as_ref(), to.as_ref());
     let amount = reader.money_above_zero("amount");
-    let condition = condition(reader);
+    let condition = due(reader);
     let lapses = reader.date("lapses");
-    let due = match &condition {
-        Some(Condition::Date(date)) => Some(*date),
-        _ => None,
-    };
-    reader.ordered(("due", due), ("lapses", lapses));
+    reader.ordered(("due", condition.as_ref().and_then(Condition::at_the_latest)), ("lapses", lapses));
     let already_paid = reader.flag("already_paid").unwrap_or(false);
     Some(CashTranche { from: from?, to: to?, amount: amount?, condition: condition?, lapses, already_paid })
 }
 
-fn condition(reader: &mut Reader<'_>) -> Option<Condition> {
+/// What the flat fields `due`, `milestone` and `attested_by` say.
+fn due(reader: &mut Reader<'_>) -> Option<Condition> {
     let date = reader.date("due").map(Condition::Date);
-    let text = reader.text("milestone");
-    let attested_by = reader.parties("attested_by");
     match (reader.found("due"), reader.found("milestone")) {
         (Some(_), Some(at)) => {
             reader.fault(
@@ -139,28 +135,10 @@ fn condition(reader: &mut Reader<'_>) -> Option<Condition> {
             None
         }
         (Some(_), None) => {
-            if let Some(at) = reader.found("attested_by") {
-                reader.fault(
-                    "memorandum::either",
-                    "`attested_by` needs a `milestone`",
-                    at.span(),
-                    "a date needs no attesting",
-                );
-            }
+            reader.attested_by_needs_a_milestone();
             date
         }
-        (None, Some(at)) => {
-            if reader.found("attested_by").is_none() {
-                let fault = reader.fault(
-                    "memorandum::missing-field",
-                    "a `milestone` needs `attested_by`",
-                    at.span(),
-                    "attested by nobody",
-                );
-                fault.help = Some("name the parties that must attest it".to_owned());
-            }
-            Some(Condition::Milestone { text: text?, attested_by: attested_by? })
-        }
+        (None, Some(_)) => reader.milestone().map(Condition::Milestone),
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod check;
 mod clause;
+mod condition;
 mod decimal;
 mod diagnostic;
 mod document;
@@ -21,13 +22,14 @@ pub mod sign;
 use std::sync::Arc;
 
 pub use clause::{
-    Accountable, Amendment, Area, CashTranche, Clause, ComputeCredit, Condition, ExpiryApplies, Force, Kind,
-    Money, Policy, REQUIREMENT_ACTS, RateCard, Requirement, Retention, Service, Source, Term, Undisclosed,
+    Accountable, Amendment, Area, CashTranche, Clause, ComputeCredit, ExpiryApplies, Force, Kind, Money,
+    Policy, REQUIREMENT_ACTS, RateCard, Requirement, Retention, Service, Source, Term, Undisclosed,
 };
+pub use condition::{Condition, Milestone};
 pub use diagnostic::Diagnostic;
 pub use header::{Header, MoneyError, OPERATOR, Party, Prevails};
 
-pub use explain::{explain, explain_keys};
+pub use explain::{explain, explain_condition, explain_keys};
 pub use record::hash::hex;
 pub use reference::reference;
 pub use sign::{Signature, SignatureError, Signatures, signing_bytes};

@@ -246,6 +246,10 @@ impl<'a> Reader<'a> {
 
     pub(super) fn date(&mut self, name: &str) -> Option<Date> {
         let at = self.found(name)?;
+        self.date_at(name, at)
+    }
+
+    pub(super) fn date_at(&mut self, name: &str, at: Found<'_>) -> Option<Date> {
         let DeValue::Datetime(moment) = at.value else {
             self.wrong(name, at);
             return None;
@@ -536,6 +540,25 @@ impl<'a> Reader<'a> {
             return None;
         };
         Some(list.iter().map(|item| found(item, self.body)).collect())
+    }
+
+    /// A table inside the block, read as a block of its own that has these fields.
+    pub(super) fn inner<T>(
+        &mut self,
+        name: &str,
+        at: Found<'_>,
+        what: &str,
+        fields: &'static [Field],
+        read: impl FnOnce(&mut Reader<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let Some(table) = at.value.as_table() else {
+            self.wrong(name, at);
+            return None;
+        };
+        let place = Place { text: self.text, body: self.body, info: at.span() };
+        let mut reader = Reader::new(&place, table, self.scope, self.faults, self.references);
+        reader.expect(what, fields.iter());
+        read(&mut reader)
     }
 
     pub(super) fn wrong_item(&mut self, name: &str, at: Found<'_>) {

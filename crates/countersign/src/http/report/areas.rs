@@ -6,7 +6,7 @@ use super::money::Money;
 use ledger::Amount;
 use partnership::State;
 use partnership::investment::chart;
-use partnership::memorandum::{self, CashTranche, ComputeCredit, Condition, Kind, Retention};
+use partnership::memorandum::{self, CashTranche, ComputeCredit, Condition, Kind, Milestone, Retention};
 use partnership::state::Booked;
 use serde::Serialize;
 
@@ -142,8 +142,13 @@ fn tranche(state: &State, clause: &memorandum::Clause, agreed: &CashTranche) -> 
         (Some(Booked::Expired(at)), _) => format!("lapsed on {}", at.date()),
         (None, _) if agreed.already_paid => "paid before this memorandum".to_owned(),
         (None, Condition::Date(date)) => format!("due on {date}"),
-        (None, Condition::Milestone { text, attested_by, .. }) => {
+        (None, Condition::Milestone(Milestone { text, attested_by, .. })) => {
             format!("due when {} attested that {text}", have(attested_by))
+        }
+        (None, condition) => {
+            let header = state.terms().map(|terms| &terms.memorandum().header);
+            let when = header.map(|header| memorandum::explain_condition(header, condition));
+            format!("due once {}", when.unwrap_or_default())
         }
     };
     format!("{}: {amount}, {what}", clause.id)
