@@ -220,6 +220,11 @@ def change(kind, *fields):
     return members(("do", one_of(kind)), *fields)
 
 
+def attested(what):
+    """What an attestation is about: a clause's milestone, and of several the one it names."""
+    return f"{what['clause']}/{what['condition']}" if "condition" in what else what["clause"]
+
+
 WHAT = {
     "infer": members(
         ("model", string), ("surface", string), ("stream", boolean), ("input_bytes", count), ("input_tokens_max", count),
@@ -228,7 +233,7 @@ WHAT = {
     ),
     "amend": members(("version", count), ("digest", digest)),
     "approve": members(("act", string), ("digest", digest), *SIGNED),
-    "attest": members(("clause", string), ("evidence", digest), *SIGNED),
+    "attest": members(("clause", string), ("condition?", string), ("evidence", digest), *SIGNED),
     "draw": members(("clause", string)),
     "expire": members(("clause", string)),
     "erase": members(
@@ -970,7 +975,7 @@ class Replay:
         if kind == "attest":
             version = self.origin.encode() + b"\0" + self.memorandum
             evidence = digest(what["evidence"], place)
-            message = ATTESTATION_DOMAIN + version + what["clause"].encode() + b"\0" + evidence
+            message = ATTESTATION_DOMAIN + version + attested(what).encode() + b"\0" + evidence
             self.check_signature(what["party"], what["signature"], message, place)
         if kind in WITNESS_KEYS:
             self.check_witness_key(kind, what, place)
@@ -1117,7 +1122,7 @@ class Replay:
                 self.terms, self.memorandum = self.check_next(act.what, place), proposed
                 self.attested = {}
         if act.kind == "attest" and what["ended"] == "done":
-            evidence = (act.what["clause"], act.what["evidence"])
+            evidence = (attested(act.what), act.what["evidence"])
             self.attested.setdefault(evidence, set()).add(act.what["party"])
         if act.kind in LOG_KEYS and what["ended"] == "done":
             self.log_keys.append((index, act.kind, act.what))

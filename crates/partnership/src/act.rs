@@ -4,7 +4,7 @@
 
 mod keys;
 
-use crate::ids::{ActId, ApplicationId, ClauseId, KeyId, ModelId, PartyId, Timestamp};
+use crate::ids::{ActId, ApplicationId, ClauseId, ConditionId, KeyId, ModelId, PartyId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -169,14 +169,31 @@ pub struct Approve {
 /// One party's word that a milestone was met.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attest {
-    /// The tranche's clause.
+    /// The clause with the milestone.
     pub clause: ClauseId,
+    /// Which milestone of it; none where it has only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<ConditionId>,
     /// SHA-256 of the evidence.
     pub evidence: Digest,
     /// The party that attests.
     pub party: PartyId,
     /// Ed25519 signature over [`attestation_bytes`]. Base64.
     pub signature: String,
+}
+
+impl Attest {
+    /// What is attested, as [`attestation_bytes`] takes it: the clause, and where it has several milestones `/` and the name of this one.
+    #[must_use]
+    pub fn about(&self) -> String {
+        attested(&self.clause, self.condition.as_ref())
+    }
+}
+
+/// What is attested, as [`attestation_bytes`] takes it.
+#[must_use]
+pub fn attested(clause: &ClauseId, condition: Option<&ConditionId>) -> String {
+    condition.map_or_else(|| clause.to_string(), |condition| format!("{clause}/{condition}"))
 }
 
 /// A tranche whose condition holds.
@@ -420,12 +437,17 @@ pub fn approval_bytes(digest: &Digest) -> Vec<u8> {
     [b"countersign/approval/v1\0".as_slice(), &digest.0].concat()
 }
 
-/// What a party signs to attest a milestone of `clause`, as the version of the memorandum in force states it, by the evidence
-/// with this digest. Good for one partnership and one version.
+/// What a party signs to attest a milestone, as the version of the memorandum in force states it, by the evidence with this digest:
+/// that of a clause by the clause's id, and one of several by what [`attested`] makes of both. Good for one partnership and one version.
 #[must_use]
-pub fn attestation_bytes(origin: &str, memorandum: &Digest, clause: &ClauseId, evidence: &Digest) -> Vec<u8> {
-    let domain = b"countersign/attestation/v1\0".as_slice();
-    [domain, origin.as_bytes(), b"\0", &memorandum.0, clause.as_str().as_bytes(), b"\0", &evidence.0].concat()
+pub fn attestation_bytes(
+    origin: &str,
+    memorandum: &Digest,
+    about: &(impl fmt::Display + ?Sized),
+    evidence: &Digest,
+) -> Vec<u8> {
+    let (domain, about) = (b"countersign/attestation/v1\0".as_slice(), about.to_string());
+    [domain, origin.as_bytes(), b"\0", &memorandum.0, about.as_bytes(), b"\0", &evidence.0].concat()
 }
 
 /// What stands in the record for a key by which a caller of `application` tells a repetition from a new call. Two applications

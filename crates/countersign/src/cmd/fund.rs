@@ -7,7 +7,8 @@ use super::client::{self, Place, Signing};
 use super::said::{Said, cell, table};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use partnership::act::{Digest, attestation_bytes};
+use partnership::act::{Digest, attestation_bytes, attested};
+use partnership::ids::{ClauseId, ConditionId};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -22,10 +23,13 @@ pub(crate) struct Fund {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Attests that a tranche's milestone was met, by a signature over the digest of the evidence.
+    /// Attests that a clause's milestone was met, by a signature over the digest of the evidence.
     Attest {
-        /// The tranche's clause.
+        /// The clause.
         clause: String,
+        /// Which milestone of the clause; needed where it has several.
+        #[arg(long)]
+        condition: Option<String>,
         /// The evidence: a file, of which only the digest leaves this machine.
         #[arg(long)]
         evidence: PathBuf,
@@ -102,7 +106,9 @@ enum Verb {
 pub(crate) fn run(fund: Fund) -> anyhow::Result<Said> {
     let place = &fund.place;
     match fund.verb {
-        Verb::Attest { clause, evidence, signing } => attest(place, &clause, &evidence, &signing),
+        Verb::Attest { clause, condition, evidence, signing } => {
+            attest(place, (&clause, condition.as_deref()), &evidence, &signing)
+        }
         Verb::List => list(place),
         Verb::Seal { amount, out, agreement } => sealed::seal(place, &agreement, &amount, &out),
         Verb::Open { clauses, opening, agreement } => sealed::open(place, &agreement, &clauses, &opening),
@@ -117,7 +123,13 @@ pub(crate) fn run(fund: Fund) -> anyhow::Result<Said> {
     }
 }
 
-fn attest(place: &Place, clause: &str, evidence: &Path, signing: &Signing) -> anyhow::Result<Said> {
+fn attest(
+    place: &Place,
+    (clause, condition): (&str, Option<&str>),
+    evidence: &Path,
+    signing: &Signing,
+) -> anyhow::Result<Said> {
+    let about = attested(&ClauseId::from(clause), condition.map(ConditionId::from).as_ref());
     let bytes =
         std::fs::read(evidence).with_context(|| format!("`{}` cannot be read", evidence.display()))?;
     let digest = Digest(record::hash::sha256(&bytes));
@@ -125,9 +137,9 @@ fn attest(place: &Place, clause: &str, evidence: &Path, signing: &Signing) -> an
     let answer = client::with(place, async |client| {
         let status = client.get("/api/status").await?.json()?;
         let version = Digest::from_hex(&cell(&status, "digest")).context("the server names no memorandum")?;
-        let bytes = attestation_bytes(&cell(&status, "name"), &version, &clause.into(), &digest);
+        let bytes = attestation_bytes(&cell(&status, "name"), &version, &about, &digest);
         let act = json!({
-            "kind": "attest", "clause": clause, "evidence": digest.to_string(), "party": signing.party,
+            "kind": "attest", "clause": clause, "condition": condition, "evidence": digest.to_string(), "party": signing.party,
             "signature": record::hash::base64(&signer.sign_bytes(&bytes)),
         });
         client.propose(Some(&signing.party), &act).await

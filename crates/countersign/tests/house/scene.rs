@@ -332,7 +332,13 @@ impl House {
         let version = self.partnership.state().terms().unwrap().digest();
         for party in PARTIES {
             let signature = self.sign(party, &attestation_bytes(ORIGIN, &version, &clause, &evidence));
-            let attest = Attest { clause: clause.clone(), evidence, party: PartyId::from(party), signature };
+            let attest = Attest {
+                clause: clause.clone(),
+                condition: None,
+                evidence,
+                party: PartyId::from(party),
+                signature,
+            };
             assert!(matches!(self.by(party, Deed::Attest(attest)), Decision::Done(_)));
         }
     }

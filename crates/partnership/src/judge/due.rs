@@ -95,13 +95,6 @@ impl State {
         }
     }
 
-    /// Whether all whom a milestone of a clause names have attested it over one digest, under the version in force.
-    #[must_use]
-    pub fn is_attested(&self, clause: &ClauseId, milestone: &Milestone) -> bool {
-        let mut attested = self.attested.iter().filter(|((id, _), _)| id == clause);
-        attested.any(|(_, given)| milestone.attested_by.iter().all(|party| given.contains(party)))
-    }
-
     fn expired(&self, at: Timestamp) -> Option<Due> {
         let terms = self.in_force();
         let grant = terms

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::clause::{Clause, Kind, RateCard, Service};
 use super::diagnostic::Diagnostic;
+use super::observed;
 use super::read::suggest;
 use crate::ids::ClauseId;
 
@@ -86,7 +87,7 @@ fn clash(first: &Clause, second: &Clause) -> Option<(&'static str, String)> {
         (Kind::Term(_), Kind::Term(_)) => {
             Some(("memorandum::only-one", "there can be only one `term`".to_owned()))
         }
-        _ => None,
+        _ => observed::clash::clash(first, second),
     }
 }
 

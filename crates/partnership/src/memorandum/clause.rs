@@ -9,6 +9,9 @@ use jiff::civil::Date;
 use ledger::{Amount, AssetId, Price};
 
 use super::condition::Condition;
+use super::observed::{
+    Consultation, EarlyAccess, Exclusivity, FirstRefusal, Licence, Survival, Termination, Vesting,
+};
 use crate::ids::{ApplicationId, ClauseId, PartyId};
 use crate::sealed::Sealed;
 
@@ -134,6 +137,22 @@ pub enum Kind {
     Amendment(Amendment),
     /// `term`
     Term(Term),
+    /// `vesting`
+    Vesting(Vesting),
+    /// `first-refusal`
+    FirstRefusal(FirstRefusal),
+    /// `exclusivity`
+    Exclusivity(Exclusivity),
+    /// `licence`
+    Licence(Licence),
+    /// `early-access`
+    EarlyAccess(EarlyAccess),
+    /// `consultation`
+    Consultation(Consultation),
+    /// `termination`
+    Termination(Termination),
+    /// `survival`
+    Survival(Survival),
 }
 
 impl Kind {
@@ -152,6 +171,14 @@ impl Kind {
             Self::Accountable(_) => "accountable",
             Self::Amendment(_) => "amendment",
             Self::Term(_) => "term",
+            Self::Vesting(_) => "vesting",
+            Self::FirstRefusal(_) => "first-refusal",
+            Self::Exclusivity(_) => "exclusivity",
+            Self::Licence(_) => "licence",
+            Self::EarlyAccess(_) => "early-access",
+            Self::Consultation(_) => "consultation",
+            Self::Termination(_) => "termination",
+            Self::Survival(_) => "survival",
         }
     }
 
@@ -159,14 +186,22 @@ impl Kind {
     #[must_use]
     pub const fn area(&self) -> Area {
         match self {
-            Self::ComputeCredit(_) | Self::CashTranche(_) | Self::RateCard(_) | Self::Undisclosed(_) => {
-                Area::Investment
-            }
-            Self::Policy(_) | Self::Requirement(_) | Self::Retention(_) | Self::Accountable(_) => {
-                Area::Governance
-            }
-            Self::Service(_) => Area::Cloud,
-            Self::Amendment(_) | Self::Term(_) => Area::General,
+            Self::ComputeCredit(_)
+            | Self::CashTranche(_)
+            | Self::RateCard(_)
+            | Self::Undisclosed(_)
+            | Self::Vesting(_) => Area::Investment,
+            Self::Policy(_)
+            | Self::Requirement(_)
+            | Self::Retention(_)
+            | Self::Accountable(_)
+            | Self::Consultation(_) => Area::Governance,
+            Self::Service(_)
+            | Self::FirstRefusal(_)
+            | Self::Exclusivity(_)
+            | Self::Licence(_)
+            | Self::EarlyAccess(_) => Area::Cloud,
+            Self::Amendment(_) | Self::Term(_) | Self::Termination(_) | Self::Survival(_) => Area::General,
         }
     }
 }

@@ -29,6 +29,14 @@ pub fn explain(header: &Header, clause: &Clause) -> String {
         Kind::Accountable(person) => teller.accountable(person),
         Kind::Amendment(amendment) => teller.amendment(amendment),
         Kind::Term(term) => teller.term(term),
+        Kind::Vesting(vesting) => teller.vesting(vesting),
+        Kind::FirstRefusal(right) => teller.first_refusal(right),
+        Kind::Exclusivity(promise) => teller.exclusivity(promise),
+        Kind::Licence(licence) => teller.licence(licence),
+        Kind::EarlyAccess(promise) => teller.early_access(promise),
+        Kind::Consultation(consultation) => teller.consultation(consultation),
+        Kind::Termination(end) => teller.termination(end),
+        Kind::Survival(survival) => teller.survival(survival),
     };
     let force = if clause.force.is_binding() { "Binding" } else { "Not binding" };
     format!("{force}, {}: {said}.", clause.source.as_str())
@@ -79,9 +87,9 @@ impl Voice {
     }
 }
 
-struct Teller<'a> {
+pub(super) struct Teller<'a> {
     header: &'a Header,
-    must: &'static str,
+    pub(super) must: &'static str,
     will: &'static str,
 }
 
@@ -265,7 +273,7 @@ impl Teller<'_> {
     }
 
     /// A condition as part of a sentence: what has come about when it holds.
-    fn condition(&self, condition: &Condition) -> String {
+    pub(super) fn condition(&self, condition: &Condition) -> String {
         let joined = |parts: &[Condition], word: &str| -> String {
             let parts: Vec<String> = parts.iter().map(|part| self.condition(part)).collect();
             format!("({})", parts.join(word))
@@ -281,19 +289,29 @@ impl Teller<'_> {
         }
     }
 
-    fn does(&self, does: &str, to_do: &str) -> String {
+    pub(super) fn does(&self, does: &str, to_do: &str) -> String {
         if self.will.is_empty() { does.to_owned() } else { format!("{}{to_do}", self.will) }
     }
 
-    fn name(&self, id: &PartyId) -> String {
+    pub(super) fn name(&self, id: &PartyId) -> String {
         self.header.party(id).map_or_else(|| id.to_string(), |party| party.name.clone())
     }
 
-    fn each(&self, ids: &[PartyId]) -> String {
+    pub(super) fn each(&self, ids: &[PartyId]) -> String {
         let names: Vec<String> = ids.iter().map(|id| self.name(id)).collect();
         match names.as_slice() {
             [first, second] => format!("both {first} and {second}"),
             names => names.join(", "),
+        }
+    }
+
+    /// The parties of whom any one may do it.
+    pub(super) fn any(&self, ids: &[PartyId]) -> String {
+        let names: Vec<String> = ids.iter().map(|id| self.name(id)).collect();
+        match names.as_slice() {
+            [first, second] => format!("either {first} or {second}"),
+            [only] => only.clone(),
+            names => format!("any of {}", names.join(", ")),
         }
     }
 
@@ -313,7 +331,7 @@ impl Teller<'_> {
     }
 }
 
-fn models(models: &[String]) -> String {
+pub(super) fn models(models: &[String]) -> String {
     if models.iter().any(|model| model == "*") {
         "every model".to_owned()
     } else {
@@ -321,10 +339,10 @@ fn models(models: &[String]) -> String {
     }
 }
 
-fn clauses(clauses: &[ClauseId]) -> String {
+pub(super) fn clauses(clauses: &[ClauseId]) -> String {
     ticked(clauses.iter().map(ClauseId::as_str))
 }
 
-fn ticked<'a>(words: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn ticked<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }

@@ -3,6 +3,7 @@
 //! Not here: reading a value (`read`), or what follows from it.
 
 use super::clause::{Area, REQUIREMENT_ACTS};
+use super::observed::rows;
 
 /// What a field may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(super) enum Shape {
     Bounds,
     Condition,
     Conditions,
+    Texts,
+    Tranches,
 }
 
 impl Shape {
@@ -63,9 +66,11 @@ impl Shape {
             Self::Keys => "a table of parties and their vkeys",
             Self::Bounds => "a table: `{ image = 1500 }`",
             Self::Condition => {
-                "a [condition](#conditions): a date, or a table such as `{ milestone = \"…\", attested_by = [\"a\"] }`"
+                "a condition: a date, or a table such as `{ milestone = \"…\", attested_by = [\"a\"] }`"
             }
-            Self::Conditions => "a list of two [conditions](#conditions) or more",
+            Self::Texts => "a list of texts, not empty",
+            Self::Tranches => "a list of `{ when = …, quantity = …, what = \"…\" }`, not empty",
+            Self::Conditions => "a list of two conditions or more",
         };
         text.to_owned()
     }
@@ -103,11 +108,16 @@ pub(super) struct Row {
     pub(super) example: &'static str,
 }
 
-const fn must(name: &'static str, shape: Shape, meaning: &'static str) -> Field {
+pub(super) const fn must(name: &'static str, shape: Shape, meaning: &'static str) -> Field {
     Field { name, shape, need: Need::Must, meaning }
 }
 
-const fn may(name: &'static str, shape: Shape, without: &'static str, meaning: &'static str) -> Field {
+pub(super) const fn may(
+    name: &'static str,
+    shape: Shape,
+    without: &'static str,
+    meaning: &'static str,
+) -> Field {
     Field { name, shape, need: Need::May(without), meaning }
 }
 
@@ -286,6 +296,7 @@ pub(super) const KINDS: &[Row] = &[
         ],
         example: "kind = \"undisclosed\"\nforce = \"non-binding\"\nsource = \"disclosed\"\nabout = \"an option on a later round\"\nannounced = \"2025-11\"\n",
     },
+    rows::VESTING,
     Row {
         name: "policy",
         area: Area::Governance,
@@ -372,6 +383,10 @@ pub(super) const KINDS: &[Row] = &[
         ],
         example: "kind = \"service\"\nforce = \"binding\"\nsource = \"signed\"\nby = \"northwind\"\nto = [\"halcyon\"]\nmodels = [\"smollm2-135m-instruct\"]\ncontext_tokens = 2048\ninput_bounds = { image = 1500 }\n",
     },
+    rows::FIRST_REFUSAL,
+    rows::EXCLUSIVITY,
+    rows::LICENCE,
+    rows::EARLY_ACCESS,
     Row {
         name: "accountable",
         area: Area::Governance,
@@ -386,6 +401,7 @@ pub(super) const KINDS: &[Row] = &[
         ],
         example: "kind = \"accountable\"\nforce = \"binding\"\nsource = \"signed\"\nparty = \"halcyon\"\nperson = \"Ada Example\"\nrole = \"head of research\"\n",
     },
+    rows::CONSULTATION,
     Row {
         name: "amendment",
         area: Area::General,
@@ -408,4 +424,6 @@ pub(super) const KINDS: &[Row] = &[
         ],
         example: "kind = \"term\"\nforce = \"binding\"\nsource = \"signed\"\nends = 2030-01-01\nnotice = \"P90D\"\n",
     },
+    rows::TERMINATION,
+    rows::SURVIVAL,
 ];

@@ -11,6 +11,7 @@ use super::clause::{
 };
 use super::condition::Condition;
 use super::fields::{AUDIENCES, KEEPS};
+use super::observed::read as observed;
 use super::read::Reader;
 use crate::governance::vocabulary;
 
@@ -28,6 +29,14 @@ pub(super) fn read(kind: &str, reader: &mut Reader<'_>) -> Option<Kind> {
         "accountable" => accountable(reader).map(Kind::Accountable),
         "amendment" => amendment(reader).map(Kind::Amendment),
         "term" => term(reader).map(Kind::Term),
+        "vesting" => observed::vesting(reader).map(Kind::Vesting),
+        "first-refusal" => observed::first_refusal(reader).map(Kind::FirstRefusal),
+        "exclusivity" => observed::exclusivity(reader).map(Kind::Exclusivity),
+        "licence" => observed::licence(reader).map(Kind::Licence),
+        "early-access" => observed::early_access(reader).map(Kind::EarlyAccess),
+        "consultation" => observed::consultation(reader).map(Kind::Consultation),
+        "termination" => observed::termination(reader).map(Kind::Termination),
+        "survival" => observed::survival(reader).map(Kind::Survival),
         _ => None,
     }
 }
@@ -83,7 +92,12 @@ fn expiry(reader: &mut Reader<'_>, starts: Date) -> Option<Date> {
     expires.or(after)
 }
 
-fn differ(reader: &mut Reader<'_>, from: Option<&crate::ids::PartyId>, to: Option<&crate::ids::PartyId>) {
+/// Faults one party on both sides of a clause.
+pub(super) fn differ(
+    reader: &mut Reader<'_>,
+    from: Option<&crate::ids::PartyId>,
+    to: Option<&crate::ids::PartyId>,
+) {
     if let (Some(from), Some(to)) = (from, to)
         && from == to
         && let Some(at) = reader.found("to")
@@ -92,7 +106,7 @@ fn differ(reader: &mut Reader<'_>, from: Option<&crate::ids::PartyId>, to: Optio
             "memorandum::same-party",
             format!("`{to}` cannot be on both sides"),
             at.span(),
-            "also in `from`",
+            if reader.found("from").is_some() { "also in `from`" } else { "also in `by`" },
         );
     }
 }

@@ -14,6 +14,7 @@ mod header;
 mod heading;
 mod kinds;
 mod near;
+mod observed;
 mod parse;
 mod read;
 mod reference;
@@ -28,6 +29,10 @@ pub use clause::{
 pub use condition::{Condition, Milestone};
 pub use diagnostic::Diagnostic;
 pub use header::{Header, MoneyError, OPERATOR, Party, Prevails};
+pub use observed::{
+    Consultation, EarlyAccess, Exclusivity, FirstRefusal, Licence, Period, Survival, Termination, Vest,
+    Vesting,
+};
 
 pub use explain::{explain, explain_condition, explain_keys};
 pub use record::hash::hex;

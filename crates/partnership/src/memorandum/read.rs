@@ -324,6 +324,21 @@ impl<'a> Reader<'a> {
         Some(texts)
     }
 
+    /// A list of texts, none of them empty.
+    pub(super) fn plain_texts(&mut self, name: &str) -> Option<Vec<String>> {
+        let texts = self.texts(name)?;
+        if let Some((_, span)) = texts.iter().find(|(text, _)| text.trim().is_empty()) {
+            self.fault(
+                "memorandum::empty",
+                format!("a text in `{name}` is empty"),
+                span.clone(),
+                "nothing here",
+            );
+            return None;
+        }
+        Some(texts.into_iter().map(|(text, _)| text.to_owned()).collect())
+    }
+
     pub(super) fn models(&mut self, name: &str) -> Option<Vec<String>> {
         let texts = self.texts(name)?;
         let bad = texts

@@ -2,6 +2,7 @@
 
 mod amendments;
 mod approvals;
+mod conditions;
 mod erasures;
 mod leases;
 mod limits;
@@ -400,7 +401,13 @@ fn a_milestone_is_booked_once_when_both_attest_the_same_evidence() {
     let attest = |house: &mut House, party: &str, evidence: [u8; 32]| {
         let evidence = Digest(evidence);
         let signature = house.sign(party, &attestation_bytes(ORIGIN, &version, &clause, &evidence));
-        let attest = Attest { clause: clause.clone(), evidence, party: PartyId::from(party), signature };
+        let attest = Attest {
+            clause: clause.clone(),
+            condition: None,
+            evidence,
+            party: PartyId::from(party),
+            signature,
+        };
         house.by(party, Deed::Attest(attest))
     };
     assert!(matches!(attest(&mut house, "northwind", [1; 32]), Decision::Done(_)));

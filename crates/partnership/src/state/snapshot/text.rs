@@ -6,7 +6,7 @@ use super::SnapshotError;
 use crate::act::{Application, Digest, Key, text as integer};
 use crate::entry::Refused;
 use crate::entry::text::{Caps, Charge, Move, OfParty, Who};
-use crate::ids::{ActId, ApplicationId, ClauseId, ModelId, PartyId, Timestamp};
+use crate::ids::{ActId, ApplicationId, ClauseId, ConditionId, ModelId, PartyId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub(super) fn line(value: &impl Serialize) -> Vec<u8> {
@@ -184,6 +184,8 @@ pub(super) struct WaitingText {
 #[serde(deny_unknown_fields)]
 pub(super) struct AttestedText {
     pub(super) clause: ClauseId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) condition: Option<ConditionId>,
     pub(super) evidence: Digest,
     pub(super) by: Vec<PartyId>,
 }

@@ -11,7 +11,7 @@ use crate::entry::wire;
 use crate::ids::{ActId, ApplicationId, ClauseId, PartyId, Timestamp};
 use crate::investment::tariff::Tariff;
 use crate::retention::Retained;
-use crate::state::{Booked, Count, Line, LogSigns, Open, Signed, State, Taken, Waiting};
+use crate::state::{Booked, Count, Evidence, Line, LogSigns, Open, Signed, State, Taken, Waiting};
 use ledger::{Book, Price};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -168,8 +168,9 @@ fn waiting_act(Waiting { act: waits, digest, clause, by, given, since }: &Waitin
     }
 }
 
-fn attested_by(((clause, evidence), by): (&(ClauseId, Digest), &BTreeSet<PartyId>)) -> AttestedText {
-    AttestedText { clause: clause.clone(), evidence: *evidence, by: by.iter().cloned().collect() }
+fn attested_by((evidence, by): (&Evidence, &BTreeSet<PartyId>)) -> AttestedText {
+    let Evidence { clause, condition, digest } = evidence.clone();
+    AttestedText { clause, condition, evidence: digest, by: by.iter().cloned().collect() }
 }
 
 fn booked_as((clause, booked): (&ClauseId, &Booked)) -> BookedText {

@@ -383,7 +383,13 @@ pub(crate) fn approve(ticket: &Ticket, party: usize, signature: String) -> Deed 
 
 pub(crate) fn attest(party: usize, signature: String) -> Deed {
     let (clause, evidence) = (ClauseId::from("release-tranche"), Digest([6; 32]));
-    Deed::Attest(Attest { clause, evidence, party: PartyId::from(PARTIES[party]), signature })
+    Deed::Attest(Attest {
+        clause,
+        condition: None,
+        evidence,
+        party: PartyId::from(PARTIES[party]),
+        signature,
+    })
 }
 
 pub(crate) fn why(verified: anyhow::Result<Verified>) -> String {
