@@ -282,7 +282,14 @@ TRANSFER = {
     "void": ENDS,
     "lapse": ENDS,
 }
-USAGE = members(("input_tokens", count), ("output_tokens", count))
+USED = members(("input_tokens", count), ("cached_input_tokens?", count), ("output_tokens", count))
+
+
+def USAGE(value, place):
+    USED(value, place)
+    if "cached_input_tokens" in value:
+        is_part = 0 < int(value["cached_input_tokens"]) <= int(value["input_tokens"])
+        check(is_part, place, "it caches no input and says so, or more than there was")
 ENDED = members(
     ("decided", count), ("ended", one_of(*ENDINGS)), ("usage?", USAGE), ("estimated", boolean),
     ("attempts", each(members(("upstream", string), ("result", string)))), ("output?", digest), ("kept?", digest),

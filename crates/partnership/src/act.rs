@@ -417,9 +417,25 @@ pub struct Usage {
     /// Tokens of the request as the model counted them.
     #[serde(with = "text")]
     pub input_tokens: u64,
+    /// Those among them that the upstream had cached and did not work out again; where there are none it is not written.
+    #[serde(default, with = "text", skip_serializing_if = "is_zero")]
+    pub cached_input_tokens: u64,
     /// Tokens of the answer, all choices together.
     #[serde(with = "text")]
     pub output_tokens: u64,
+}
+
+impl Usage {
+    /// The same, where no more input was cached than there was.
+    #[must_use]
+    pub fn sound(self) -> Self {
+        Self { cached_input_tokens: self.cached_input_tokens.min(self.input_tokens), ..self }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One try at one upstream.

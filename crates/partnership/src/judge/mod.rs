@@ -12,7 +12,7 @@ mod log_keys;
 
 pub(crate) use due::Due;
 
-use crate::act::{Act, Administer, Amend, Approve, Deed, Digest, Outcome, Principal};
+use crate::act::{Act, Administer, Amend, Approve, Deed, Digest, Outcome, Principal, Usage};
 use crate::decision::{Deviation, RefusalCode};
 use crate::entry::{Decided, Settled, Verdict};
 use crate::governance::policy::Assessment;
@@ -141,7 +141,7 @@ impl State {
             kind: act.deed.name().to_owned(),
             decided: open.index,
             ended: outcome.ended,
-            usage: outcome.usage,
+            usage: outcome.usage.map(Usage::sound),
             estimated: outcome.estimated,
             attempts: outcome.attempts,
             output: outcome.output,

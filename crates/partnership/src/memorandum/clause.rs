@@ -6,12 +6,13 @@
 use std::ops::Range;
 
 use jiff::civil::Date;
-use ledger::{Amount, AssetId, Price};
+use ledger::{Amount, AssetId};
 
 use super::condition::Condition;
 use super::observed::{
     Consultation, EarlyAccess, Exclusivity, FirstRefusal, Licence, Survival, Termination, Vesting,
 };
+use super::rates::RateCard;
 use crate::ids::{ApplicationId, ClauseId, PartyId};
 use crate::sealed::Sealed;
 
@@ -24,6 +25,8 @@ pub struct Clause {
     pub force: Force,
     /// Where the terms come from.
     pub source: Source,
+    /// Where its amount comes from, for the kinds that have one; as the terms, if nothing else is said.
+    pub amount_source: Source,
     /// The typed terms.
     pub kind: Kind,
     /// The nearest heading above the block, as plain text; empty if there is none.
@@ -268,33 +271,6 @@ pub struct CashTranche {
     pub lapses: Option<Date>,
     /// Paid before this memorandum: shown, and never paid from here.
     pub already_paid: bool,
-}
-
-/// Prices of calls to models.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RateCard {
-    /// The models priced; `*` is every model that has no card naming it.
-    pub models: Vec<String>,
-    /// What the prices count.
-    pub asset: AssetId,
-    /// Price of input. Units: minor units per so many tokens.
-    pub input: Price,
-    /// Price of output. Units: minor units per so many tokens.
-    pub output: Price,
-    /// Price of each request, on top. Units: minor units per request.
-    pub request: Price,
-    /// How many tokens the prices in the file are for.
-    pub per: u64,
-    /// First day (UTC) on which the prices hold; they end when a later card for the model begins.
-    pub from: Date,
-}
-
-impl RateCard {
-    /// Whether the card prices `model`, by its name or by `*`.
-    #[must_use]
-    pub fn covers(&self, model: &str) -> bool {
-        covers(&self.models, model)
-    }
 }
 
 /// Something agreed whose terms are not public.

@@ -143,6 +143,9 @@ const FORMS: [&str; 4] = ["date", "milestone", "earlier_of", "all_of"];
 fn condition(reader: &mut Reader<'_>) -> Option<Condition> {
     let given: Vec<&str> = FORMS.into_iter().filter(|form| reader.found(form).is_some()).collect();
     let [form] = given.as_slice() else {
+        if !reader.has_only_known_fields() {
+            return None;
+        }
         let (said, label) = match given.as_slice() {
             [] => {
                 ("a condition needs one of `date`, `milestone`, `earlier_of` and `all_of`", "none is given")

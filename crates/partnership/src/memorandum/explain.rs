@@ -6,10 +6,11 @@ use ledger::Price;
 
 use super::clause::{
     Accountable, Amendment, CashTranche, Clause, ComputeCredit, ExpiryApplies, Force, Kind, Money, Policy,
-    RateCard, Requirement, Retention, Service, Term, Undisclosed,
+    Requirement, Retention, Service, Term, Undisclosed,
 };
 use super::condition::{Condition, Milestone};
 use super::header::Header;
+use super::rates::{ListPrices, RateCard};
 use crate::ids::{ApplicationId, ClauseId, PartyId};
 
 /// What the block of a clause says, as one sentence.
@@ -39,7 +40,11 @@ pub fn explain(header: &Header, clause: &Clause) -> String {
         Kind::Survival(survival) => teller.survival(survival),
     };
     let force = if clause.force.is_binding() { "Binding" } else { "Not binding" };
-    format!("{force}, {}: {said}.", clause.source.as_str())
+    let source = clause.source.as_str();
+    if clause.amount_source == clause.source {
+        return format!("{force}, {source}: {said}.");
+    }
+    format!("{force}, {source}, its amount {}: {said}.", clause.amount_source.as_str())
 }
 
 /// A condition as part of a sentence: what has come about when it holds.
@@ -130,20 +135,45 @@ impl Teller<'_> {
     }
 
     fn rate_card(&self, card: &RateCard) -> String {
+        let cost = if self.must == "must" { "cost" } else { "should cost" };
+        let mut said: Vec<String> = Vec::new();
+        if !card.models.is_empty() {
+            said.push(format!("calls to {} {cost} {}", models(&card.models), self.prices(card)));
+        }
+        let units = card.units.iter();
+        let units: Vec<String> =
+            units.map(|(unit, price)| format!("{} for one `{unit}`", self.price(*price, 1, card))).collect();
+        if !units.is_empty() {
+            said.push(format!("what is no call {cost} {}", units.join(", ")));
+        }
+        format!("from {} {}", card.from, said.join("; "))
+    }
+
+    fn prices(&self, card: &RateCard) -> String {
         let tokens = format!("{} tokens", card.per);
+        let price = |price: Price| self.price(price, card.per, card);
+        let cached = card.cached_input.map_or_else(String::new, |cached| {
+            format!(", {} for {tokens} of input that was cached", price(cached))
+        });
         let request = if card.request.numerator() == 0 {
             String::new()
         } else {
             format!(" and {} for each request", self.price(card.request, 1, card))
         };
-        format!(
-            "from {} calls to {} {} {} for {tokens} of input, {} for {tokens} of output{request}",
-            card.from,
-            models(&card.models),
-            if self.must == "must" { "cost" } else { "should cost" },
-            self.price(card.input, card.per, card),
-            self.price(card.output, card.per, card),
-        )
+        let (input, output) = (price(card.input), price(card.output));
+        let list = self.list(card);
+        format!("{input} for {tokens} of input{cached}, {output} for {tokens} of output{request}{list}")
+    }
+
+    fn list(&self, card: &RateCard) -> String {
+        let ListPrices { input, cached_input, output, request } = &card.list;
+        let of = [("input", input), ("cached input", cached_input), ("output", output)];
+        let of = of.into_iter().map(|(what, price)| (what, card.per, price));
+        let lines: Vec<String> = of
+            .chain([("each request", 1, request)])
+            .filter_map(|(what, per, price)| Some(format!("{} for {what}", self.price((*price)?, per, card))))
+            .collect();
+        if lines.is_empty() { String::new() } else { format!(" (by the list {})", lines.join(", ")) }
     }
 
     fn undisclosed(&self, matter: &Undisclosed) -> String {

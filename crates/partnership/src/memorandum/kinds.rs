@@ -3,15 +3,15 @@
 //! Not here: the fields' names and shapes (`fields`), or what holds between clauses (`check`).
 
 use jiff::civil::Date;
-use ledger::AssetId;
 
 use super::clause::{
     Accountable, Amendment, CashTranche, ComputeCredit, ExpiryApplies, Kind, Policy, REQUIREMENT_ACTS,
-    RateCard, Requirement, Retention, Service, Term, Undisclosed,
+    Requirement, Retention, Service, Term, Undisclosed,
 };
 use super::condition::Condition;
 use super::fields::{AUDIENCES, KEEPS};
 use super::observed::read as observed;
+use super::rates;
 use super::read::Reader;
 use crate::governance::vocabulary;
 
@@ -20,7 +20,7 @@ pub(super) fn read(kind: &str, reader: &mut Reader<'_>) -> Option<Kind> {
     match kind {
         "compute-credit" => compute_credit(reader).map(Kind::ComputeCredit),
         "cash-tranche" => cash_tranche(reader).map(Kind::CashTranche),
-        "rate-card" => rate_card(reader).map(Kind::RateCard),
+        "rate-card" => rates::rate_card(reader).map(Kind::RateCard),
         "undisclosed" => undisclosed(reader).map(Kind::Undisclosed),
         "policy" => cedar(reader).map(Kind::Policy),
         "requirement" => requirement(reader).map(Kind::Requirement),
@@ -153,40 +153,6 @@ fn due(reader: &mut Reader<'_>) -> Option<Condition> {
             date
         }
         (None, Some(_)) => reader.milestone().map(Condition::Milestone),
-    }
-}
-
-fn rate_card(reader: &mut Reader<'_>) -> Option<RateCard> {
-    let models = reader.models("models");
-    let per = reader.count("per", 1, 1_000_000_000).unwrap_or(1_000_000);
-    let input = reader.price("input", per);
-    let output = reader.price("output", per);
-    let request = reader.price("request", 1);
-    let from = reader.date("from").unwrap_or(reader.scope.effective);
-    let asked = reader.found("request").is_some();
-    let (input, asset) = input?;
-    let (output, other) = output?;
-    one_asset(reader, &asset, "output", &other);
-    let request = match request {
-        Some((price, other)) => {
-            one_asset(reader, &asset, "request", &other);
-            price
-        }
-        None if asked => return None,
-        None => ledger::Price::new(0, 1)?,
-    };
-    Some(RateCard { models: models?, asset, input, output, request, per, from })
-}
-
-fn one_asset(reader: &mut Reader<'_>, asset: &AssetId, name: &str, other: &AssetId) {
-    if asset != other {
-        let span = reader.found(name).map_or_else(|| reader.block(), |at| at.span());
-        reader.fault(
-            "memorandum::assets-differ",
-            format!("`{name}` is in {other}, `input` in {asset}"),
-            span,
-            "another asset",
-        );
     }
 }
 

@@ -16,6 +16,7 @@ mod kinds;
 mod near;
 mod observed;
 mod parse;
+mod rates;
 mod read;
 mod reference;
 pub mod sign;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 
 pub use clause::{
     Accountable, Amendment, Area, CashTranche, Clause, ComputeCredit, ExpiryApplies, Force, Kind, Money,
-    Policy, REQUIREMENT_ACTS, RateCard, Requirement, Retention, Service, Source, Term, Undisclosed,
+    Policy, REQUIREMENT_ACTS, Requirement, Retention, Service, Source, Term, Undisclosed,
 };
 pub use condition::{Condition, Milestone};
 pub use diagnostic::Diagnostic;
@@ -35,6 +36,7 @@ pub use observed::{
 };
 
 pub use explain::{explain, explain_condition, explain_keys};
+pub use rates::{ListPrices, RateCard};
 pub use record::hash::hex;
 pub use reference::reference;
 pub use sign::{Signature, SignatureError, Signatures, signing_bytes};

@@ -92,6 +92,11 @@ impl<'a> Reader<'a> {
         self.faults.extend(missing);
     }
 
+    /// Whether it has no other fields than it may; those are a fault already.
+    pub(super) fn has_only_known_fields(&self) -> bool {
+        self.table.iter().all(|(key, _)| self.fields.iter().any(|field| field.name == key.get_ref()))
+    }
+
     fn unknown_field(&self, what: &str, name: &str, span: Range<usize>) -> Diagnostic {
         let names: Vec<&str> = self.fields.iter().map(|field| field.name).collect();
         let fault = Diagnostic::new(

@@ -5,6 +5,7 @@
 use super::clause::Area;
 use super::fields::{COMMON, CONDITION, Field, HEADER, KINDS, Need, Row};
 use super::observed::rows::VEST;
+use super::rates::UNITS;
 use crate::governance::VOCABULARY;
 
 /// The text of `docs/MEMORANDUM.md`.
@@ -22,6 +23,8 @@ pub fn reference() -> String {
         let rows = KINDS.iter().filter(|row| row.area == *area);
         text.extend(rows.map(kind));
     }
+    text.push_str(UNIT_NAMES);
+    text.push_str(&format_table(UNITS));
     text.push_str(CONDITIONS);
     text.push_str(&format_table(CONDITION));
     text.push_str(VESTS);
@@ -80,6 +83,8 @@ is seen.\n\
 given when the clause decides something.\n";
 
 const HEADER_EXAMPLE: &str = "title = \"Memorandum between Northwind Cloud and Halcyon Research\"\nversion = 1\nparties = [\n  { id = \"northwind\", name = \"Northwind Cloud\", role = \"operator\" },\n  { id = \"halcyon\", name = \"Halcyon Research\", role = \"research\" },\n]\neffective = 2026-01-01\nprevails = \"prose\"\n";
+
+const UNIT_NAMES: &str = "\n## Units\n\nWhat a `rate-card` may price in `units` beside calls.\n\n";
 
 const CONDITIONS: &str = "\n## Conditions\n\n\
 A condition is a date, or a table with exactly one of `date`, `milestone`, `earlier_of` and `all_of`. There are no other forms, and no \

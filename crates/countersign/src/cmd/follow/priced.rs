@@ -40,7 +40,7 @@ struct Card {
     clause: String,
     binding: bool,
     asset: String,
-    prices: [Price; 3],
+    prices: [Price; 4],
 }
 
 impl Priced {
@@ -111,7 +111,12 @@ impl Call {
                 )),
             };
         };
-        let cost = cost(&card.prices, [usage.input_tokens, usage.output_tokens, 1])
+        let cached = usage.cached_input_tokens;
+        let fresh = usage
+            .input_tokens
+            .checked_sub(cached)
+            .ok_or_else(|| format!("act `{}` had more input cached than there was", settled.act))?;
+        let cost = cost(&card.prices, [fresh, cached, usage.output_tokens, 1])
             .ok_or_else(|| format!("the cost of act `{}` does not fit in 128 bits", settled.act))?;
         // A binding price with no grant to pay it is nobody's charge.
         let owed = if card.binding && !self.granted { 0 } else { cost };
@@ -126,8 +131,9 @@ impl Call {
         if said == owed && is_asset {
             return Ok(());
         }
+        let of_them = if cached == 0 { String::new() } else { format!(" ({cached} of them cached)") };
         Err(format!(
-            "act `{}` (decided at entry {}) used {} tokens of input and {} of output, which rate card `{}` prices at {owed} minor units of {}; the record says {said} of {}",
+            "act `{}` (decided at entry {}) used {} tokens of input{of_them} and {} of output, which rate card `{}` prices at {owed} minor units of {}; the record says {said} of {}",
             settled.act,
             self.index,
             usage.input_tokens,
@@ -158,12 +164,12 @@ fn card_of<'a>(clauses: impl Iterator<Item = &'a Clause>, model: &str, on: Date)
         clause: clause.id.to_string(),
         binding,
         asset: card.asset.to_string(),
-        prices: [card.input, card.output, card.request],
+        prices: [card.input, card.cached_input.unwrap_or(card.input), card.output, card.request],
     })
 }
 
 /// The sum of prices times quantities, rounded once, half to even. None where it does not fit.
-fn cost(prices: &[Price; 3], quantities: [u64; 3]) -> Option<i128> {
+fn cost<const N: usize>(prices: &[Price; N], quantities: [u64; N]) -> Option<i128> {
     let whole = prices.iter().try_fold(1_i128, |whole, price| {
         let per = i128::from(price.per());
         (whole.checked_div(common(whole, per))?).checked_mul(per)
@@ -195,13 +201,14 @@ mod tests {
     #[test]
     fn a_cost_is_rounded_once_half_to_even() {
         let price = |numerator, per| Price::new(numerator, per).unwrap();
-        for (prices, quantities, expected) in [
+        let table: [([Price; 3], [u64; 3], Option<i128>); 5] = [
             ([price(150, 1000), price(600, 1000), price(0, 1)], [7, 3, 1], Some(3)), // 1.05 + 1.8
             ([price(1, 2), price(0, 1), price(0, 1)], [1, 0, 1], Some(0)),           // 0.5
             ([price(1, 2), price(0, 1), price(0, 1)], [3, 0, 1], Some(2)),           // 1.5
             ([price(1, 2), price(1, 3), price(2, 1)], [1, 1, 1], Some(3)),           // 2.83…
             ([price(i128::MAX, 1), price(0, 1), price(0, 1)], [2, 0, 1], None),
-        ] {
+        ];
+        for (prices, quantities, expected) in table {
             assert_eq!(cost(&prices, quantities), expected, "{prices:?} {quantities:?}");
         }
     }

@@ -3,7 +3,7 @@
 //! Not here: reading a value (`memorandum::read`), or what follows from it.
 
 use crate::memorandum::clause::{Area, REQUIREMENT_ACTS};
-use crate::memorandum::fields::{Field, Row, Shape, may, must};
+use crate::memorandum::fields::{AMOUNT_SOURCE, Field, Row, Shape, may, must};
 
 const QUANTITY: Shape = Shape::Count { min: 1, max: u64::MAX };
 const STARTS: Field = may("starts", Shape::Date, "the header's `effective`", "the first day");
@@ -28,6 +28,7 @@ pub(in crate::memorandum) const VESTING: Row = Row {
         must("to", Shape::Party, "whose it becomes"),
         must("what", Shape::Text, "what vests, in words"),
         may("quantity", QUANTITY, "not said", "how much of it in all; the parts add up to it"),
+        AMOUNT_SOURCE,
         must("tranches", Shape::Tranches, "the parts"),
         may("lapses", Shape::Date, "never", "the first day on which nothing more of it vests"),
     ],

@@ -164,6 +164,7 @@ fn tariff(text: TariffText) -> Result<Tariff, SnapshotError> {
         force: if text.binding { Force::Binding } else { Force::NonBinding },
         asset: AssetId::from(text.asset),
         input: price(text.input)?,
+        cached_input: text.cached_input.map(price).transpose()?,
         output: price(text.output)?,
         request: price(text.request)?,
     })

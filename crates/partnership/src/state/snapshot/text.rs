@@ -156,6 +156,8 @@ pub(super) struct TariffText {
     pub(super) binding: bool,
     pub(super) asset: String,
     pub(super) input: PriceText,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cached_input: Option<PriceText>,
     pub(super) output: PriceText,
     pub(super) request: PriceText,
 }

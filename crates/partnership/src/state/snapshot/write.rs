@@ -145,13 +145,14 @@ fn open_act(open: &Open) -> OpenText {
     }
 }
 
-fn tariff_of(Tariff { clause, force, asset, input, output, request }: &Tariff) -> TariffText {
+fn tariff_of(Tariff { clause, force, asset, input, cached_input, output, request }: &Tariff) -> TariffText {
     let price = |price: &Price| PriceText { numerator: price.numerator(), per: price.per() };
     TariffText {
         clause: clause.clone(),
         binding: force.is_binding(),
         asset: asset.to_string(),
         input: price(input),
+        cached_input: cached_input.as_ref().map(price),
         output: price(output),
         request: price(request),
     }

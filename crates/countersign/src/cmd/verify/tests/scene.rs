@@ -230,7 +230,7 @@ impl Scene {
         let settled = Settled {
             kind: "infer".to_owned(),
             ended: how,
-            usage: Some(Usage { input_tokens: 20, output_tokens: 30 }),
+            usage: Some(Usage { input_tokens: 20, output_tokens: 30, ..Usage::default() }),
             charged: asset.map(|asset| (held.amount, asset.into())),
             transfers: transfers(&held),
             ..done(warrant.act(), warrant.index())
@@ -301,7 +301,7 @@ impl Scene {
             kind: "infer".to_owned(),
             decided: warrant.index(),
             ended,
-            usage: Some(Usage { input_tokens: 20, output_tokens: 30 }),
+            usage: Some(Usage { input_tokens: 20, output_tokens: 30, ..Usage::default() }),
             estimated: false,
             attempts: Vec::new(),
             output: None,
