@@ -11,7 +11,9 @@ Needs: Python 3.9 or newer, `cryptography` for Ed25519, `lz4`, and before Python
 import argparse
 import base64
 import datetime
+import fractions
 import hashlib
+import itertools
 import json
 import pathlib
 import re
@@ -187,12 +189,12 @@ def digest(text, place):
 
 # The members of each field: docs/RECORD.md.
 
-CODES = ("forbidden", "insufficient-quota", "unpriced", "out-of-term", "suspended", "unbounded", "invalid")
+CODES = ("forbidden", "insufficient-quota", "unpriced", "out-of-term", "suspended", "unbounded", "shortfall", "invalid")
 WITNESS_KEYS = ("witness-key-add", "witness-key-revoke")
 PARTY_KEYS = ("party-key-change", "party-key-recover")
 LOG_KEYS = ("log-key-change", "log-key-recover")
 CHANGES = ("application-add", "application-remove", "key-new", "key-revoke", "model-resume", *WITNESS_KEYS, *PARTY_KEYS, *LOG_KEYS)
-KINDS = ("infer", "amend", "approve", "attest", "draw", "expire", "erase", *CHANGES)
+KINDS = ("infer", "amend", "approve", "attest", "draw", "expire", "book", "declare", "payment", "erase", *CHANGES)
 ENDINGS = ("done", "failed", "cancelled", "lost", "lapsed")
 MONEY = members(("asset", string), ("amount", amount))
 
@@ -200,6 +202,11 @@ MONEY = members(("asset", string), ("amount", amount))
 def act_id(value, place):
     spelling = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
     check(isinstance(value, str) and re.fullmatch(spelling, value), place, f"`{value}` is no id of an act")
+
+
+def day(value, place):
+    check(isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value), place, f"`{value}` is no day")
+    instant(f"{value}T00:00:00.000Z", place)
 
 
 def leg(value, place):
@@ -236,6 +243,9 @@ WHAT = {
     "attest": members(("clause", string), ("condition?", string), ("evidence", digest), *SIGNED),
     "draw": members(("clause", string)),
     "expire": members(("clause", string)),
+    "book": members(("clause", string), ("on", day)),
+    "declare": members(("clause", string), ("on", day), ("revenue", MONEY), *SIGNED),
+    "payment": members(("clause", string), ("amount", MONEY), ("reference", string), *SIGNED),
     "erase": members(
         ("application?", string), ("before?", instant), ("subject?", digest), ("clause?", string), ("keys?", count),
     ),
@@ -596,7 +606,7 @@ class Books:
 
     @staticmethod
     def check_limit(name, account, place):
-        guarded = name.endswith((":available", ":undrawn")) and not name.startswith("memo:")
+        guarded = name.endswith((":available", ":undrawn", ":open", ":drawn", ":owed", ":shortfall")) and not name.startswith("memo:")
         check(not guarded or account.available() >= 0, place, f"account `{name}` is overdrawn")
 
     def check_trial_balance(self):
@@ -689,6 +699,37 @@ class Memorandum:
             return None, []
         return max([min(days), *minimums]), [name for name, day in schedules.items() if day == min(days)]
 
+    def minor(self, text, place):
+        """An amount with its asset, in minor units."""
+        number, asset = text.split(" ")
+        scale = {**BUILT_IN_ASSETS, **self.head.get("assets", {})}[asset]
+        whole, _, decimals = number.partition(".")
+        check(len(decimals) <= scale, place, f"`{text}` has more decimals than its asset")
+        return int(whole + decimals.ljust(scale, "0"))
+
+    def due(self, name, what, agreed, left, place):
+        """What a clause makes due on a day, in minor units: of `agreed` so much is `left` open."""
+        clause = self.clauses.get(name, {"kind": None})
+        on, kind = datetime.date.fromisoformat(what["on"]), clause["kind"]
+        starts = clause.get("starts", self.head["effective"])
+        if kind == "minimum-consumption":
+            steps = {step["by"]: step["amount"] for step in clause.get("milestones", [])} | {clause["ends"]: clause["amount"]}
+            check(on in steps and "revenue" not in what, place, f"`{name}` makes nothing due on {on}")
+            return min(max(self.minor(steps[on], place) - (agreed - left), 0), max(left, 0))
+        check(kind in ("capacity", "revenue-share"), place, f"`{name}` makes nothing due")
+        firsts = list(periods(starts, clause["every"], min(on, clause.get("ends", datetime.date.max))))
+        if kind == "capacity":
+            is_first = on in firsts and on < clause.get("ends", datetime.date.max)
+            check(is_first and "revenue" not in what, place, f"no period of `{name}` begins on {on}")
+            return self.minor(clause["price"], place) * clause["quantity"]
+        is_over = on > starts and (on in firsts or on == clause.get("ends"))
+        check(is_over and "revenue" in what, place, f"no period of `{name}` is over on {on}")
+        check(what["revenue"]["asset"] == clause["asset"], place, "revenue is declared in another asset")
+        rate = fractions.Fraction(clause["rate"].removesuffix("%")) / 100
+        # Python rounds half to even.
+        share = round(rate * int(what["revenue"]["amount"]))
+        return min(share, max(left, 0)) if "cap" in clause else share
+
     def approvers(self, kind):
         """Who must approve an act of this kind, in the order of the document."""
         by = []
@@ -714,6 +755,18 @@ def date_after(day, duration):
         return None
 
 
+def periods(first, every, last):
+    """The first days of periods up to `last`, each counted from the first, so that months keep their day."""
+    for number in itertools.count():
+        day = date_after(first, re.sub(r"\d+", lambda part: str(int(part[0]) * number), every))
+        if day is None or day > last:
+            return
+        yield day
+
+
+BUILT_IN_ASSETS = {"CREDIT": 9, "EUR": 2, "GBP": 2, "USD": 2}
+
+
 def stem_of(move, source, target):
     """What both accounts of a transfer have in common, if they are these two stages of one thing."""
     debit, credit = move["debit"], move["credit"]
@@ -724,12 +777,27 @@ def stem_of(move, source, target):
 
 
 def is_levelled(move):
-    """Whether a grant or commitment is opened, raised or lowered."""
-    stages = ((":issued", ":available", "credit:"), (":pledged", ":undrawn", "commitment:"))
+    """Whether a grant, a commitment, a minimum or a cap is opened, raised or lowered."""
+    stages = (
+        (":issued", ":available", "credit:"), (":pledged", ":undrawn", "commitment:"),
+        (":agreed", ":open", "minimum:"), (":agreed", ":open", "revenue:"),
+    )
     return any(
         (stem_of(move, source, target) or stem_of(move, target, source) or "").removeprefix("memo:").startswith(head)
         for source, target, head in stages
     )
+
+
+def is_rounding(move):
+    """Whether a transfer books what rounding left out, from one side to the other."""
+    sides = {f"rounding:{side}:{move['asset']}" for side in ("payer", "operator")}
+    return {move["debit"], move["credit"]} == sides
+
+
+# Who owes, and who is owed, under each kind of clause under which something is.
+SIDES = {
+    "cash-tranche": ("from", "to"), "minimum-consumption": ("by", "to"), "capacity": ("to", "from"), "revenue-share": ("from", "to"),
+}
 
 
 def check_call(ended, charged, moves, place):
@@ -742,11 +810,16 @@ def check_call(ended, charged, moves, place):
     rounding = [move for move in extra if move["debit"].startswith("rounding:")]
     check(len(rounding) <= 1, place, "it rounds twice")
     for move in rounding:
-        sides = {f"rounding:{side}:{move['asset']}" for side in ("payer", "operator")}
-        check({move["debit"], move["credit"]} == sides, place, "it books what rounding left out elsewhere")
+        check(is_rounding(move), place, "it books what rounding left out elsewhere")
         of_it = charged is None or move["asset"].startswith(charged["asset"] + "/")
         check(of_it, place, "it rounds what it does not charge")
-    beyond = [move for move in extra if move not in rounding]
+    counted = [move for move in extra if (stem_of(move, ":open", ":consumed") or "").removeprefix("memo:").startswith("minimum:")]
+    beyond = [move for move in extra if move not in rounding and move not in counted]
+    check(not counted or charged, place, "it counts towards a minimum and charges nothing")
+    check(len({move["debit"] for move in counted}) == len(counted), place, "it counts towards a minimum twice")
+    for move in counted:
+        is_part = move["asset"] == charged["asset"] and int(move["amount"]) <= int(charged["amount"])
+        check(is_part, place, "it counts more towards a minimum than it charges")
     if charged is None:
         check(not beyond, place, "it moves money and charges nothing")
         return
@@ -800,6 +873,10 @@ class Replay:
         self.witnesses = {}
         self.revoked = []
         self.booked = set()
+        # The last day of each clause that was booked or declared, and whose words there were on payments.
+        self.last_due, self.words = {}, set()
+        # Every version that was in force, the last one last.
+        self.versions = []
         # The applications that there are or were: the audiences of each, since when, and before when all was erased as due.
         self.kept = {}
         # Where the last state-digest stands, and the last entry after it with which the writer began something.
@@ -875,6 +952,7 @@ class Replay:
         memorandum = digest(genesis["memorandum"], place)
         self.memorandum = memorandum
         self.terms = self.check_memorandum(memorandum, place)
+        self.versions.append(self.terms)
         signed = {line["party"] for line in genesis["signatures"]}
         check(len(signed) >= self.terms.threshold, place, "fewer parties have signed than the memorandum asks for")
         check(genesis["signatures"], place, "nobody signed the memorandum")
@@ -977,6 +1055,19 @@ class Replay:
             self.booked.add(what["clause"])
         if kind == "draw":
             self.check_due(what["clause"], place)
+        if kind in ("book", "declare"):
+            last = self.last_due.get(what["clause"], "")
+            check(last < what["on"] <= self.at[:10], place, "it books what is not due yet, or was booked before")
+            self.last_due[what["clause"]] = what["on"]
+        if kind == "declare":
+            signed = [what["clause"], what["on"], what["revenue"]["asset"], what["revenue"]["amount"]]
+            self.check_signature(what["party"], what["signature"], self.words_of("declaration", signed), place)
+        if kind == "payment":
+            word = (what["clause"], what["reference"], what["party"])
+            check(word not in self.words, place, "a party gives its word on a payment twice")
+            self.words.add(word)
+            signed = [what["clause"], what["amount"]["asset"], what["amount"]["amount"], what["reference"]]
+            self.check_signature(what["party"], what["signature"], self.words_of("payment", signed), place)
         if kind == "approve":
             self.check_approval(what, place)
         if kind == "attest":
@@ -1088,6 +1179,38 @@ class Replay:
         is_met = any(parties >= set(clause["attested_by"]) for parties in given)
         check(is_met, place, f"tranche `{name}` is drawn without the attestations that it asks for")
 
+    def words_of(self, what, parts):
+        return "\0".join((f"countersign/{what}/v1", self.origin, *parts)).encode()
+
+    def net(self, name):
+        account = self.books.accounts.get(name)
+        return account.credits_posted - account.debits_posted if account else 0
+
+    def check_owed(self, act, moves, place):
+        """What falls due by the calendar is what the clause in force says, and the word on a payment that of a side."""
+        name = act.what["clause"]
+        if act.kind == "payment":
+            version = next((version for version in reversed(self.versions) if name in version.clauses), None)
+            check(version, place, f"no clause is or was named `{name}`")
+            clause = version.clauses[name]
+            sides = [clause.get(side) for side in SIDES.get(clause["kind"], ())]
+            check(act.what["party"] in sides, place, f"`{act.what['party']}` has no word on payments under `{name}`")
+            check(version.is_binding(clause), place, "nothing is paid under a clause that is not binding")
+            check(bool(moves) == (act.what["party"] == sides[1]), place, "a debt is settled by another's word than that of who is paid")
+            return
+        clause = self.terms.clauses.get(name, {})
+        memo = "" if self.terms.is_binding(clause) else "memo:"
+        owed = [move for move in moves if not move["debit"].startswith("rounding:")]
+        amount = int(owed[0]["amount"]) if owed else 0
+        is_its = all(move["debit"].startswith("memo:") == bool(memo) for move in owed)
+        check(is_its, place, "it books what is due as if the clause had another force")
+        taken = lambda stage: sum(int(move["amount"]) for move in owed if move["debit"].endswith(stage))
+        pool = f"{memo}{'revenue' if act.kind == 'declare' else 'minimum'}:{name}"
+        agreed = -self.net(f"{pool}:agreed") - taken(":agreed")
+        left = self.net(f"{pool}:open") + taken(":open")
+        expected = self.terms.due(name, act.what, agreed, left, place)
+        check(amount == expected, place, f"`{name}` makes {expected} due on {act.what['on']}, and {amount} is booked")
+
     def check_erased(self, what, who, place):
         """What is due by a clause is erased by the clerk, each month once and not before its day; anything else by somebody."""
         is_due = "clause" in what
@@ -1127,6 +1250,7 @@ class Replay:
             proposed = self.amending.pop(name)
             if what["ended"] == "done":
                 self.terms, self.memorandum = self.check_next(act.what, place), proposed
+                self.versions.append(self.terms)
                 self.attested = {}
         if act.kind == "attest" and what["ended"] == "done":
             evidence = (attested(act.what), act.what["evidence"])
@@ -1183,16 +1307,31 @@ class Replay:
         elif act.kind == "expire":
             clause = act.what["clause"]
             expected = [("commitment:" + clause, ":undrawn", ":lapsed"), ("credit:" + clause, ":available", ":breakage")]
+        elif act.kind == "book":
+            clause = act.what["clause"]
+            expected = [("capacity:" + clause, ":billed", ":owed"), ("minimum:" + clause, ":open", ":shortfall")]
+        elif act.kind == "declare":
+            clause = "revenue:" + act.what["clause"]
+            expected = [(clause, ":open", ":owed"), (clause, ":agreed", ":owed")]
+        elif act.kind == "payment":
+            stages = (("commitment", ":drawn"), ("minimum", ":shortfall"), ("capacity", ":owed"), ("revenue", ":owed"))
+            expected = [(f"{head}:{act.what['clause']}", stage, ":paid") for head, stage in stages]
+            paid = [{"asset": move["asset"], "amount": move["amount"]} for move in moves]
+            check(paid in ([], [act.what["amount"]]), place, "it settles another amount than was paid")
         elif act.kind == "key-new" and act.what["budget"] is not None:
             expected = [("budget:" + act.what["id"], ":issued", ":available")]
             budget = [{"asset": move["asset"], "amount": move["amount"]} for move in moves]
             check(ended != "done" or budget == [act.what["budget"]], place, "a key gets another budget than it was given")
+        if act.kind in ("book", "declare", "payment") and ended == "done":
+            self.check_owed(act, moves, place)
+        if act.kind == "declare":
+            moves = moves[:1] if len(moves) == 2 and is_rounding(moves[1]) else [] if moves and is_rounding(moves[0]) else moves
         check(len(moves) <= 1, place, "it moves more than one thing")
         for move in moves:
             stems = [(stem_of(move, source, target) or "", stem) for stem, source, target in expected]
             holds = any(found in (stem, "memo:" + stem) for found, stem in stems)
             check(holds, place, "it moves what no act of its kind moves")
-            if act.kind != "key-new":
+            if act.kind in ("draw", "expire"):
                 left = self.books.accounts[move["debit"]].available()
                 check(left == 0, place, "it does not move all that it books")
 

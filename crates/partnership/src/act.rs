@@ -2,12 +2,14 @@
 //!
 //! Not here: whether an act is allowed (see [`crate::decision`]) or how it is performed.
 
+mod dues;
 mod keys;
 
 use crate::ids::{ActId, ApplicationId, ClauseId, ConditionId, KeyId, ModelId, PartyId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+pub use dues::{Book, Declare, Payment, REFERENCE_BYTES_MAX, declaration_bytes, payment_bytes};
 pub use keys::{
     LogKey, PartyKey, RecoveredKey, RecoveredLogKey, WitnessKey, party_key_bytes, witness_key_bytes,
 };
@@ -77,6 +79,12 @@ pub enum Deed {
     Draw(Draw),
     /// Move what is left of an expired grant to breakage.
     Expire(Expire),
+    /// Book what a clause makes due on a day.
+    Book(Book),
+    /// Declare revenue that is shared.
+    Declare(Declare),
+    /// Give one's word on a payment.
+    Payment(Payment),
     /// Destroy content keys.
     Erase(Erase),
     /// Change the register of applications, keys and models.
@@ -94,6 +102,9 @@ impl Deed {
             Self::Attest(_) => "attest",
             Self::Draw(_) => "draw",
             Self::Expire(_) => "expire",
+            Self::Book(_) => "book",
+            Self::Declare(_) => "declare",
+            Self::Payment(_) => "payment",
             Self::Erase(_) => "erase",
             Self::Administer(administer) => administer.name(),
         }

@@ -113,6 +113,8 @@ pub enum RefusalCode {
     Suspended,
     /// The request cannot be bounded before it runs.
     Unbounded,
+    /// Less was consumed than was intended. It refuses nothing.
+    Shortfall,
     /// The act does not fit the state: an unknown name, a name taken, a signature that does not verify.
     Invalid,
 }
@@ -134,6 +136,7 @@ impl RefusalCode {
             Self::OutOfTerm => "out-of-term",
             Self::Suspended => "suspended",
             Self::Unbounded => "unbounded",
+            Self::Shortfall => "shortfall",
             Self::Invalid => "invalid",
         }
     }

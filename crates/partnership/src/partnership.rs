@@ -375,7 +375,7 @@ impl Partnership {
         outcome: Outcome,
     ) -> Result<Settlement, Fatal> {
         let open = self.state.open.get(&id).unwrap_or_else(|| unreachable!("only open acts are concluded"));
-        let settled: Settled = self.state.settlement_of(open, outcome, 0);
+        let settled: Settled = self.state.settlement_of(open, outcome, at);
         let told = settled.told(self.log.size());
         self.write(at, entropy, Body::Settled(Box::new(settled)))?;
         Ok(told)

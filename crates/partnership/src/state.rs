@@ -4,6 +4,7 @@
 
 mod clause_state;
 mod fold;
+mod money;
 mod projection;
 mod repeats;
 mod snapshot;
@@ -16,12 +17,14 @@ use crate::investment::tariff::Tariff;
 use crate::registry::Registry;
 use crate::retention::Retained;
 use crate::terms::Terms;
-use ledger::{Amount, AssetId, Book, Transfer, TransferError};
+use jiff::civil::Date;
+use ledger::{AccountId, Amount, AssetId, Book, Transfer, TransferError};
 use record::note::Verifier;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub use clause_state::{ClauseState, Evidence};
+pub use money::{Days, DueBooked, Paid};
 pub use repeats::IDEMPOTENCY_LASTS_MS;
 pub use snapshot::{Snapshot, SnapshotError};
 
@@ -55,6 +58,11 @@ pub struct State {
     pub(crate) waiting: BTreeMap<ActId, Waiting>,
     pub(crate) attested: BTreeMap<Evidence, BTreeSet<PartyId>>,
     pub(crate) booked: BTreeMap<ClauseId, Booked>,
+    /// What was booked or declared by the calendar, for each clause by the day that it was due.
+    pub(crate) due_booked: BTreeMap<ClauseId, BTreeMap<Date, DueBooked>>,
+    pub(crate) payments: BTreeMap<ClauseId, Vec<Paid>>,
+    /// What was spent or consumed on each day, by account.
+    pub(crate) days: BTreeMap<AccountId, Days>,
     pub(crate) counts: BTreeMap<ClauseId, Count>,
     pub(crate) tallied: BTreeMap<KeyId, u64>,
     pub(crate) recent: VecDeque<Line>,
@@ -289,6 +297,9 @@ impl State {
             waiting: BTreeMap::new(),
             attested: BTreeMap::new(),
             booked: BTreeMap::new(),
+            due_booked: BTreeMap::new(),
+            payments: BTreeMap::new(),
+            days: BTreeMap::new(),
             counts: BTreeMap::new(),
             tallied: BTreeMap::new(),
             recent: VecDeque::new(),

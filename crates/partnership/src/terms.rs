@@ -7,8 +7,8 @@ use crate::governance::policy::Policies;
 use crate::ids::{ClauseId, PartyId};
 use crate::investment::tariff::Tariff;
 use crate::memorandum::{
-    Amendment, CashTranche, Clause, ComputeCredit, Diagnostic, Kind, Memorandum, Requirement, Retention,
-    Service, Term,
+    Amendment, Capacity, CashTranche, Clause, ComputeCredit, Diagnostic, Kind, Memorandum,
+    MinimumConsumption, Requirement, Retention, RevenueShare, Service, Term,
 };
 use jiff::Span;
 use jiff::civil::Date;
@@ -96,6 +96,30 @@ impl Terms {
     pub fn tranches(&self) -> impl Iterator<Item = (&Clause, &CashTranche)> {
         self.clauses().filter_map(|clause| match &clause.kind {
             Kind::CashTranche(tranche) if !tranche.already_paid => Some((clause, tranche)),
+            _ => None,
+        })
+    }
+
+    /// The minimum consumptions, in the order of the document.
+    pub fn minimums(&self) -> impl Iterator<Item = (&Clause, &MinimumConsumption)> {
+        self.clauses().filter_map(|clause| match &clause.kind {
+            Kind::MinimumConsumption(minimum) => Some((clause, minimum)),
+            _ => None,
+        })
+    }
+
+    /// The capacities that are rented, in the order of the document.
+    pub fn capacities(&self) -> impl Iterator<Item = (&Clause, &Capacity)> {
+        self.clauses().filter_map(|clause| match &clause.kind {
+            Kind::Capacity(capacity) => Some((clause, capacity)),
+            _ => None,
+        })
+    }
+
+    /// The shares of revenue, in the order of the document.
+    pub fn shares(&self) -> impl Iterator<Item = (&Clause, &RevenueShare)> {
+        self.clauses().filter_map(|clause| match &clause.kind {
+            Kind::RevenueShare(share) => Some((clause, share)),
             _ => None,
         })
     }

@@ -2,6 +2,7 @@
 //! of which only the id is kept (`seen`).
 
 use crate::act_id::ActId;
+use crate::dues::SaidDue;
 use crate::keys::Change;
 use crate::log_keys::LogChange;
 use crate::moment::Moment;
@@ -23,6 +24,12 @@ pub enum Kind {
     Draw,
     /// Book what a grant or tranche has left when its day has passed.
     Expire,
+    /// Book what a clause makes due on a day.
+    Book,
+    /// Declare revenue that is shared.
+    Declare,
+    /// Give one's word on a payment.
+    Payment,
     /// Destroy content keys.
     Erase,
     /// Register an application.
@@ -60,6 +67,9 @@ impl Kind {
             Self::Attest => "attest",
             Self::Draw => "draw",
             Self::Expire => "expire",
+            Self::Book => "book",
+            Self::Declare => "declare",
+            Self::Payment => "payment",
             Self::Erase => "erase",
             Self::ApplicationAdd => "application-add",
             Self::ApplicationRemove => "application-remove",
@@ -83,6 +93,9 @@ impl Kind {
             b"attest" => Self::Attest,
             b"draw" => Self::Draw,
             b"expire" => Self::Expire,
+            b"book" => Self::Book,
+            b"declare" => Self::Declare,
+            b"payment" => Self::Payment,
             b"erase" => Self::Erase,
             b"application-add" => Self::ApplicationAdd,
             b"application-remove" => Self::ApplicationRemove,
@@ -261,6 +274,10 @@ pub(crate) enum Effect {
     Application(Box<[u8]>, Box<[u8]>),
     /// What is left under this clause is booked as lapsed or as breakage.
     Expire(Box<[u8]>),
+    /// What a clause makes due on a day is booked or declared.
+    Due(Box<SaidDue>),
+    /// A party gives its word on a payment of this asset and amount.
+    Pay { clause: Box<[u8]>, party: Box<[u8]>, asset: Box<[u8]>, amount: i128 },
     /// This key gets a budget of this asset and amount, or none.
     Key(Box<[u8]>, Option<(Box<[u8]>, i128)>),
     /// Cosignatures by this key, of this party, count; or count no more.

@@ -199,6 +199,12 @@ impl Books {
         account.and_then(|account| account.sums.left()).unwrap_or(0)
     }
 
+    /// What was moved into an account less what was moved out of it; zero where it is not known.
+    pub(crate) fn net(&self, spelled: &[u8]) -> i128 {
+        let account = self.places.get(spelled).and_then(|place| self.accounts.get(*place));
+        account.map_or(0, |account| account.sums.credits_posted.saturating_sub(account.sums.debits_posted))
+    }
+
     /// How many accounts there are, and the root over their lines.
     pub(crate) fn root(&mut self) -> (usize, Hash) {
         self.stale.sort_unstable();
@@ -280,7 +286,8 @@ fn end(held: &mut Vec<Held>, leg: u16, accounts: (usize, usize)) -> Result<i128,
 
 /// Whether an account may not be overdrawn, as its name says.
 fn is_guarded(name: &str) -> bool {
-    (name.ends_with(":available") || name.ends_with(":undrawn")) && !name.starts_with("memo:")
+    let stages = [":available", ":undrawn", ":open", ":drawn", ":owed", ":shortfall"];
+    stages.iter().any(|stage| name.ends_with(stage)) && !name.starts_with("memo:")
 }
 
 /// How many guesses are kept.

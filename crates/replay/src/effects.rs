@@ -3,10 +3,11 @@
 
 use crate::act_id::ActId;
 use crate::acts::{Amending, Effect, Kept, Kind, Waiting};
+use crate::dues::SaidDue;
 use crate::entry::{Decided, Deed, Ended};
 use crate::fault::Fault;
 use crate::fold::Replay;
-use crate::founding::{approval, attestation, witness_key};
+use crate::founding::{approval, attestation, declaration, payment, witness_key};
 use crate::keys::Said;
 use crate::moment::Moment;
 use crate::text::plain;
@@ -67,6 +68,26 @@ impl Replay {
             Deed::Expire { clause } => {
                 self.books_once(head.id, clause)?;
                 Effect::Expire(clause.into())
+            }
+            Deed::Book { clause, on } => {
+                if decided.who != b"{" {
+                    return Err(Fault::Undue(head.id));
+                }
+                self.falls_due(head.id, head.at, clause, on)?;
+                Effect::Due(Box::new(SaidDue { clause: clause.into(), on: on.into(), revenue: None }))
+            }
+            Deed::Declare { clause, on, revenue: (asset, amount), party, signature } => {
+                self.falls_due(head.id, head.at, clause, on)?;
+                let message = declaration(&self.origin, &plain(clause), &plain(on), &plain(asset), amount);
+                self.signed(head.id, party, &message, signature)?;
+                let revenue = Some((asset.into(), amount));
+                Effect::Due(Box::new(SaidDue { clause: clause.into(), on: on.into(), revenue }))
+            }
+            Deed::Payment { clause, amount: (asset, amount), reference, party, signature } => {
+                self.gives_word(head.id, clause, reference, party)?;
+                let message = payment(&self.origin, &plain(clause), &plain(asset), amount, &plain(reference));
+                self.signed(head.id, party, &message, signature)?;
+                Effect::Pay { clause: clause.into(), party: party.into(), asset: asset.into(), amount }
             }
             Deed::Witness { vkey, party, signature } => {
                 let message = witness_key(&self.origin, head.kind.name(), &plain(vkey));

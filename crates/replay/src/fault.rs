@@ -82,6 +82,9 @@ pub enum Fault {
     /// A tranche or grant is booked that was.
     #[error("act `{0}` books `{1}`, which was drawn or has expired before")]
     BookedBefore(ActId, String),
+    /// Something is booked or declared before its day, or the day is none.
+    #[error("act `{0}` books or declares what is not due yet")]
+    NotYetDue(ActId),
     /// The clerk erases something of its own accord, another than the clerk what is due, or what was erased before.
     #[error("act `{0}` erases what is due by a clause, and is not the clerk's, or not due")]
     Undue(ActId),

@@ -1,8 +1,9 @@
 //! The fold: what each entry changes, and what it must agree with. Not here: how it is spelled (`entry`), or sums (`books`).
 
 use crate::act_id::ActId;
-use crate::acts::{Amending, AtOnce, Kept, Kind, Open, OpenActs, Waiting};
+use crate::acts::{Amending, AtOnce, Effect, Kept, Kind, Open, OpenActs, Waiting};
 use crate::books::Books;
+use crate::dues::{Dued, Paid, Words};
 use crate::entry::{
     Caps, Clock, Decided, Deed, Ended, EntryKind, Envelope, Genesis, Op, Settled, StateDigest, Tally,
     Transfer, Transfers, Verdict,
@@ -62,6 +63,11 @@ pub struct Replay {
     pub(crate) log_successions: Vec<LogSuccession>,
     /// The clauses whose tranche was drawn, or that have expired.
     pub(crate) booked: BTreeSet<Box<[u8]>>,
+    /// The last day of each clause that was booked or declared, as it is spelled.
+    pub(crate) last_due: BTreeMap<Box<[u8]>, Box<[u8]>>,
+    pub(crate) dued: Vec<Dued>,
+    pub(crate) words: Words,
+    pub(crate) paid: Vec<Paid>,
     /// The applications that there are or were.
     pub(crate) kept: BTreeMap<Box<[u8]>, Kept>,
     pub(crate) erased: Vec<Erased>,
@@ -106,6 +112,10 @@ impl Replay {
             successions: Vec::new(),
             log_successions: Vec::new(),
             booked: BTreeSet::new(),
+            last_due: BTreeMap::new(),
+            dued: Vec::new(),
+            words: Words::new(),
+            paid: Vec::new(),
             kept: BTreeMap::new(),
             erased: Vec::new(),
             digested: 0,
@@ -415,7 +425,13 @@ impl Replay {
         if is_left || !settling.is_whole() {
             return Err(Fault::Short(head.id));
         }
+        let (owed, has_moved) = (settling.owed(), settling.has_moved());
         self.counts.ending(settled.ended);
+        match self.at_once.as_ref().map(|at_once| at_once.effect.clone()) {
+            Some(Effect::Due(said)) => self.fell_due(&said, owed),
+            Some(Effect::Pay { clause, party, .. }) => self.paid_by(&clause, &party, has_moved),
+            _ => {}
+        }
         self.take_effect(head.id, settled.ended)
     }
 

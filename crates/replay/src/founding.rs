@@ -86,6 +86,16 @@ pub(crate) fn attestation(origin: &str, memorandum: &Hash, clause: &str, evidenc
     [domain, origin.as_bytes(), b"\0", memorandum, clause.as_bytes(), b"\0", evidence].concat()
 }
 
+/// What a party signs to declare its revenue.
+pub(crate) fn declaration(origin: &str, clause: &str, on: &str, asset: &str, amount: i128) -> Vec<u8> {
+    format!("countersign/declaration/v1\0{origin}\0{clause}\0{on}\0{asset}\0{amount}").into_bytes()
+}
+
+/// What a party signs to give its word on a payment.
+pub(crate) fn payment(origin: &str, clause: &str, asset: &str, amount: i128, reference: &str) -> Vec<u8> {
+    format!("countersign/payment/v1\0{origin}\0{clause}\0{asset}\0{amount}\0{reference}").into_bytes()
+}
+
 /// What the addition of a key that cosigns, or its revocation, is signed over.
 pub(crate) fn witness_key(origin: &str, kind: &str, vkey: &str) -> Vec<u8> {
     ["countersign/witness-key/v1", origin, kind, vkey].join("\0").into_bytes()

@@ -16,6 +16,7 @@
 mod act_id;
 mod acts;
 mod books;
+mod dues;
 mod effects;
 mod entry;
 mod fault;
@@ -35,6 +36,7 @@ mod tree;
 pub use act_id::ActId;
 pub use acts::Kind;
 pub use books::Sums;
+pub use dues::{Dued, Paid, Stood};
 pub use fault::{Fault, Misspelt};
 pub use fold::Replay;
 pub use keys::Succession;

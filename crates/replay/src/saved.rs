@@ -6,6 +6,7 @@
 //! spelled there, which has no control character. Lines stand in one order; what was read is written the same again, byte for byte,
 //! and a caller that compares the two has read no other text than one of ours.
 
+mod dues;
 pub(crate) mod line;
 mod log_keys;
 mod parts;

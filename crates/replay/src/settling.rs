@@ -30,8 +30,12 @@ pub(crate) struct Settling<'a, 'b> {
     memos: Vec<(&'a [u8], &'a [u8], i128)>,
     has_posted: bool,
     is_rounded: bool,
+    /// What was counted towards minimums in a row, so that none is counted twice.
+    counted: Vec<&'a [u8]>,
     /// The last account that something was moved out of.
     moved: Option<&'a [u8]>,
+    /// What came to be owed, and the account it was taken from.
+    owed: Option<(&'a [u8], i128)>,
 }
 
 impl<'a, 'b> Settling<'a, 'b> {
@@ -47,7 +51,9 @@ impl<'a, 'b> Settling<'a, 'b> {
             memos: Vec::new(),
             has_posted: false,
             is_rounded: false,
+            counted: Vec::new(),
             moved: None,
+            owed: None,
         }
     }
 
@@ -95,16 +101,20 @@ impl<'a, 'b> Settling<'a, 'b> {
     fn corrected(&mut self, transfer: &Transfer<'a>) -> Option<()> {
         let Transfer { debit, credit, asset, amount, .. } = *transfer;
         if debit.starts_with(b"rounding:") {
-            let side = |name: &[u8], side: &[u8]| is(name, &[b"rounding:", side, b":", asset]);
-            let is_pair = (side(debit, b"payer") && side(credit, b"operator"))
-                || (side(debit, b"operator") && side(credit, b"payer"));
             let of = |(charged, _): (&[u8], i128)| {
                 asset.strip_prefix(charged).is_some_and(|rest| rest.starts_with(b"/"))
             };
             let is_first = !std::mem::replace(&mut self.is_rounded, true);
-            return (is_first && is_pair && self.charged.is_none_or(of)).then_some(());
+            return (is_first && is_rounding(transfer) && self.charged.is_none_or(of)).then_some(());
         }
-        self.charged.filter(|(charged, _)| *charged == asset)?;
+        let (_, charge) = self.charged.filter(|(charged, _)| *charged == asset)?;
+        if let Some(counted) = stem(transfer, b":open", b":consumed") {
+            let is_minimum =
+                counted.strip_prefix(b"memo:".as_slice()).unwrap_or(counted).starts_with(b"minimum:");
+            let is_new = !self.counted.contains(&debit);
+            self.counted.push(debit);
+            return (is_minimum && is_new && amount <= charge).then_some(());
+        }
         if let Some(memo) = self.memos.iter_mut().find(|memo| (memo.0, memo.1) == (debit, credit)) {
             memo.2 = memo.2.checked_add(amount)?;
             return Some(());
@@ -118,6 +128,10 @@ impl<'a, 'b> Settling<'a, 'b> {
 
     /// Whether an act that is no call moves that.
     fn moves(&mut self, transfer: &Transfer<'a>) -> bool {
+        if transfer.debit.starts_with(b"rounding:") {
+            let shares = matches!(self.effect, Some(Effect::Due(said)) if said.revenue.is_some());
+            return shares && !std::mem::replace(&mut self.is_rounded, true) && is_rounding(transfer);
+        }
         let is_first = self.moved.replace(transfer.debit).is_none();
         let stage = |head: &[u8], clause: &[u8], from: &[u8], to: &[u8]| {
             let stem = stem(transfer, from, to).unwrap_or_default();
@@ -129,6 +143,32 @@ impl<'a, 'b> Settling<'a, 'b> {
                 is_first
                     && (stage(b"commitment:", clause, b":undrawn", b":lapsed")
                         || stage(b"credit:", clause, b":available", b":breakage"))
+            }
+            Some(Effect::Due(said)) => {
+                self.owed = Some((transfer.debit, transfer.amount));
+                let clause = &said.clause;
+                let fits = match &said.revenue {
+                    None => {
+                        stage(b"capacity:", clause, b":billed", b":owed")
+                            || stage(b"minimum:", clause, b":open", b":shortfall")
+                    }
+                    Some((asset, _)) => {
+                        (stage(b"revenue:", clause, b":open", b":owed")
+                            || stage(b"revenue:", clause, b":agreed", b":owed"))
+                            && **asset == *transfer.asset
+                    }
+                };
+                is_first && fits
+            }
+            Some(Effect::Pay { clause, asset, amount, .. }) => {
+                let debts: [(&[u8], &[u8]); 4] = [
+                    (b"commitment:", b":drawn"),
+                    (b"minimum:", b":shortfall"),
+                    (b"capacity:", b":owed"),
+                    (b"revenue:", b":owed"),
+                ];
+                let is_debt = debts.into_iter().any(|(head, from)| stage(head, clause, from, b":paid"));
+                is_first && is_debt && (&**asset, *amount) == (transfer.asset, transfer.amount)
             }
             Some(Effect::Key(id, Some((asset, amount)))) => {
                 is_first
@@ -154,6 +194,16 @@ impl<'a, 'b> Settling<'a, 'b> {
         is_whole && self.has_posted && self.budget.is_none_or(|budget| budget == charged)
     }
 
+    /// What came to be owed, and the account it was taken from.
+    pub(crate) fn owed(&self) -> Option<(&'a [u8], i128)> {
+        self.owed
+    }
+
+    /// Whether anything was moved.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.moved.is_some()
+    }
+
     /// The account that must have nothing left, since the act books all of it.
     pub(crate) fn emptied(&self) -> Option<&'a [u8]> {
         let empties = matches!(self.effect, Some(Effect::Draw(_) | Effect::Expire(_)));
@@ -167,13 +217,24 @@ impl<'a, 'b> Settling<'a, 'b> {
     }
 }
 
-/// Whether a grant or commitment is opened, raised or lowered.
+/// Whether a transfer books what rounding left out, from one side to the other.
+fn is_rounding(transfer: &Transfer<'_>) -> bool {
+    let Transfer { debit, credit, asset, .. } = *transfer;
+    let side = |name: &[u8], side: &[u8]| is(name, &[b"rounding:", side, b":", asset]);
+    (side(debit, b"payer") && side(credit, b"operator"))
+        || (side(debit, b"operator") && side(credit, b"payer"))
+}
+
+/// Whether a grant, a commitment, a minimum or a cap is opened, raised or lowered.
 fn is_levelled(transfer: &Transfer<'_>) -> bool {
     let of = |from: &[u8], to: &[u8], head: &[u8]| {
         let stem = stem(transfer, from, to).or_else(|| stem(transfer, to, from)).unwrap_or_default();
         stem.strip_prefix(b"memo:".as_slice()).unwrap_or(stem).starts_with(head)
     };
-    of(b":issued", b":available", b"credit:") || of(b":pledged", b":undrawn", b"commitment:")
+    of(b":issued", b":available", b"credit:")
+        || of(b":pledged", b":undrawn", b"commitment:")
+        || of(b":agreed", b":open", b"minimum:")
+        || of(b":agreed", b":open", b"revenue:")
 }
 
 /// What both accounts of a transfer have in common, if they are these two stages of one thing.

@@ -1,15 +1,16 @@
-//! `countersign fund`: grants and tranches, attesting a milestone, and amounts that are sealed.
+//! `countersign fund`: commitments, attesting milestones and payments, and amounts that are sealed.
 
+mod commitments;
 mod sealed;
 mod statement;
 
 use super::client::{self, Place, Signing};
-use super::said::{Said, cell, table};
+use super::said::{Said, cell};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use partnership::act::{Digest, attestation_bytes, attested};
 use partnership::ids::{ClauseId, ConditionId};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Commitments of money and credits.
@@ -23,7 +24,8 @@ pub(crate) struct Fund {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Attests that a clause's milestone was met, by a signature over the digest of the evidence.
+    /// Attests that a clause's milestone was met, by a signature over the digest of the evidence; or that a payment was sent or has
+    /// arrived.
     Attest {
         /// The clause.
         clause: String,
@@ -31,12 +33,44 @@ enum Verb {
         #[arg(long)]
         condition: Option<String>,
         /// The evidence: a file, of which only the digest leaves this machine.
-        #[arg(long)]
-        evidence: PathBuf,
+        #[arg(long, required_unless_present = "paid", conflicts_with = "paid")]
+        evidence: Option<PathBuf>,
+        /// An amount with its asset that was paid under the clause: "250000.00 USD". The word of the party that is paid settles the debt.
+        #[arg(long, requires = "reference")]
+        paid: Option<String>,
+        /// The bank's reference of the payment.
+        #[arg(long, requires = "paid")]
+        reference: Option<String>,
         #[command(flatten)]
         signing: Signing,
     },
-    /// Lists grants and tranches.
+    /// Declares what a party has earned in a period that is over, for a `revenue-share` clause.
+    Declare {
+        /// The clause.
+        clause: String,
+        /// The revenue with its asset: "1250000.00 USD".
+        #[arg(long)]
+        revenue: String,
+        /// The first day after the period; that of the next one to be declared unless given.
+        #[arg(long)]
+        on: Option<String>,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Writes the instruction to pay what is owed under a clause, signed by the party that owes it.
+    Draw {
+        /// The clause.
+        clause: String,
+        /// How it is written.
+        #[arg(long, default_value = "json")]
+        format: commitments::Format,
+        /// Where it is written, to a file that must not be there yet; to stdout unless given.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        signing: Signing,
+    },
+    /// Lists commitments: what was agreed, what became of it, and where it leads.
     List,
     /// Seals an amount for an `undisclosed` clause; the opening goes to a file.
     Seal {
@@ -106,10 +140,21 @@ enum Verb {
 pub(crate) fn run(fund: Fund) -> anyhow::Result<Said> {
     let place = &fund.place;
     match fund.verb {
-        Verb::Attest { clause, condition, evidence, signing } => {
-            attest(place, (&clause, condition.as_deref()), &evidence, &signing)
+        Verb::Attest { clause, paid: Some(paid), reference, signing, .. } => {
+            let reference = reference.unwrap_or_default();
+            commitments::paid(place, &clause, (&paid, &reference), &signing)
         }
-        Verb::List => list(place),
+        Verb::Attest { clause, condition, evidence, signing, .. } => {
+            let about = (clause.as_str(), condition.as_deref());
+            attest(place, about, &evidence.unwrap_or_default(), &signing)
+        }
+        Verb::Declare { clause, revenue, on, signing } => {
+            commitments::declare(place, &clause, (&revenue, on.as_deref()), &signing)
+        }
+        Verb::Draw { clause, format, out, signing } => {
+            commitments::draw(place, &clause, (format, out.as_ref()), &signing)
+        }
+        Verb::List => commitments::list(place),
         Verb::Seal { amount, out, agreement } => sealed::seal(place, &agreement, &amount, &out),
         Verb::Open { clauses, opening, agreement } => sealed::open(place, &agreement, &clauses, &opening),
         Verb::Total { openings, out, agreement } => sealed::total(place, &agreement, &openings, &out),
@@ -145,47 +190,4 @@ fn attest(
         client.propose(Some(&signing.party), &act).await
     })?;
     Ok(client::outcome(place, &answer, client::plain))
-}
-
-fn list(place: &Place) -> anyhow::Result<Said> {
-    let answer = client::with(place, async |client| client.get("/api/status").await)?;
-    let status = match answer.json() {
-        Ok(status) => status,
-        Err(_) => return Ok(client::outcome(place, &answer, |_| String::new())),
-    };
-    let funds: Vec<Value> = clauses(&status).map(|clause| fund_of(&status, clause)).collect();
-    if place.json {
-        return Ok(Said::Done(Value::Array(funds).to_string()));
-    }
-    let row = |fund: &Value| {
-        ["name", "kind", "state", "attested_by", "sentence"].map(|field| cell(fund, field)).to_vec()
-    };
-    let rows: Vec<_> = funds.iter().map(row).collect();
-    Ok(Said::Done(table(&["clause", "kind", "state", "attested by", "what it says"], &rows)))
-}
-
-fn clauses(status: &Value) -> impl Iterator<Item = &Value> {
-    let all = status.get("clauses").and_then(Value::as_array);
-    all.into_iter()
-        .flatten()
-        .filter(|clause| matches!(cell(clause, "kind").as_str(), "compute-credit" | "cash-tranche"))
-}
-
-/// A grant or tranche with its accounts and who has attested it.
-fn fund_of(status: &Value, clause: &Value) -> Value {
-    let id = cell(clause, "id");
-    let of = |list: &str, mine: &dyn Fn(&Value) -> bool| -> Vec<Value> {
-        let all = status.get(list).and_then(Value::as_array);
-        all.into_iter().flatten().filter(|item| mine(item)).cloned().collect()
-    };
-    let attested = of("attestations", &|one| cell(one, "clause") == id);
-    json!({
-        "name": id,
-        "kind": cell(clause, "kind"),
-        "force": cell(clause, "force"),
-        "state": cell(clause, "state"),
-        "sentence": cell(clause, "sentence"),
-        "attested_by": attested.iter().map(|one| cell(one, "given")).collect::<Vec<_>>(),
-        "accounts": of("balances", &|account| cell(account, "name").split(':').any(|part| part == id)),
-    })
 }

@@ -9,6 +9,7 @@ mod agreed;
 mod at;
 mod judged;
 mod keys;
+mod owed;
 mod progress;
 mod saved;
 mod served;

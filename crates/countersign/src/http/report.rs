@@ -3,10 +3,13 @@
 //! Not here: how any of it is drawn, and no arithmetic beyond what the books and the state already say.
 
 mod areas;
+mod forecast;
+mod funds;
 mod kept;
 mod money;
 
 pub(crate) use areas::Area;
+pub(crate) use funds::Fund;
 pub(crate) use kept::{Kept, Keys};
 pub(crate) use money::{Account, Money};
 
@@ -46,6 +49,8 @@ pub(crate) struct Report {
     pub(crate) coming: Vec<Coming>,
     /// The milestones attested by some and not by all.
     pub(crate) attestations: Vec<Attestation>,
+    /// What was promised in money and credits, and what became of it, in the memorandum's order.
+    pub(crate) funds: Vec<Fund>,
     /// What is kept of each application and month.
     pub(crate) kept: Vec<Kept>,
     /// Every account with its sums.
@@ -173,6 +178,7 @@ impl Report {
             waiting: waiting(state),
             coming: coming(state),
             attestations: attestations(state),
+            funds: Fund::all(state),
             kept: Kept::all(state, keys),
             balances: Account::all(state),
             acts: state.recent().map(|line| Deed::of(state, line)).collect(),
@@ -217,7 +223,7 @@ fn of_clause(state: &State, clause: &memorandum::Clause) -> Clause {
         area: clause.kind.area().as_str(),
         force: clause.force.as_str(),
         source: clause.source.as_str(),
-        state: state.clause_state(clause, state.at().date()).as_str(),
+        state: funds::standing(state, clause),
         title: clause.title.clone(),
         sentence: header.map(|header| explain(header, clause)).unwrap_or_default(),
         allowed: count.allowed,

@@ -12,6 +12,7 @@ mod between;
 mod bounds;
 mod clients;
 mod clock;
+mod commitments;
 mod crash;
 mod dice;
 mod disk;

@@ -90,6 +90,13 @@ impl Folder {
         done(&run(Command::new(BINARY).args(words).arg("--dir").arg(&self.dir)))
     }
 
+    /// What a command says that is refused, or that cannot be done.
+    pub(crate) fn told_wrong(&self, words: &[&str]) -> String {
+        let output = run(Command::new(BINARY).args(words).arg("--dir").arg(&self.dir));
+        assert!(!output.status.success(), "{words:?} was done");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
     /// Verifies the folder, which is to hold, and gives the report.
     pub(crate) fn verified(&self) -> Value {
         let said = done(&verify(&self.dir, &["--json"]));

@@ -7,7 +7,10 @@ use super::{
     Body, ClockStep, Decided, Entry, EntryError, Genesis, Lease, Settled, Standing, StateDigest, Tally,
     Verdict,
 };
-use crate::act::{Act, Administer, Amend, Approve, Attest, Deed, Draw, Erase, Expire, Infer, Principal};
+use crate::act::{
+    Act, Administer, Amend, Approve, Attest, Book, Declare, Deed, Draw, Erase, Expire, Infer, Payment,
+    Principal,
+};
 use crate::ids::{ActId, PartyId, Timestamp};
 use ledger::{AccountId, Amount, AssetId, Operation, Transfer, TransferId};
 use record::commitment::{Draft, Fields};
@@ -250,6 +253,9 @@ pub(crate) fn what(deed: &Deed) -> Box<serde_json::value::RawValue> {
         Deed::Attest(attest) => serde_json::value::to_raw_value(attest),
         Deed::Draw(draw) => serde_json::value::to_raw_value(draw),
         Deed::Expire(expire) => serde_json::value::to_raw_value(expire),
+        Deed::Book(book) => serde_json::value::to_raw_value(book),
+        Deed::Declare(declare) => serde_json::value::to_raw_value(declare),
+        Deed::Payment(payment) => serde_json::value::to_raw_value(payment),
         Deed::Erase(erase) => serde_json::value::to_raw_value(erase),
         Deed::Administer(administer) => serde_json::value::to_raw_value(administer),
     };
@@ -275,6 +281,9 @@ pub(crate) fn deed(kind: &str, what: &[u8]) -> Result<Deed, EntryError> {
         "attest" => Deed::Attest(of::<Attest>(kind, what)?),
         "draw" => Deed::Draw(of::<Draw>(kind, what)?),
         "expire" => Deed::Expire(of::<Expire>(kind, what)?),
+        "book" => Deed::Book(of::<Book>(kind, what)?),
+        "declare" => Deed::Declare(of::<Declare>(kind, what)?),
+        "payment" => Deed::Payment(of::<Payment>(kind, what)?),
         "erase" => {
             let erase = of::<Erase>(kind, what)?;
             if !erase.is_sound() {

@@ -5,16 +5,22 @@
 //! | account | holds |
 //! | --- | --- |
 //! | `credit:<clause>:issued`, `:available`, `:spent`, `:breakage` | a grant of compute credit |
-//! | `commitment:<clause>:pledged`, `:undrawn`, `:drawn`, `:lapsed` | a tranche of cash |
+//! | `commitment:<clause>:pledged`, `:undrawn`, `:drawn`, `:lapsed`, `:paid` | a tranche of cash |
+//! | `minimum:<clause>:agreed`, `:open`, `:consumed`, `:shortfall`, `:paid` | what is to be consumed, and what fell short and is owed |
+//! | `capacity:<clause>:billed`, `:owed`, `:paid` | capacity that is rented |
+//! | `revenue:<clause>:agreed`, `:open`, `:owed`, `:paid` | revenue that is shared; without a cap, nothing is open before it is owed |
 //! | `budget:<key>:issued`, `:available`, `:spent` | what one key may spend |
 //! | `<operator>:overrun:<asset>` | what upstreams reported beyond a reservation; the operator bears it |
 //! | `rounding:payer:<asset>`, `rounding:operator:<asset>` | what rounding left out, in an asset of its own: `CREDIT/1000000` |
 //! | `memo:…` | the same for non-binding clauses: observed, never money, and never a limit |
 
 use crate::ids::{KeyId, PartyId};
-use crate::memorandum::{Clause, Force};
+use crate::memorandum::{Clause, Force, Kind};
 use crate::terms::Terms;
-use ledger::{AccountId, Amount, AssetId, Book, Limit, Operation, Transfer, TransferId};
+use ledger::{AccountId, Amount, AssetId, Book, Limit, Operation, Remainder, Transfer, TransferId};
+
+/// The stages that are never overdrawn.
+const GUARDED: [&str; 6] = [":available", ":undrawn", ":open", ":drawn", ":owed", ":shortfall"];
 
 /// The four stages of a grant.
 pub const GRANT: [&str; 4] = ["issued", "available", "spent", "breakage"];
@@ -29,6 +35,36 @@ pub fn grant(clause: &Clause, stage: &str) -> AccountId {
 #[must_use]
 pub fn commitment(clause: &Clause, stage: &str) -> AccountId {
     named(clause.force, "commitment", clause.id.as_str(), stage)
+}
+
+/// The account of a `minimum-consumption` at one of its stages: `agreed`, `open`, `consumed`, `shortfall` or `paid`.
+#[must_use]
+pub fn minimum(clause: &Clause, stage: &str) -> AccountId {
+    named(clause.force, "minimum", clause.id.as_str(), stage)
+}
+
+/// The account of a `capacity` at one of its stages: `billed`, `owed` or `paid`.
+#[must_use]
+pub fn capacity(clause: &Clause, stage: &str) -> AccountId {
+    named(clause.force, "capacity", clause.id.as_str(), stage)
+}
+
+/// The account of a `revenue-share` at one of its stages: `agreed`, `open`, `owed` or `paid`.
+#[must_use]
+pub fn revenue(clause: &Clause, stage: &str) -> AccountId {
+    named(clause.force, "revenue", clause.id.as_str(), stage)
+}
+
+/// Where what is owed under a clause stands until it is paid, and then; none for kinds under which nothing is owed.
+#[must_use]
+pub fn debt(clause: &Clause) -> Option<(AccountId, AccountId)> {
+    Some(match &clause.kind {
+        Kind::CashTranche(_) => (commitment(clause, "drawn"), commitment(clause, "paid")),
+        Kind::MinimumConsumption(_) => (minimum(clause, "shortfall"), minimum(clause, "paid")),
+        Kind::Capacity(_) => (capacity(clause, "owed"), capacity(clause, "paid")),
+        Kind::RevenueShare(_) => (revenue(clause, "owed"), revenue(clause, "paid")),
+        _ => return None,
+    })
 }
 
 /// The account of a key's budget at one of its stages: `issued`, `available` or `spent`.
@@ -58,11 +94,11 @@ pub fn rounding(side: &str, fraction: &AssetId) -> AccountId {
     AccountId::from(format!("rounding:{side}:{fraction}").as_str())
 }
 
-/// Whether an account may be overdrawn, as its name says: never what is available or undrawn, unless it is a memo.
+/// Whether an account may be overdrawn, as its name says: never what is available, undrawn or open, nor what is owed, unless it is a memo.
 #[must_use]
 pub fn limit(account: &AccountId) -> Limit {
     let name: &str = account.as_ref();
-    let guarded = name.ends_with(":available") || name.ends_with(":undrawn");
+    let guarded = GUARDED.iter().any(|stage| name.ends_with(stage));
     if guarded && !name.starts_with("memo:") { Limit::DebitsWithinCredits } else { Limit::None }
 }
 
@@ -78,6 +114,15 @@ pub fn opening(terms: &Terms, book: &Book, act: u128, first_leg: u16) -> Vec<Tra
     for (clause, agreed) in terms.tranches() {
         let accounts = (commitment(clause, "pledged"), commitment(clause, "undrawn"));
         legs.level(book, accounts, &agreed.amount.asset, agreed.amount.amount);
+    }
+    for (clause, agreed) in terms.minimums() {
+        let accounts = (minimum(clause, "agreed"), minimum(clause, "open"));
+        legs.level(book, accounts, &agreed.amount.asset, agreed.amount.amount);
+    }
+    for (clause, share) in terms.shares() {
+        let Some(cap) = share.cap else { continue };
+        let accounts = (revenue(clause, "agreed"), revenue(clause, "open"));
+        legs.level(book, accounts, &share.asset, cap);
     }
     legs.done()
 }
@@ -129,6 +174,18 @@ impl Legs {
     pub fn resolve(&mut self, operation: Operation, reservation: &Transfer, amount: Amount) {
         let (debit, credit) = (reservation.debit.clone(), reservation.credit.clone());
         self.push(operation, debit, credit, reservation.asset.clone(), amount);
+    }
+
+    /// Books what rounding left out of an amount, in an asset in which it is exact.
+    pub fn remainder(&mut self, asset: &AssetId, remainder: Remainder) {
+        let Remainder { numerator, denominator } = remainder;
+        let asset = fraction(asset, denominator);
+        let (payer, operator) = (rounding("payer", &asset), rounding("operator", &asset));
+        if numerator > 0 {
+            self.push(Operation::Move, payer, operator, asset, Amount::new(numerator));
+        } else if numerator < 0 {
+            self.push(Operation::Move, operator, payer, asset, Amount::new(numerator.saturating_neg()));
+        }
     }
 
     /// The transfers.

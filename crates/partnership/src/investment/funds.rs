@@ -226,7 +226,7 @@ pub fn settle(
         }
     }
     if tariff.force.is_binding() {
-        book_remainder(&mut legs, tariff, charge.remainder.numerator, charge.remainder.denominator);
+        legs.remainder(&tariff.asset, charge.remainder);
     }
     let charged = (!reservations.is_empty())
         .then(|| (charge.amount.checked_sub(borne).unwrap_or(charge.amount), tariff.asset.clone()));
@@ -261,16 +261,6 @@ fn post(legs: &mut Legs, purse: &[&Transfer], amount: Amount) -> Amount {
         left = left.checked_sub(part).unwrap_or(Amount::ZERO);
     }
     left
-}
-
-fn book_remainder(legs: &mut Legs, tariff: &Tariff, numerator: i128, denominator: i128) {
-    let asset = chart::fraction(&tariff.asset, denominator);
-    let (payer, operator) = (chart::rounding("payer", &asset), chart::rounding("operator", &asset));
-    if numerator > 0 {
-        legs.push(Operation::Move, payer, operator, asset, Amount::new(numerator));
-    } else if numerator < 0 {
-        legs.push(Operation::Move, operator, payer, asset, Amount::new(numerator.saturating_neg()));
-    }
 }
 
 fn sibling(account: &AccountId, stage: &str) -> AccountId {

@@ -3,5 +3,6 @@
 //! Not here: double entry itself (`ledger`), or who may call (`governance`).
 
 pub mod chart;
+pub mod dues;
 pub mod funds;
 pub mod tariff;

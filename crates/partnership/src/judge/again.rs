@@ -119,7 +119,7 @@ impl State {
         } else {
             Outcome { ended: settled.ended, ..Outcome::lost() }
         };
-        let expected = self.settlement_of(open, outcome, 0);
+        let expected = self.settlement_of(open, outcome, at);
         same(id, "charge", &expected.charged, &settled.charged)?;
         same(id, "transfers", &expected.transfers, &settled.transfers)?;
         same(id, "settlement", &expected, settled)

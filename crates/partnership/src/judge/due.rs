@@ -8,6 +8,7 @@ use crate::investment::chart;
 use crate::memorandum::{CashTranche, Clause, Condition, Milestone};
 use crate::state::{Open, State};
 use crate::terms::Terms;
+use jiff::civil::Date;
 use std::collections::BTreeSet;
 
 /// One thing that is due.
@@ -22,16 +23,17 @@ pub(crate) enum Due {
 }
 
 impl State {
-    /// The next thing that is due at `at`: lapsed acts first, but for those in `held`, then freed ones, tranches, amendments,
-    /// grants and what is kept. A tranche whose condition holds is drawn before an amendment could say otherwise.
+    /// The next thing that is due at `at`: lapsed acts first, but for those in `held`, then freed ones, tranches, what is due
+    /// by the calendar, amendments, grants and what is kept. What was due before the day of an amendment is
+    /// booked before it could say otherwise.
     pub(crate) fn due(&self, at: Timestamp, held: &BTreeSet<ActId>) -> Option<Due> {
         self.lapsed(at, held).or_else(|| self.due_besides(at))
     }
 
     /// The same without what lapsed. Whether an act may lapse depends on whether its performer is alive, which no entry says.
     pub(super) fn due_besides(&self, at: Timestamp) -> Option<Due> {
-        let booked = self.freed().or_else(|| self.drawable(at)).or_else(|| self.effective(at));
-        booked.or_else(|| self.expired(at)).or_else(|| self.erasable(at))
+        let booked = self.freed().or_else(|| self.drawable(at)).or_else(|| self.bookable(at));
+        booked.or_else(|| self.effective(at)).or_else(|| self.expired(at)).or_else(|| self.erasable(at))
     }
 
     fn lapsed(&self, at: Timestamp, held: &BTreeSet<ActId>) -> Option<Due> {
@@ -61,6 +63,17 @@ impl State {
         self.follows(amend).ok()
     }
 
+    /// The first day on which an approved amendment whose day has come is to be in force.
+    pub(super) fn changes_on(&self, at: Timestamp) -> Option<Date> {
+        self.come(at).filter_map(|(open, amend)| self.day_of(open, amend)).min()
+    }
+
+    fn day_of(&self, open: &Open, amend: &Amend) -> Option<Date> {
+        let first = self.in_force().after_notice(open.at.date());
+        let terms = self.library.get(&amend.digest);
+        terms.map(|terms| terms.memorandum().header.effective.max(first))
+    }
+
     /// The approved amendments whose day has come, in order of id.
     fn come(&self, at: Timestamp) -> impl Iterator<Item = (&Open, &Amend)> {
         let amendments = self.amending.iter().filter_map(|id| self.open.get(id));
@@ -68,11 +81,7 @@ impl State {
             Deed::Amend(amend) => Some((open, amend)),
             _ => None,
         });
-        amendments.filter(move |(open, amend)| {
-            let first = self.in_force().after_notice(open.at.date());
-            let effective = self.library.get(&amend.digest).map(|terms| terms.memorandum().header.effective);
-            effective.is_some_and(|effective| effective.max(first) <= at.date())
-        })
+        amendments.filter(move |(open, amend)| self.day_of(open, amend).is_some_and(|day| day <= at.date()))
     }
 
     fn drawable(&self, at: Timestamp) -> Option<Due> {

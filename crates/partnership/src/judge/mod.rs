@@ -6,19 +6,20 @@ pub mod admit;
 pub mod again;
 mod attesting;
 mod due;
+pub mod dues;
 mod erasing;
 mod keys;
 mod log_keys;
 
 pub(crate) use due::Due;
 
-use crate::act::{Act, Administer, Amend, Approve, Deed, Digest, Outcome, Principal, Usage};
+use crate::act::{Act, Administer, Amend, Approve, Deed, Digest, Infer, Outcome, Principal, Usage};
 use crate::decision::{Deviation, RefusalCode};
 use crate::entry::{Decided, Settled, Verdict};
 use crate::governance::policy::Assessment;
 use crate::ids::{ActId, ClauseId, PartyId, Timestamp};
 use crate::investment::chart::{self, Legs};
-use crate::investment::funds;
+use crate::investment::{dues as dues_of, funds};
 use crate::memorandum;
 use crate::state::{Open, State};
 use crate::terms::Terms;
@@ -61,7 +62,8 @@ impl State {
     /// Judges an act. What it answers can be applied: that is a promise of this function.
     pub(crate) fn judge(&self, act: &Act, assessed: Option<&Assessed>, at: Timestamp) -> Decided {
         let decided = self.judge_whatever_its_size(act, assessed, at);
-        let parts = [decided.clauses.len(), decided.deviations.len(), decided.transfers.len()];
+        let counted = self.in_force().minimums().count();
+        let parts = [decided.clauses.len(), decided.deviations.len(), decided.transfers.len(), counted];
         if parts.into_iter().fold(0, usize::saturating_add) <= PARTS_MAX {
             return decided;
         }
@@ -83,11 +85,14 @@ impl State {
             Deed::Amend(amend) => self.judge_amendment(amend),
             Deed::Approve(approve) => self.judge_approval(approve),
             Deed::Attest(attest) => self.judge_attestation(attest, at),
-            Deed::Draw(_) | Deed::Expire(_) if act.principal != Principal::Clerk => {
+            Deed::Draw(_) | Deed::Expire(_) | Deed::Book(_) if act.principal != Principal::Clerk => {
                 Judgement::invalid("what falls due is done by the clerk, and proposed by nobody else")
             }
             Deed::Draw(draw) => Judgement::allow(vec![draw.clause.clone()]),
             Deed::Expire(expire) => Judgement::allow(vec![expire.clause.clone()]),
+            Deed::Book(book) => self.judge_booking(book),
+            Deed::Declare(declare) => self.judge_declaration(declare, at),
+            Deed::Payment(payment) => self.judge_payment(payment),
             Deed::Erase(erase) => self.judge_erasure(act, erase, at),
             Deed::Administer(change) => self.judge_change(act.id, change, at),
         };
@@ -125,14 +130,17 @@ impl State {
     }
 
     /// What settles an act that is done as soon as it is allowed, or is now due.
-    pub(crate) fn settlement_of(&self, open: &Open, outcome: Outcome, leg: u16) -> Settled {
+    pub(crate) fn settlement_of(&self, open: &Open, outcome: Outcome, at: Timestamp) -> Settled {
         let act = &open.act;
         let (transfers, charged) = match &act.deed {
-            Deed::Infer(_) => self.settle_call(open, &outcome),
+            Deed::Infer(infer) => self.settle_call(open, infer, &outcome, at),
             _ if outcome.ended != crate::act::Ended::Done => (Vec::new(), None),
-            Deed::Amend(amend) => (self.opening_of(&amend.digest, act.id, leg), None),
+            Deed::Amend(amend) => (self.opening_of(&amend.digest, act.id), None),
             Deed::Draw(draw) => (self.drawing_of(&draw.clause, act.id), None),
             Deed::Expire(expire) => (self.expiry_of(&expire.clause, act.id), None),
+            Deed::Book(book) => (self.booking_of(book, act.id), None),
+            Deed::Declare(declare) => (self.sharing_of(declare, act.id), None),
+            Deed::Payment(payment) => (self.paying_of(payment, act.id), None),
             Deed::Administer(Administer::KeyNew(key)) => (budget_of(key, act.id), None),
             Deed::Approve(_) | Deed::Attest(_) | Deed::Erase(_) | Deed::Administer(_) => (Vec::new(), None),
         };
@@ -167,7 +175,9 @@ impl State {
     fn settle_call(
         &self,
         open: &Open,
+        infer: &Infer,
         outcome: &Outcome,
+        at: Timestamp,
     ) -> (Vec<ledger::Transfer>, Option<(Amount, AssetId)>) {
         use crate::act::Ended;
         let usage = match outcome.ended {
@@ -184,7 +194,17 @@ impl State {
             usage,
             &open.operator,
         );
-        (settling.transfers, settling.charged)
+        let mut transfers = settling.transfers;
+        let party = open.act.principal.party();
+        if let (Some((amount, asset)), Some(party)) = (&settling.charged, party) {
+            let (model, on) = (infer.model.as_str(), at.date());
+            let charged = dues_of::Charged { party, model, amount: *amount, asset, on };
+            let taken = open.reservations.len().saturating_add(transfers.len());
+            let mut legs = Legs::new(open.act.id.as_u128(), u16::try_from(taken).unwrap_or(u16::MAX));
+            dues_of::consume(&mut legs, self.in_force(), &self.book, charged);
+            transfers.extend(legs.done());
+        }
+        (transfers, settling.charged)
     }
 
     fn judge_amendment(&self, amend: &Amend) -> Judgement {
@@ -248,7 +268,16 @@ impl State {
         let promised = terms
             .tranches()
             .map(|(clause, tranche)| (chart::commitment(clause, "pledged"), clause, &tranche.amount.asset));
-        for (account, clause, asset) in agreed.chain(promised) {
+        let minimums = terms
+            .minimums()
+            .map(|(clause, minimum)| (chart::minimum(clause, "open"), clause, &minimum.amount.asset));
+        let capacities = terms
+            .capacities()
+            .map(|(clause, capacity)| (chart::capacity(clause, "owed"), clause, &capacity.price.asset));
+        let shares =
+            terms.shares().map(|(clause, share)| (chart::revenue(clause, "owed"), clause, &share.asset));
+        let all = agreed.chain(promised).chain(minimums).chain(capacities).chain(shares);
+        for (account, clause, asset) in all {
             if let Some(before) = self.book.asset_of(&account).filter(|before| *before != asset) {
                 return Err(format!(
                     "clause `{}` counts {before} and cannot come to count {asset}; write a new clause",
@@ -258,7 +287,9 @@ impl State {
         }
         let opening = chart::opening(terms, &self.book, 0, 0);
         if opening.len() > OPENINGS_MAX {
-            return Err(format!("at most {OPENINGS_MAX} grants and commitments can be opened at once"));
+            return Err(format!(
+                "at most {OPENINGS_MAX} grants, commitments, minimums and caps can be opened at once"
+            ));
         }
         let mut book = self.book.clone();
         for transfer in &opening {
@@ -362,10 +393,9 @@ impl State {
         }
     }
 
-    fn opening_of(&self, digest: &Digest, act: ActId, leg: u16) -> Vec<ledger::Transfer> {
-        self.library
-            .get(digest)
-            .map_or_else(Vec::new, |terms| chart::opening(terms, &self.book, act.as_u128(), leg))
+    fn opening_of(&self, digest: &Digest, act: ActId) -> Vec<ledger::Transfer> {
+        let terms = self.library.get(digest);
+        terms.map_or_else(Vec::new, |terms| chart::opening(terms, &self.book, act.as_u128(), 0))
     }
 
     fn drawing_of(&self, clause: &ClauseId, act: ActId) -> Vec<ledger::Transfer> {

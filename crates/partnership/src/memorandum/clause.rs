@@ -6,12 +6,13 @@
 use std::ops::Range;
 
 use jiff::civil::Date;
-use ledger::{Amount, AssetId};
+use ledger::{Amount, AssetId, Price};
 
 use super::condition::Condition;
 use super::observed::{
     Consultation, EarlyAccess, Exclusivity, FirstRefusal, Licence, Survival, Termination, Vesting,
 };
+use super::periods::Periods;
 use super::rates::RateCard;
 use crate::ids::{ApplicationId, ClauseId, PartyId};
 use crate::sealed::Sealed;
@@ -124,6 +125,12 @@ pub enum Kind {
     CashTranche(CashTranche),
     /// `rate-card`
     RateCard(RateCard),
+    /// `minimum-consumption`
+    MinimumConsumption(MinimumConsumption),
+    /// `capacity`
+    Capacity(Capacity),
+    /// `revenue-share`
+    RevenueShare(RevenueShare),
     /// `undisclosed`
     Undisclosed(Undisclosed),
     /// `policy`
@@ -166,6 +173,9 @@ impl Kind {
             Self::ComputeCredit(_) => "compute-credit",
             Self::CashTranche(_) => "cash-tranche",
             Self::RateCard(_) => "rate-card",
+            Self::MinimumConsumption(_) => "minimum-consumption",
+            Self::Capacity(_) => "capacity",
+            Self::RevenueShare(_) => "revenue-share",
             Self::Undisclosed(_) => "undisclosed",
             Self::Policy(_) => "policy",
             Self::Requirement(_) => "requirement",
@@ -192,6 +202,9 @@ impl Kind {
             Self::ComputeCredit(_)
             | Self::CashTranche(_)
             | Self::RateCard(_)
+            | Self::MinimumConsumption(_)
+            | Self::Capacity(_)
+            | Self::RevenueShare(_)
             | Self::Undisclosed(_)
             | Self::Vesting(_) => Area::Investment,
             Self::Policy(_)
@@ -271,6 +284,78 @@ pub struct CashTranche {
     pub lapses: Option<Date>,
     /// Paid before this memorandum: shown, and never paid from here.
     pub already_paid: bool,
+}
+
+/// What one party is to consume by days agreed; what falls short of it is owed to the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MinimumConsumption {
+    /// The party whose applications consume.
+    pub by: PartyId,
+    /// The party that a shortfall is owed to.
+    pub to: PartyId,
+    /// How much in all, in the asset in which calls are charged.
+    pub amount: Money,
+    /// The models whose calls count; `*` is every model.
+    pub models: Vec<String>,
+    /// First day (UTC) on which calls count.
+    pub starts: Date,
+    /// How much is to be consumed by when, since the start. Shape: in order of day and amount; the last is the whole amount on the
+    /// first day that no longer counts.
+    pub steps: Vec<Step>,
+}
+
+impl MinimumConsumption {
+    /// Whether a call of `party` to `model` that is charged in `asset` on this day counts.
+    #[must_use]
+    pub fn counts(&self, party: &PartyId, model: &str, asset: &AssetId, day: Date) -> bool {
+        let within = self.starts <= day && self.steps.last().is_some_and(|last| day < last.by);
+        within && self.by == *party && self.amount.asset == *asset && covers(&self.models, model)
+    }
+}
+
+/// How much is to be consumed by a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The first day (UTC) that comes too late.
+    pub by: Date,
+    /// How much since the start. Units: the asset's minor unit.
+    pub amount: Amount,
+}
+
+/// Capacity that is rented, and paid for whether it is used or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capacity {
+    /// The party that provides it.
+    pub from: PartyId,
+    /// The party that pays.
+    pub to: PartyId,
+    /// What one unit of it is, in words.
+    pub what: String,
+    /// How many units.
+    pub quantity: u64,
+    /// The price of one unit for one period.
+    pub price: Money,
+    /// What it costs in one period: price and quantity.
+    pub total: Amount,
+    /// When it is paid for.
+    pub periods: Periods,
+}
+
+/// A part of what one party earns, which it owes to the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevenueShare {
+    /// The party that earns and shares.
+    pub from: PartyId,
+    /// The party it shares with.
+    pub to: PartyId,
+    /// The part, exact: `20%` is 20 for each 100.
+    pub rate: Price,
+    /// What revenue is counted in.
+    pub asset: AssetId,
+    /// The most that is shared in all; no bound, if none. Units: the asset's minor unit.
+    pub cap: Option<Amount>,
+    /// When revenue is declared.
+    pub periods: Periods,
 }
 
 /// Something agreed whose terms are not public.

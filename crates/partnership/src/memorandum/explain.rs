@@ -22,6 +22,9 @@ pub fn explain(header: &Header, clause: &Clause) -> String {
         Kind::ComputeCredit(grant) => teller.compute_credit(grant),
         Kind::CashTranche(tranche) => teller.cash_tranche(tranche),
         Kind::RateCard(card) => teller.rate_card(card),
+        Kind::MinimumConsumption(minimum) => teller.minimum_consumption(minimum),
+        Kind::Capacity(capacity) => teller.capacity(capacity),
+        Kind::RevenueShare(share) => teller.revenue_share(share),
         Kind::Undisclosed(matter) => teller.undisclosed(matter),
         Kind::Policy(policy) => teller.policy(policy),
         Kind::Requirement(requirement) => teller.requirement(requirement),
@@ -92,6 +95,7 @@ impl Voice {
     }
 }
 
+/// Whoever tells what a block says, in the voice of its force.
 pub(super) struct Teller<'a> {
     header: &'a Header,
     pub(super) must: &'static str,
@@ -345,7 +349,7 @@ impl Teller<'_> {
         }
     }
 
-    fn money(&self, money: &Money) -> String {
+    pub(super) fn money(&self, money: &Money) -> String {
         let scale = self.header.scale(&money.asset).unwrap_or(0);
         format!("{} {}", money.amount.display(scale), money.asset)
     }

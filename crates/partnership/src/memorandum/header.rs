@@ -65,11 +65,19 @@ impl Header {
     /// # Errors
     /// [`MoneyError`], the first that holds.
     pub fn money(&self, text: &str) -> Result<(AssetId, Amount), MoneyError> {
+        let (asset, amount) = self.amount(text)?;
+        if amount.minor() > 0 { Ok((asset, amount)) } else { Err(MoneyError::Nothing) }
+    }
+
+    /// As [`Header::money`], of an amount that may be nothing.
+    ///
+    /// # Errors
+    /// [`MoneyError`], the first that holds; never [`MoneyError::Nothing`].
+    pub fn amount(&self, text: &str) -> Result<(AssetId, Amount), MoneyError> {
         let (amount, asset) = text.split_once(' ').ok_or(MoneyError::NoAsset)?;
         let asset = AssetId::from(asset);
         let scale = self.scale(&asset).ok_or_else(|| MoneyError::UnknownAsset(asset.clone()))?;
-        let amount = Amount::parse(amount, scale)?;
-        if amount.minor() > 0 { Ok((asset, amount)) } else { Err(MoneyError::Nothing) }
+        Ok((asset, Amount::parse(amount, scale)?))
     }
 }
 

@@ -9,6 +9,7 @@ use super::clause::{
     Requirement, Retention, Service, Term, Undisclosed,
 };
 use super::condition::Condition;
+use super::dues;
 use super::fields::{AUDIENCES, KEEPS};
 use super::observed::read as observed;
 use super::rates;
@@ -21,6 +22,9 @@ pub(super) fn read(kind: &str, reader: &mut Reader<'_>) -> Option<Kind> {
         "compute-credit" => compute_credit(reader).map(Kind::ComputeCredit),
         "cash-tranche" => cash_tranche(reader).map(Kind::CashTranche),
         "rate-card" => rates::rate_card(reader).map(Kind::RateCard),
+        "minimum-consumption" => dues::minimum_consumption(reader).map(Kind::MinimumConsumption),
+        "capacity" => dues::capacity(reader).map(Kind::Capacity),
+        "revenue-share" => dues::revenue_share(reader).map(Kind::RevenueShare),
         "undisclosed" => undisclosed(reader).map(Kind::Undisclosed),
         "policy" => cedar(reader).map(Kind::Policy),
         "requirement" => requirement(reader).map(Kind::Requirement),

@@ -8,6 +8,7 @@ mod condition;
 mod decimal;
 mod diagnostic;
 mod document;
+mod dues;
 mod explain;
 mod fields;
 mod header;
@@ -16,6 +17,7 @@ mod kinds;
 mod near;
 mod observed;
 mod parse;
+mod periods;
 mod rates;
 mod read;
 mod reference;
@@ -24,8 +26,9 @@ pub mod sign;
 use std::sync::Arc;
 
 pub use clause::{
-    Accountable, Amendment, Area, CashTranche, Clause, ComputeCredit, ExpiryApplies, Force, Kind, Money,
-    Policy, REQUIREMENT_ACTS, Requirement, Retention, Service, Source, Term, Undisclosed,
+    Accountable, Amendment, Area, Capacity, CashTranche, Clause, ComputeCredit, ExpiryApplies, Force, Kind,
+    MinimumConsumption, Money, Policy, REQUIREMENT_ACTS, Requirement, Retention, RevenueShare, Service,
+    Source, Step, Term, Undisclosed,
 };
 pub use condition::{Condition, Milestone};
 pub use diagnostic::Diagnostic;
@@ -34,6 +37,7 @@ pub use observed::{
     Consultation, EarlyAccess, Exclusivity, FirstRefusal, Licence, Period, Survival, Termination, Vest,
     Vesting,
 };
+pub use periods::Periods;
 
 pub use explain::{explain, explain_condition, explain_keys};
 pub use rates::{ListPrices, RateCard};

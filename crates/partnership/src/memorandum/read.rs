@@ -406,6 +406,34 @@ impl<'a> Reader<'a> {
     /// An amount with its asset; it may be zero.
     pub(super) fn money(&mut self, name: &str) -> Option<Money> {
         let (decimal, asset, scale, span) = self.decimal(name)?;
+        self.whole(name, decimal, asset, scale, span)
+    }
+
+    /// An amount with its asset that stands somewhere in the value of `name`.
+    pub(super) fn money_of(&mut self, name: &str, text: &str, span: Range<usize>) -> Option<Money> {
+        let (decimal, asset, scale) = self.decimal_of(text, span.clone())?;
+        self.whole(name, decimal, asset, scale, span)
+    }
+
+    /// The id of an asset of the header.
+    pub(super) fn asset(&mut self, name: &str) -> Option<AssetId> {
+        let (text, span) = self.text_at(name)?;
+        let asset = AssetId::from(text);
+        if self.scope.assets.contains_key(&asset) {
+            return Some(asset);
+        }
+        self.unknown_asset(text, text, span);
+        None
+    }
+
+    fn whole(
+        &mut self,
+        name: &str,
+        decimal: Decimal<'_>,
+        asset: AssetId,
+        scale: u8,
+        span: Range<usize>,
+    ) -> Option<Money> {
         if decimal.decimals > u32::from(scale) {
             let message = format!("`{name}` has {} decimals, {asset} has {scale}", decimal.decimals);
             self.fault("memorandum::money", message, span, "too precise");
@@ -479,6 +507,11 @@ impl<'a> Reader<'a> {
             return None;
         }
         let (text, _) = self.text_at(name)?;
+        let (decimal, asset, scale) = self.decimal_of(text, span.clone())?;
+        Some((decimal, asset, scale, span))
+    }
+
+    fn decimal_of<'t>(&mut self, text: &'t str, span: Range<usize>) -> Option<(Decimal<'t>, AssetId, u8)> {
         let parts = text.split_once(' ').and_then(|(number, asset)| Some((Decimal::read(number)?, asset)));
         let Some((decimal, word)) = parts else {
             let help =
@@ -497,7 +530,7 @@ impl<'a> Reader<'a> {
             self.unknown_asset(text, word, span);
             return None;
         };
-        Some((decimal, asset, scale, span))
+        Some((decimal, asset, scale))
     }
 
     /// The asset `word`, with which the value `text` ends, is not in the header.

@@ -122,6 +122,9 @@ fn starts(kind: &Kind) -> Option<Date> {
     match kind {
         Kind::ComputeCredit(grant) => Some(grant.starts),
         Kind::RateCard(card) => Some(card.from),
+        Kind::MinimumConsumption(minimum) => Some(minimum.starts),
+        Kind::Capacity(capacity) => Some(capacity.periods.starts),
+        Kind::RevenueShare(share) => Some(share.periods.starts),
         Kind::Accountable(person) => Some(person.since),
         Kind::Term(term) => Some(term.starts),
         _ => kind.period().map(|period| period.starts),

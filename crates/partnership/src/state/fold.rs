@@ -3,14 +3,14 @@
 //! Not here: whether an entry may be written (`judge`).
 
 use super::repeats::{Taken, key_of};
-use super::{Booked, Evidence, Line, LogSigns, Open, RECENT, ReplayError, Signed, State, Waiting};
+use super::{Booked, DueBooked, Evidence, Line, LogSigns, Open, RECENT, ReplayError, Signed, State, Waiting};
 use crate::act::{Act, Administer, Application, Attest, Deed, Digest, Ended, Erase};
 use crate::entry::{Body, Decided, Entry, Genesis, Settled, Verdict};
 use crate::ids::{ActId, PartyId, Timestamp};
 use crate::investment::chart;
 use crate::memorandum::signing_bytes;
 use crate::retention::Retained;
-use ledger::Transfer;
+use ledger::{Amount, Transfer};
 use record::note::Verifier;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -199,9 +199,10 @@ impl State {
         self.amending.remove(&settled.act);
         self.transfer(&settled.transfers)?;
         if settled.ended == Ended::Done {
-            self.take_effect(&open, at)?;
+            self.take_effect(&open, settled, at)?;
         }
         if let Deed::Infer(infer) = &open.act.deed {
+            self.spend(settled, at);
             let is_overrun =
                 |transfer: &Transfer| transfer.debit == chart::overrun(&open.operator, &transfer.asset);
             if settled.transfers.iter().any(is_overrun) {
@@ -216,7 +217,7 @@ impl State {
         Ok(())
     }
 
-    fn take_effect(&mut self, open: &Open, at: Timestamp) -> Result<(), ReplayError> {
+    fn take_effect(&mut self, open: &Open, settled: &Settled, at: Timestamp) -> Result<(), ReplayError> {
         match &open.act.deed {
             Deed::Infer(_) | Deed::Erase(_) => {}
             Deed::Amend(amend) => {
@@ -243,6 +244,16 @@ impl State {
             Deed::Expire(expire) => {
                 self.booked.insert(expire.clause.clone(), Booked::Expired(at));
             }
+            Deed::Book(book) => {
+                let booked = DueBooked { at, amount: owed_by(settled), revenue: None };
+                self.book_due(&book.clause, book.on, booked);
+            }
+            Deed::Declare(declare) => {
+                let revenue = Some(Amount::new(declare.revenue.amount));
+                let booked = DueBooked { at, amount: owed_by(settled), revenue };
+                self.book_due(&declare.clause, declare.on, booked);
+            }
+            Deed::Payment(payment) => self.note_payment(payment, !settled.transfers.is_empty(), at),
             Deed::Administer(change) => {
                 if let Administer::ApplicationAdd(application) = change {
                     self.retain(application, at);
@@ -373,6 +384,15 @@ impl State {
     }
 }
 
+/// What a booking or a declaration came to: its first transfer, as a second one is what rounding left out.
+fn owed_by(settled: &Settled) -> Amount {
+    let first = settled
+        .transfers
+        .first()
+        .filter(|first| !AsRef::<str>::as_ref(&first.debit).starts_with("rounding:"));
+    first.map_or(Amount::ZERO, |first| first.amount)
+}
+
 fn who(act: &Act) -> String {
     match &act.principal {
         crate::act::Principal::Application { application, .. } => application.to_string(),
@@ -389,6 +409,9 @@ fn about(deed: &Deed) -> String {
         Deed::Attest(attest) => attest.clause.to_string(),
         Deed::Draw(draw) => draw.clause.to_string(),
         Deed::Expire(expire) => expire.clause.to_string(),
+        Deed::Book(book) => format!("{} on {}", book.clause, book.on),
+        Deed::Declare(declare) => format!("{} to {}", declare.clause, declare.on),
+        Deed::Payment(payment) => format!("{} {}", payment.clause, payment.reference),
         Deed::Erase(erase) => {
             let whose = if erase.subject.is_some() { "an end user" } else { "all" };
             let of = erase.application.as_ref().map(|of| format!(" of {of}")).unwrap_or_default();

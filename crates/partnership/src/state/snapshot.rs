@@ -3,6 +3,7 @@
 //! No part of the record, and nothing that a verifier believes: a snapshot that is gone costs time and nothing else. It is bound to
 //! one entry of one record; whether the tree has that entry, and so this root, is for the caller to see (`record::Prefix`).
 
+mod money;
 mod read;
 mod text;
 mod write;
@@ -14,7 +15,7 @@ use record::Leaf;
 use serde::{Deserialize, Serialize};
 
 /// The version of the encoding. A snapshot of another version is not read.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// A state as it stood after a `state-digest` entry, with the tree that ends with it.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 mod amendments;
 mod approvals;
 mod conditions;
+mod dues;
 mod erasures;
 mod leases;
 mod limits;

@@ -56,6 +56,27 @@ pub(crate) enum Deed<'a> {
     Expire {
         clause: &'a [u8],
     },
+    /// What a clause makes due on a day.
+    Book {
+        clause: &'a [u8],
+        on: &'a [u8],
+    },
+    /// What a party earned in a period that is over.
+    Declare {
+        clause: &'a [u8],
+        on: &'a [u8],
+        revenue: (&'a [u8], i128),
+        party: &'a [u8],
+        signature: &'a [u8],
+    },
+    /// A party's word on a payment.
+    Payment {
+        clause: &'a [u8],
+        amount: (&'a [u8], i128),
+        reference: &'a [u8],
+        party: &'a [u8],
+        signature: &'a [u8],
+    },
     /// A party's next key, with the recovery key where that speaks for it.
     PartyKey {
         vkey: &'a [u8],
@@ -192,11 +213,35 @@ fn deed<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
             let clause = text.string()?;
             if kind == Kind::Draw { Deed::Draw { clause } } else { Deed::Expire { clause } }
         }
+        Kind::Book | Kind::Declare | Kind::Payment => money(text, kind)?,
         Kind::Erase => erase(text)?,
         _ => change(text, kind)?,
     };
     text.literal("}")?;
     Ok(deed)
+}
+
+/// Reads what is due by the calendar, or was paid.
+fn money<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
+    text.literal(r#""clause":""#)?;
+    let clause = text.string()?;
+    if kind == Kind::Payment {
+        text.literal(r#","amount":"#)?;
+        let amount = amount_of_asset(text)?;
+        text.literal(r#","reference":""#)?;
+        let reference = text.string()?;
+        let (party, signature) = signed(text)?;
+        return Ok(Deed::Payment { clause, amount, reference, party, signature });
+    }
+    text.literal(r#","on":""#)?;
+    let on = text.string()?;
+    if kind == Kind::Book {
+        return Ok(Deed::Book { clause, on });
+    }
+    text.literal(r#","revenue":"#)?;
+    let revenue = amount_of_asset(text)?;
+    let (party, signature) = signed(text)?;
+    Ok(Deed::Declare { clause, on, revenue, party, signature })
 }
 
 fn signed<'a>(text: &mut Text<'a>) -> Read<(&'a [u8], &'a [u8])> {
@@ -379,6 +424,7 @@ fn code(text: &mut Text<'_>) -> Read<()> {
         | b"out-of-term"
         | b"suspended"
         | b"unbounded"
+        | b"shortfall"
         | b"invalid" => Ok(()),
         _ => before.expected("a kind of reason"),
     }

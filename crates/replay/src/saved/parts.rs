@@ -1,5 +1,6 @@
 //! The parts of a replay as lines, but for the ids of acts. Not here: the spelling of a line.
 
+use super::dues::{read_said_due, said_due};
 use super::line::{Expected, Fields, Line, hash, moment, number};
 use super::log_keys::{log_fields, log_succession, write_log_succession};
 use crate::act_id::ActId;
@@ -38,6 +39,10 @@ impl Replay {
             successions,
             log_successions,
             booked,
+            last_due: _,
+            dued: _,
+            words: _,
+            paid: _,
             kept: _,
             erased: _,
             digested,
@@ -61,6 +66,7 @@ impl Replay {
         revoked.iter().try_for_each(|vkey| Line::of("revoked").spelled(vkey).end(to))?;
         booked.iter().try_for_each(|clause| Line::of("booked").spelled(clause).end(to))?;
         self.write_erased(to)?;
+        self.write_dues(to)?;
         if let Some(Lease { expires, calls, amounts }) = lease {
             Line::of("lease").field(expires).field(calls).end(to)?;
             amounts
@@ -205,6 +211,7 @@ impl Replay {
                 let evidence = (fields.spelled()?, fields.hash()?);
                 self.attested.insert(evidence, fields.all_spelled());
             }
+            "due-last" | "due-booked" | "due-word" | "due-paid" => return self.read_dues(word, fields),
             _ => return self.read_act(word, fields),
         }
         Ok(())
@@ -267,6 +274,10 @@ fn write_at_once(AtOnce { id, effect }: &AtOnce, to: super::ToLine<'_>) -> io::R
         }
         Effect::Draw(clause) => line.field("draw").spelled(clause),
         Effect::Expire(clause) => line.field("expire").spelled(clause),
+        Effect::Due(said) => said_due(line.field("due"), said),
+        Effect::Pay { clause, party, asset, amount } => {
+            line.field("pay").spelled(clause).spelled(party).spelled(asset).field(amount)
+        }
         Effect::Key(id, None) => line.field("key").spelled(id),
         Effect::Key(id, Some((asset, amount))) => {
             line.field("budget").spelled(id).spelled(asset).field(amount)
@@ -294,6 +305,11 @@ fn effect(fields: &mut Fields<'_>) -> Result<Effect, Expected> {
         }
         "draw" => Effect::Draw(fields.spelled()?),
         "expire" => Effect::Expire(fields.spelled()?),
+        "due" => Effect::Due(Box::new(read_said_due(fields)?)),
+        "pay" => {
+            let (clause, party, asset) = (fields.spelled()?, fields.spelled()?, fields.spelled()?);
+            Effect::Pay { clause, party, asset, amount: fields.number()? }
+        }
         "key" => Effect::Key(fields.spelled()?, None),
         "budget" => Effect::Key(fields.spelled()?, Some((fields.spelled()?, fields.number()?))),
         "witness" => {
@@ -337,7 +353,7 @@ fn kind(fields: &mut Fields<'_>) -> Result<Kind, Expected> {
     Kind::of(fields.field()?.as_bytes()).ok_or("a kind of act")
 }
 
-fn boolean(fields: &mut Fields<'_>) -> Result<bool, Expected> {
+pub(super) fn boolean(fields: &mut Fields<'_>) -> Result<bool, Expected> {
     fields.field()?.parse().map_err(|_| "`true` or `false`")
 }
 

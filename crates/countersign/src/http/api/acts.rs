@@ -16,8 +16,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use partnership::act::{
-    Administer, Amend, Application, Approve, Attest, Budget, Deed, Digest, Key, LogKey, PartyKey, Principal,
-    RecoveredKey, RecoveredLogKey, WitnessKey, subject_commitment,
+    Administer, Amend, Application, Approve, Attest, Budget, Declare, Deed, Digest, Key, LogKey, PartyKey,
+    Payment, Principal, RecoveredKey, RecoveredLogKey, WitnessKey, subject_commitment,
 };
 use partnership::decision::{Decision, Settlement, Ticket};
 use partnership::ids::{ActId, ApplicationId, KeyId, PartyId, Timestamp};
@@ -105,6 +105,23 @@ enum Wanted {
         #[serde(default)]
         condition: Option<String>,
         evidence: String,
+        party: String,
+        signature: String,
+    },
+    Declare {
+        clause: String,
+        /// The first day after the period.
+        on: String,
+        /// With its asset.
+        revenue: String,
+        party: String,
+        signature: String,
+    },
+    Payment {
+        clause: String,
+        /// With its asset.
+        amount: String,
+        reference: String,
         party: String,
         signature: String,
     },
@@ -204,7 +221,10 @@ pub(super) async fn propose(
                     .may_hand_over(from, vkey)
                     .map_err(|error| Problem::unreadable(format!("{error:#}")))?;
             }
-            decide(&office, by, other.deed()?).await?
+            {
+                let deed = other.deed(&office.desk.load().terms)?;
+                decide(&office, by, deed).await?
+            }
         }
     };
     let status = if answer.decision == "waiting" { StatusCode::ACCEPTED } else { StatusCode::OK };
@@ -236,6 +256,8 @@ impl Wanted {
             | Self::WitnessKeyRevoke { party, .. }
             | Self::PartyKeyChange { party, .. }
             | Self::Attest { party, .. }
+            | Self::Declare { party, .. }
+            | Self::Payment { party, .. }
             | Self::Approve { party, .. } => Some(party),
             _ => None,
         }
@@ -249,7 +271,7 @@ impl Wanted {
         }
     }
 
-    fn deed(self) -> Result<Deed, Problem> {
+    fn deed(self, terms: &Terms) -> Result<Deed, Problem> {
         Ok(match self {
             Self::ApplicationAdd { name, party, audience, purpose, market } => {
                 Deed::Administer(Administer::ApplicationAdd(Application {
@@ -305,6 +327,22 @@ impl Wanted {
                 party: party.into(),
                 signature,
             }),
+            Self::Declare { clause, on, revenue, party, signature } => Deed::Declare(Declare {
+                clause: clause.into(),
+                on: on.parse().map_err(|_| {
+                    Problem::unreadable(format!("`on`: `{on}` is no day such as `2026-04-01`"))
+                })?,
+                revenue: money("revenue", &revenue, terms)?,
+                party: party.into(),
+                signature,
+            }),
+            Self::Payment { clause, amount, reference, party, signature } => Deed::Payment(Payment {
+                clause: clause.into(),
+                amount: money("amount", &amount, terms)?,
+                reference,
+                party: party.into(),
+                signature,
+            }),
             Self::Approve { act, digest: over, party, signature } => Deed::Approve(Approve {
                 act,
                 digest: digest("digest", &over)?,
@@ -316,6 +354,15 @@ impl Wanted {
             }
         })
     }
+}
+
+/// Reads `250000.00 USD` at the asset's scale; it may be nothing.
+fn money(field: &str, text: &str, terms: &Terms) -> Result<Budget, Problem> {
+    let money = terms.memorandum().header.amount(text);
+    let (asset, amount) = money.map_err(|error| {
+        Problem::unreadable(format!("`{field}`, `{text}`: {error}; write it as `250000.00 USD`"))
+    })?;
+    Ok(Budget { asset: asset.to_string(), amount: amount.minor() })
 }
 
 fn digest(field: &str, text: &str) -> Result<Digest, Problem> {

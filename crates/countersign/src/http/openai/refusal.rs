@@ -164,7 +164,11 @@ pub(super) fn refused(refusal: Refusal) -> Problem {
         RefusalCode::InsufficientQuota => (429, "insufficient_quota", "insufficient_quota".to_owned()),
         RefusalCode::Unpriced => (403, "permission_denied", "unpriced".to_owned()),
         RefusalCode::Unbounded => (400, "invalid_request_error", "unbounded".to_owned()),
-        RefusalCode::Forbidden | RefusalCode::OutOfTerm | RefusalCode::Suspended | RefusalCode::Invalid => {
+        RefusalCode::Forbidden
+        | RefusalCode::OutOfTerm
+        | RefusalCode::Suspended
+        | RefusalCode::Shortfall
+        | RefusalCode::Invalid => {
             (403, "permission_denied", clause.unwrap_or_else(|| refusal.code.name().to_owned()))
         }
     };

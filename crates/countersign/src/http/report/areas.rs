@@ -2,6 +2,7 @@
 //!
 //! Not here: the clauses one by one.
 
+use super::funds::Fund;
 use super::money::Money;
 use ledger::Amount;
 use partnership::State;
@@ -94,6 +95,9 @@ fn line(state: &State, clause: &memorandum::Clause) -> Option<String> {
         Kind::ComputeCredit(agreed) => Some(grant(state, clause, agreed)),
         Kind::CashTranche(agreed) => Some(tranche(state, clause, agreed)),
         Kind::RateCard(card) => Some(format!("prices agreed for {}", card.models.join(", "))),
+        Kind::MinimumConsumption(_) | Kind::Capacity(_) | Kind::RevenueShare(_) => {
+            Fund::of(state, clause).map(|fund| fund.line())
+        }
         Kind::Undisclosed(matter) => Some(undisclosed(state, matter)),
         Kind::Policy(_) => Some(policy(state, clause)),
         Kind::Requirement(requirement) => {

@@ -1,6 +1,7 @@
 //! A state from its text. What is sorted must come sorted and once, so that one text stands for one state.
 
 use super::SnapshotError;
+use super::money::{self, Money};
 use super::text::{
     AccountText, ActText, How, Id, LineText, LogKeyText, OpenText, PriceText, RetainedText, SignedText,
     StateText, TakenText, TariffText, WaitingText,
@@ -41,6 +42,7 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
     let lease = text.lease.map(|lease| (lease.index, wire::of_caps(lease.lease)));
     let kept = text.retained.into_iter().map(retained);
     let book = book(text.accounts, text.reservations.into_iter().map(|held| (held.act, held.transfer)))?;
+    let Money { due_booked, payments, days } = money::read(text.money)?;
     Ok(State {
         library: library.clone(),
         origin: text.origin,
@@ -62,6 +64,9 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
             };
             (booked.clause, what)
         }))?,
+        due_booked,
+        payments,
+        days,
         counts: map(counts)?,
         tallied: map(text.tallied.into_iter().map(|refused| (refused.key, refused.count)))?,
         recent: text.recent.into_iter().map(line).collect::<Result<_, _>>()?,
@@ -222,13 +227,16 @@ fn word(text: &str) -> Result<&'static str, SnapshotError> {
         .ok_or_else(|| malformed(&format!("`{text}` is no word of ours")))
 }
 
-const WORDS: [&str; 26] = [
+const WORDS: [&str; 29] = [
     "infer",
     "amend",
     "approve",
     "attest",
     "draw",
     "expire",
+    "book",
+    "declare",
+    "payment",
     "erase",
     "application-add",
     "application-remove",
@@ -273,7 +281,7 @@ fn set<T: Ord>(items: impl IntoIterator<Item = T>) -> Result<BTreeSet<T>, Snapsh
     Ok(items.into_iter().collect())
 }
 
-fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Result<(), SnapshotError> {
+pub(super) fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Result<(), SnapshotError> {
     if items.is_sorted_by(|one, next| one < next) {
         Ok(())
     } else {

@@ -3,6 +3,7 @@
 //! Not here: what they mean (`write` makes them, `read` reads them).
 
 use super::SnapshotError;
+use super::money::MoneyText;
 use crate::act::{Application, Digest, Key, text as integer};
 use crate::entry::Refused;
 use crate::entry::text::{Caps, Charge, Move, OfParty, Who};
@@ -62,6 +63,7 @@ pub(super) struct StateText {
     pub(super) at_once: Option<Id>,
     pub(super) attested: Vec<AttestedText>,
     pub(super) booked: Vec<BookedText>,
+    pub(super) money: MoneyText,
     pub(super) counts: Vec<CountText>,
     pub(super) tallied: Vec<Refused>,
     pub(super) recent: Vec<LineText>,

@@ -1,5 +1,6 @@
 //! A state to its text. Each struct is taken apart field by field, so that what is new in one cannot be left out.
 
+use super::money;
 use super::text::{
     AccountText, ActText, AttestedText, BookedText, CountText, Freed, Held, How, Id, LeaseText, LineText,
     LogKeyText, OpenText, PriceText, RetainedText, SignedText, StateText, TakenText, TariffText, WaitingText,
@@ -16,6 +17,7 @@ use ledger::{Book, Price};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn state(state: &State) -> StateText {
+    let money = money::write(state);
     let State {
         library: _, // named by their digests, and known to whoever reads this
         origin,
@@ -31,6 +33,9 @@ pub(super) fn state(state: &State) -> StateText {
         waiting,
         attested,
         booked,
+        due_booked: _, // these three are of `money`
+        payments: _,
+        days: _,
         counts,
         tallied,
         recent,
@@ -71,6 +76,7 @@ pub(super) fn state(state: &State) -> StateText {
         at_once: at_once.map(Id),
         attested: attested.iter().map(attested_by).collect(),
         booked: booked.iter().map(booked_as).collect(),
+        money,
         counts: counts.iter().map(count).collect(),
         tallied: tallied.iter().map(|(key, count)| Refused { key: key.clone(), count: *count }).collect(),
         recent: recent.iter().map(line).collect(),
