@@ -148,7 +148,7 @@ impl Teller<'_> {
         let units: Vec<String> =
             units.map(|(unit, price)| format!("{} for one `{unit}`", self.price(*price, 1, card))).collect();
         if !units.is_empty() {
-            said.push(format!("what is no call {cost} {}", units.join(", ")));
+            said.push(format!("units beside calls {cost} {}", units.join(", ")));
         }
         format!("from {} {}", card.from, said.join("; "))
     }
