@@ -52,12 +52,10 @@ impl House for Simulated {
         let bound = i128::from(infer.input_tokens_max) * 500 + i128::from(infer.output_tokens_max) * 1_500;
         self.oracle().told.performed.insert(warrant.act().id.to_string(), bound);
         let mut chance = self.chance.lock().unwrap().fork();
-        let input_tokens = chance.below(infer.input_tokens_max + 1);
         let used = Usage {
-            input_tokens,
-            // Some upstreams had a part of the input cached.
-            cached_input_tokens: if input_tokens % 3 == 0 { input_tokens / 3 } else { 0 },
+            input_tokens: chance.below(infer.input_tokens_max + 1),
             output_tokens: chance.below(infer.output_tokens_max + 1),
+            ..Usage::default()
         };
         pause(&mut chance).await;
         match chance.below(16) {

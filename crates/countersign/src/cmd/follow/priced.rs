@@ -228,4 +228,39 @@ mod tests {
             assert_eq!(cost(&prices, quantities), Some(theirs), "{prices:?} {quantities:?}");
         }
     }
+
+    /// A memorandum with one card that has a price for cached input, and one call under it that was settled so.
+    #[test]
+    fn cached_input_is_priced_by_its_own_price() {
+        let text = include_str!("../../../../../examples/northwind-halcyon/memorandum.md");
+        let card = "cached_input = \"0.05 CREDIT\"\noutput = \"1.50 CREDIT\"";
+        let terms = Terms::read(&text.replacen("output = \"1.50 CREDIT\"", card, 1)).unwrap();
+        let on = "2026-11-22".parse().unwrap();
+        // Input, what of it was cached, output, what the record says it came to in 10^-9 CREDIT | whether that is so
+        for (input_tokens, cached_input_tokens, output_tokens, charged, holds) in [
+            (100, 0, 10, 65_000, true),
+            (100, 60, 10, 38_000, true),
+            (100, 60, 10, 65_000, false),
+            (100, 100, 10, 20_000, true),
+            (100, 101, 10, 20_000, false),
+        ] {
+            let card = card_of(terms.memorandum().clauses.iter(), "smollm2-135m-instruct", on);
+            let call = Call { index: 1, card, reserves: true, granted: true };
+            let settled = Settled {
+                act: "01935a2b-0000-7000-8000-000000000000".parse().unwrap(),
+                kind: "infer".to_owned(),
+                decided: 1,
+                ended: Ended::Done,
+                usage: Some(partnership::act::Usage { input_tokens, cached_input_tokens, output_tokens }),
+                estimated: false,
+                attempts: Vec::new(),
+                output: None,
+                kept: None,
+                charged: Some((ledger::Amount::new(charged), "CREDIT".into())),
+                transfers: Vec::new(),
+            };
+            let said = call.check(&settled);
+            assert_eq!(said.is_ok(), holds, "{cached_input_tokens} of {input_tokens} cached: {said:?}");
+        }
+    }
 }

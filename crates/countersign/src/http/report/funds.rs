@@ -10,7 +10,6 @@ use partnership::State;
 use partnership::investment::{chart, dues};
 use partnership::judge::dues::sides;
 use partnership::memorandum::{Clause, Kind};
-use partnership::state::Booked;
 use serde::Serialize;
 
 /// One commitment.
