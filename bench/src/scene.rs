@@ -218,7 +218,7 @@ pub(crate) fn infer() -> Infer {
 fn outcome() -> Outcome {
     Outcome {
         ended: Ended::Done,
-        usage: Some(Usage { input_tokens: USED.0, output_tokens: USED.1 }),
+        usage: Some(Usage { input_tokens: USED.0, output_tokens: USED.1, ..Usage::default() }),
         estimated: false,
         attempts: Vec::new(),
         output: Some(Digest([3; 32])),

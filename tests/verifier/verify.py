@@ -242,6 +242,11 @@ def change(kind, *fields):
     return members(("do", one_of(kind)), *fields)
 
 
+def attested(what):
+    """What an attestation is about: a clause's milestone, and of several the one it names."""
+    return f"{what['clause']}/{what['condition']}" if "condition" in what else what["clause"]
+
+
 WHAT = {
     "infer": members(
         ("model", string), ("surface", string), ("stream", boolean), ("input_bytes", count), ("input_tokens_max", count),
@@ -250,7 +255,7 @@ WHAT = {
     ),
     "amend": members(("version", count), ("digest", digest)),
     "approve": members(("act", string), ("digest", digest), *SIGNED),
-    "attest": members(("clause", string), ("evidence", digest), *SIGNED),
+    "attest": members(("clause", string), ("condition?", string), ("evidence", digest), *SIGNED),
     "draw": members(("clause", string)),
     "expire": members(("clause", string)),
     "book": members(("clause", string), ("on", day)),
@@ -309,7 +314,14 @@ TRANSFER = {
     "void": ENDS,
     "lapse": ENDS,
 }
-USAGE = members(("input_tokens", count), ("output_tokens", count))
+USED = members(("input_tokens", count), ("cached_input_tokens?", count), ("output_tokens", count))
+
+
+def USAGE(value, place):
+    USED(value, place)
+    if "cached_input_tokens" in value:
+        is_part = 0 < int(value["cached_input_tokens"]) <= int(value["input_tokens"])
+        check(is_part, place, "it caches no input and says so, or more than there was")
 ENDED = members(
     ("decided", count), ("ended", one_of(*ENDINGS)), ("usage?", USAGE), ("estimated", boolean),
     ("attempts", each(members(("upstream", string), ("result", string)))), ("output?", digest), ("kept?", digest),
@@ -1203,7 +1215,7 @@ class Replay:
         if kind == "attest":
             version = self.origin.encode() + b"\0" + self.memorandum
             evidence = digest(what["evidence"], place)
-            message = ATTESTATION_DOMAIN + version + what["clause"].encode() + b"\0" + evidence
+            message = ATTESTATION_DOMAIN + version + attested(what).encode() + b"\0" + evidence
             self.check_signature(what["party"], what["signature"], message, place)
         if kind in WITNESS_KEYS:
             self.check_witness_key(kind, what, place)
@@ -1387,7 +1399,7 @@ class Replay:
                 self.versions.append(self.terms)
                 self.attested = {}
         if act.kind == "attest" and what["ended"] == "done":
-            evidence = (act.what["clause"], act.what["evidence"])
+            evidence = (attested(act.what), act.what["evidence"])
             self.attested.setdefault(evidence, set()).add(act.what["party"])
         if act.kind in BUDGETS and what["ended"] == "done":
             self.change_budget(act.kind, act.what)

@@ -6,7 +6,7 @@ mod budgets;
 mod dues;
 mod keys;
 
-use crate::ids::{ActId, ApplicationId, BudgetId, ClauseId, KeyId, ModelId, PartyId, Timestamp};
+use crate::ids::{ActId, ApplicationId, BudgetId, ClauseId, ConditionId, KeyId, ModelId, PartyId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -187,14 +187,31 @@ pub struct Approve {
 /// One party's word that a milestone was met.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attest {
-    /// The tranche's clause.
+    /// The clause with the milestone.
     pub clause: ClauseId,
+    /// Which milestone of it; none where it has only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<ConditionId>,
     /// SHA-256 of the evidence.
     pub evidence: Digest,
     /// The party that attests.
     pub party: PartyId,
     /// Ed25519 signature over [`attestation_bytes`]. Base64.
     pub signature: String,
+}
+
+impl Attest {
+    /// What is attested, as [`attestation_bytes`] takes it: the clause, and where it has several milestones `/` and the name of this one.
+    #[must_use]
+    pub fn about(&self) -> String {
+        attested(&self.clause, self.condition.as_ref())
+    }
+}
+
+/// What is attested, as [`attestation_bytes`] takes it.
+#[must_use]
+pub fn attested(clause: &ClauseId, condition: Option<&ConditionId>) -> String {
+    condition.map_or_else(|| clause.to_string(), |condition| format!("{clause}/{condition}"))
 }
 
 /// A tranche whose condition holds.
@@ -430,9 +447,25 @@ pub struct Usage {
     /// Tokens of the request as the model counted them.
     #[serde(with = "text")]
     pub input_tokens: u64,
+    /// Those among them that the upstream had cached and did not work out again; where there are none it is not written.
+    #[serde(default, with = "text", skip_serializing_if = "is_zero")]
+    pub cached_input_tokens: u64,
     /// Tokens of the answer, all choices together.
     #[serde(with = "text")]
     pub output_tokens: u64,
+}
+
+impl Usage {
+    /// The same, where no more input was cached than there was.
+    #[must_use]
+    pub fn sound(self) -> Self {
+        Self { cached_input_tokens: self.cached_input_tokens.min(self.input_tokens), ..self }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One try at one upstream.
@@ -450,12 +483,17 @@ pub fn approval_bytes(digest: &Digest) -> Vec<u8> {
     [b"countersign/approval/v1\0".as_slice(), &digest.0].concat()
 }
 
-/// What a party signs to attest a milestone of `clause`, as the version of the memorandum in force states it, by the evidence
-/// with this digest. Good for one partnership and one version.
+/// What a party signs to attest a milestone, as the version of the memorandum in force states it, by the evidence with this digest:
+/// that of a clause by the clause's id, and one of several by what [`attested`] makes of both. Good for one partnership and one version.
 #[must_use]
-pub fn attestation_bytes(origin: &str, memorandum: &Digest, clause: &ClauseId, evidence: &Digest) -> Vec<u8> {
-    let domain = b"countersign/attestation/v1\0".as_slice();
-    [domain, origin.as_bytes(), b"\0", &memorandum.0, clause.as_str().as_bytes(), b"\0", &evidence.0].concat()
+pub fn attestation_bytes(
+    origin: &str,
+    memorandum: &Digest,
+    about: &(impl fmt::Display + ?Sized),
+    evidence: &Digest,
+) -> Vec<u8> {
+    let (domain, about) = (b"countersign/attestation/v1\0".as_slice(), about.to_string());
+    [domain, origin.as_bytes(), b"\0", &memorandum.0, about.as_bytes(), b"\0", &evidence.0].concat()
 }
 
 /// What stands in the record for a key by which a caller of `application` tells a repetition from a new call. Two applications

@@ -67,6 +67,10 @@ name!(
     ClauseId
 );
 name!(
+    /// A milestone among several of one clause, by the id the clause gives it.
+    ConditionId
+);
+name!(
     /// An application that makes calls, by its registered name.
     ApplicationId
 );

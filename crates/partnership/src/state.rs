@@ -2,6 +2,7 @@
 //!
 //! Not here: whether an act is allowed (`judge`), or the order of a turn (`partnership`).
 
+mod clause_state;
 mod fold;
 mod money;
 mod projection;
@@ -22,6 +23,7 @@ use record::note::Verifier;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+pub use clause_state::{ClauseState, Evidence};
 pub use money::{Days, DueBooked, Paid};
 pub use repeats::IDEMPOTENCY_LASTS_MS;
 pub use snapshot::{Snapshot, SnapshotError};
@@ -54,7 +56,7 @@ pub struct State {
     projection: Projection,
     pub(crate) open: BTreeMap<ActId, Open>,
     pub(crate) waiting: BTreeMap<ActId, Waiting>,
-    pub(crate) attested: BTreeMap<(ClauseId, Digest), BTreeSet<PartyId>>,
+    pub(crate) attested: BTreeMap<Evidence, BTreeSet<PartyId>>,
     pub(crate) booked: BTreeMap<ClauseId, Booked>,
     /// What was booked or declared by the calendar, for each clause by the day that it was due.
     pub(crate) due_booked: BTreeMap<ClauseId, BTreeMap<Date, DueBooked>>,
@@ -439,8 +441,8 @@ impl State {
         self.waiting.iter()
     }
 
-    /// What was attested, and by whom, in order of clause and evidence.
-    pub fn attested(&self) -> impl Iterator<Item = (&(ClauseId, Digest), &BTreeSet<PartyId>)> {
+    /// What was attested under the version in force, and by whom, in order of clause, milestone and evidence.
+    pub fn attested(&self) -> impl Iterator<Item = (&Evidence, &BTreeSet<PartyId>)> {
         self.attested.iter()
     }
 

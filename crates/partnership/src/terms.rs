@@ -198,8 +198,34 @@ impl Terms {
     pub fn has_ended(&self, clause: &ClauseId, date: Date) -> bool {
         self.durations().any(|(term_clause, term)| {
             term_clause.force.is_binding()
-                && term.ends.is_some_and(|ends| ends <= date)
+                && term.ends.is_some_and(|ends| ends <= date && !self.outlives(clause, ends, date))
                 && !term.survives.contains(clause)
+        })
+    }
+
+    /// Since when the memorandum's term, binding or not, is over on `date`; none if it is not.
+    #[must_use]
+    pub fn over(&self, date: Date) -> Option<Date> {
+        self.durations().filter_map(|(_, term)| term.ends).find(|ends| *ends <= date)
+    }
+
+    /// Whether a clause goes on to `date` though the memorandum ended on `ended`, by what the document says of either force.
+    #[must_use]
+    pub fn survives(&self, clause: &ClauseId, ended: Date, date: Date) -> bool {
+        let by_survival = self.clauses().any(|found| match &found.kind {
+            Kind::Survival(survival) => survival.clauses.contains(clause) && survival.goes_on(ended, date),
+            _ => false,
+        });
+        by_survival || self.durations().any(|(_, term)| term.survives.contains(clause))
+    }
+
+    /// Whether a binding `survival` has a clause go on to `date`, when the memorandum ended on `ended`.
+    fn outlives(&self, clause: &ClauseId, ended: Date, date: Date) -> bool {
+        self.clauses().any(|found| match &found.kind {
+            Kind::Survival(survival) if found.force.is_binding() => {
+                survival.clauses.contains(clause) && survival.goes_on(ended, date)
+            }
+            _ => false,
         })
     }
 

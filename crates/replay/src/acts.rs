@@ -282,7 +282,7 @@ pub(crate) struct AtOnce {
 pub(crate) enum Effect {
     /// This act is approved, for this party.
     Approve(ActId, Box<[u8]>),
-    /// This party attests a clause's milestone by this evidence.
+    /// This party attests a milestone by this evidence: that of a clause, or `clause/condition` where it has several.
     Attest { clause: Box<[u8]>, evidence: Hash, party: Box<[u8]> },
     /// The tranche of this clause is booked.
     Draw(Box<[u8]>),

@@ -50,11 +50,13 @@ impl Replay {
                 self.signed(head.id, party, &approval(waiting.kind == Kind::Amend, &digest), signature)?;
                 Effect::Approve(act, party.into())
             }
-            Deed::Attest { clause, evidence, party, signature } => {
+            Deed::Attest { clause, condition, evidence, party, signature } => {
                 let memorandum = self.versions.last().map(|version| version.digest).unwrap_or_default();
-                let message = attestation(&self.origin, &memorandum, &plain(clause), &evidence);
+                // One milestone of several is attested, and kept, under both names.
+                let about = condition.map_or_else(|| clause.into(), |one| [clause, b"/", one].concat());
+                let message = attestation(&self.origin, &memorandum, &plain(&about), &evidence);
                 self.signed(head.id, party, &message, signature)?;
-                Effect::Attest { clause: clause.into(), evidence, party: party.into() }
+                Effect::Attest { clause: about.into(), evidence, party: party.into() }
             }
             Deed::Draw { clause } => {
                 self.books_once(head.id, clause)?;

@@ -24,7 +24,7 @@ use record::hash::{base64, sha256, sha256_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-/// A clause as it is spelled, and the digest of what was attested under it.
+/// A clause as it is spelled, with `/` and its milestone where it has several, and the digest of what was attested under it.
 type Evidence = (Box<[u8]>, Hash);
 
 /// Whose a key is that cosigns, and its vkey, as they are spelled.

@@ -47,6 +47,7 @@ impl Tally {
                 .pieces
                 .max(self.text_bytes.div_ceil(BYTES_PER_TOKEN))
                 .min(task.infer.output_tokens_max),
+            ..Usage::default()
         }
     }
 }

@@ -43,15 +43,29 @@ impl<'a> Answer<'a> {
         self.choices.as_deref().unwrap_or_default()
     }
 
-    /// What the upstream says was used; none unless both counts are there and whole.
+    /// What the upstream says was used; none unless both counts are there and whole. Where it does not say in a whole number how
+    /// much of the input it had cached, that is none of it.
     pub(crate) fn usage(&self) -> Option<Usage> {
         #[derive(serde::Deserialize)]
-        struct Counts {
+        struct Counts<'a> {
             prompt_tokens: u64,
             completion_tokens: u64,
+            #[serde(borrow, default)]
+            prompt_tokens_details: Option<&'a RawValue>,
         }
-        let counts: Counts = serde_json::from_str(self.usage?.get()).ok()?;
-        Some(Usage { input_tokens: counts.prompt_tokens, output_tokens: counts.completion_tokens })
+        #[derive(serde::Deserialize)]
+        struct Details {
+            cached_tokens: u64,
+        }
+        let counts: Counts<'_> = serde_json::from_str(self.usage?.get()).ok()?;
+        let details = counts.prompt_tokens_details;
+        let details = details.and_then(|details| serde_json::from_str::<Details>(details.get()).ok());
+        let usage = Usage {
+            input_tokens: counts.prompt_tokens,
+            cached_input_tokens: details.map_or(0, |details| details.cached_tokens),
+            output_tokens: counts.completion_tokens,
+        };
+        Some(usage.sound())
     }
 
     /// Whether this is the chunk that carries the usage and nothing else.
@@ -241,6 +255,24 @@ mod tests {
             let answer = format!(r#"{{"usage":{usage}}}"#);
             let read = Answer::parse(answer.as_bytes()).unwrap().usage();
             assert_eq!(read.map(|usage| (usage.input_tokens, usage.output_tokens)), expected, "{usage}");
+        }
+    }
+
+    #[test]
+    fn what_was_cached_is_read_and_is_never_more_than_the_input() {
+        for (details, cached) in [
+            ("", 0),
+            (r#","prompt_tokens_details":{"cached_tokens":2}"#, 2),
+            (r#","prompt_tokens_details":{"audio_tokens":1,"cached_tokens":3}"#, 3),
+            (r#","prompt_tokens_details":{"cached_tokens":4}"#, 3),
+            (r#","prompt_tokens_details":{"cached_tokens":-1}"#, 0),
+            (r#","prompt_tokens_details":{"cached_tokens":null}"#, 0),
+            (r#","prompt_tokens_details":null"#, 0),
+            (r#","prompt_tokens_details":7"#, 0),
+        ] {
+            let answer = format!(r#"{{"usage":{{"prompt_tokens":3,"completion_tokens":4{details}}}}}"#);
+            let usage = Answer::parse(answer.as_bytes()).unwrap().usage().unwrap();
+            assert_eq!((usage.input_tokens, usage.cached_input_tokens), (3, cached), "{details}");
         }
     }
 

@@ -9,7 +9,8 @@ use super::client::{self, Place, Signing};
 use super::said::{Said, cell};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use partnership::act::{Digest, attestation_bytes};
+use partnership::act::{Digest, attestation_bytes, attested};
+use partnership::ids::{ClauseId, ConditionId};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,9 @@ enum Verb {
     Attest {
         /// The clause.
         clause: String,
+        /// Which milestone of the clause; needed where it has several.
+        #[arg(long)]
+        condition: Option<String>,
         /// The evidence: a file, of which only the digest leaves this machine.
         #[arg(long, required_unless_present = "paid", conflicts_with = "paid")]
         evidence: Option<PathBuf>,
@@ -146,8 +150,9 @@ pub(crate) fn run(fund: Fund) -> anyhow::Result<Said> {
             let reference = reference.unwrap_or_default();
             commitments::paid(place, &clause, (&paid, &reference), &signing)
         }
-        Verb::Attest { clause, evidence, signing, .. } => {
-            attest(place, &clause, &evidence.unwrap_or_default(), &signing)
+        Verb::Attest { clause, condition, evidence, signing, .. } => {
+            let about = (clause.as_str(), condition.as_deref());
+            attest(place, about, &evidence.unwrap_or_default(), &signing)
         }
         Verb::Budget { verb } => budget::run(place, verb),
         Verb::Declare { clause, revenue, on, signing } => {
@@ -170,7 +175,13 @@ pub(crate) fn run(fund: Fund) -> anyhow::Result<Said> {
     }
 }
 
-fn attest(place: &Place, clause: &str, evidence: &Path, signing: &Signing) -> anyhow::Result<Said> {
+fn attest(
+    place: &Place,
+    (clause, condition): (&str, Option<&str>),
+    evidence: &Path,
+    signing: &Signing,
+) -> anyhow::Result<Said> {
+    let about = attested(&ClauseId::from(clause), condition.map(ConditionId::from).as_ref());
     let bytes =
         std::fs::read(evidence).with_context(|| format!("`{}` cannot be read", evidence.display()))?;
     let digest = Digest(record::hash::sha256(&bytes));
@@ -178,9 +189,9 @@ fn attest(place: &Place, clause: &str, evidence: &Path, signing: &Signing) -> an
     let answer = client::with(place, async |client| {
         let status = client.get("/api/status").await?.json()?;
         let version = Digest::from_hex(&cell(&status, "digest")).context("the server names no memorandum")?;
-        let bytes = attestation_bytes(&cell(&status, "name"), &version, &clause.into(), &digest);
+        let bytes = attestation_bytes(&cell(&status, "name"), &version, &about, &digest);
         let act = json!({
-            "kind": "attest", "clause": clause, "evidence": digest.to_string(), "party": signing.party,
+            "kind": "attest", "clause": clause, "condition": condition, "evidence": digest.to_string(), "party": signing.party,
             "signature": record::hash::base64(&signer.sign_bytes(&bytes)),
         });
         client.propose(Some(&signing.party), &act).await

@@ -15,10 +15,12 @@ pub(crate) use money::{Account, Money};
 
 use crate::cosigned::Standing;
 use partnership::State;
-use partnership::memorandum::{self, Condition, explain};
-use partnership::state::{Line, Waiting};
+use partnership::ids::PartyId;
+use partnership::memorandum::{self, explain};
+use partnership::state::{Evidence, Line, Waiting};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
+use std::collections::BTreeSet;
 
 /// The partnership as it stands between two turns.
 #[derive(Debug, Clone, Serialize)]
@@ -124,6 +126,9 @@ pub(crate) struct Coming {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Attestation {
     pub(crate) clause: String,
+    /// Which milestone of the clause; none where it has only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) condition: Option<String>,
     pub(crate) evidence: String,
     pub(crate) given: Vec<String>,
     pub(crate) missing: Vec<String>,
@@ -257,26 +262,20 @@ fn coming(state: &State) -> Vec<Coming> {
 }
 
 fn attestations(state: &State) -> Vec<Attestation> {
-    let under_way = state.attested().filter(|((clause, _), _)| state.booked(clause).is_none());
-    let of =
-        |((clause, evidence), given): (&(partnership::ids::ClauseId, _), &std::collections::BTreeSet<_>)| {
-            let asked = state.terms().and_then(|terms| {
-                terms.tranches().find(|(found, _)| found.id == *clause).map(|(_, tranche)| &tranche.condition)
-            });
-            let missing = match asked {
-                Some(Condition::Milestone { attested_by, .. }) => {
-                    texts(attested_by.iter().filter(|party| !given.contains(*party)))
-                }
-                Some(Condition::Date(_)) | None => Vec::new(),
-            };
-            let evidence: &partnership::act::Digest = evidence;
-            Attestation {
-                clause: clause.to_string(),
-                evidence: evidence.to_string(),
-                given: texts(given),
-                missing,
-            }
-        };
+    let under_way = state.attested().filter(|(evidence, _)| state.booked(&evidence.clause).is_none());
+    let of = |(evidence, given): (&Evidence, &BTreeSet<PartyId>)| {
+        let Evidence { clause, condition, digest } = evidence;
+        let clause_in_force = state.terms().and_then(|terms| terms.memorandum().clause(clause));
+        let asked = clause_in_force.and_then(|clause| clause.milestone(condition.as_ref()));
+        let asked = asked.map(|milestone| milestone.attested_by.as_slice()).unwrap_or_default();
+        Attestation {
+            clause: clause.to_string(),
+            condition: condition.as_ref().map(ToString::to_string),
+            evidence: digest.to_string(),
+            given: texts(given),
+            missing: texts(asked.iter().filter(|party| !given.contains(*party))),
+        }
+    };
     under_way.map(of).collect()
 }
 

@@ -44,6 +44,7 @@ impl Tokenizers {
         Some(Usage {
             input_tokens: u64::try_from(vocabulary.prompt(&messages).len()).ok()?,
             output_tokens: u64::try_from(tokens).ok()?,
+            ..Usage::default()
         })
     }
 }

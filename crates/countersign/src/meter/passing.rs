@@ -203,7 +203,11 @@ fn usage(members: &Members) -> Option<Usage> {
         completion_tokens: u64,
     }
     let shown: Shown = serde_json::from_slice(members.value("usage")?).ok()?;
-    Some(Usage { input_tokens: shown.prompt_tokens, output_tokens: shown.completion_tokens })
+    Some(Usage {
+        input_tokens: shown.prompt_tokens,
+        output_tokens: shown.completion_tokens,
+        ..Usage::default()
+    })
 }
 
 /// The name of a model; cut where it is long, since it may be anything.
@@ -226,7 +230,7 @@ mod tests {
         Answering::new(&headers, true)
     }
 
-    const USED: Option<Usage> = Some(Usage { input_tokens: 7, output_tokens: 5 });
+    const USED: Option<Usage> = Some(Usage { input_tokens: 7, cached_input_tokens: 0, output_tokens: 5 });
     const WHOLE: &str = r#"{"model":"m-1","choices":[{"message":{"content":"\"usage\":1"}}],"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}"#;
     const STREAM: &str = "data: {\"model\":\"m-1\",\"choices\":[{}],\"usage\":null}\n\n: comment\n\ndata: {\"model\":\"m-1\",\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":5}}\n\ndata: [DONE]\n\n";
 

@@ -4,11 +4,11 @@ use ledger::Amount;
 use partnership::act::{
     Act, Administer, Amend, Application, Approve, Attest, Budget, BudgetRaise, BudgetSet, Deed, Digest,
     Ended, Erase, Infer, Key, Of, Outcome, Period, Principal, Usage, approval_bytes, attestation_bytes,
-    idempotency_digest, pseudonym,
+    attested, idempotency_digest, pseudonym,
 };
 use partnership::decision::{Decision, Ticket, Warrant};
 use partnership::entry::{Genesis, Refused};
-use partnership::ids::{ActId, ApplicationId, ClauseId, KeyId, ModelId, PartyId, Timestamp};
+use partnership::ids::{ActId, ApplicationId, ClauseId, ConditionId, KeyId, ModelId, PartyId, Timestamp};
 use partnership::lease::Caps;
 use partnership::memorandum::signing_bytes;
 use partnership::partnership::{Reply, fold};
@@ -380,11 +380,17 @@ impl House {
     }
 
     fn attest_the_milestone(&mut self) {
-        let (clause, evidence) = (ClauseId::from("release-tranche"), Digest([9; 32]));
+        self.attest((&ClauseId::from("release-tranche"), None), Digest([9; 32]));
+    }
+
+    /// Has both parties attest a milestone by the same evidence.
+    fn attest(&mut self, (clause, condition): (&ClauseId, Option<&ConditionId>), evidence: Digest) {
         let version = self.partnership.state().terms().unwrap().digest();
+        let about = attested(clause, condition);
         for party in PARTIES {
-            let signature = self.sign(party, &attestation_bytes(ORIGIN, &version, &clause, &evidence));
-            let attest = Attest { clause: clause.clone(), evidence, party: PartyId::from(party), signature };
+            let signature = self.sign(party, &attestation_bytes(ORIGIN, &version, &about, &evidence));
+            let (clause, condition, party_id) = (clause.clone(), condition.cloned(), PartyId::from(party));
+            let attest = Attest { clause, condition, evidence, party: party_id, signature };
             assert!(matches!(self.by(party, Deed::Attest(attest)), Decision::Done(_)));
         }
     }
@@ -398,7 +404,8 @@ impl House {
             .text
             .replacen("version = 1", &header, 1)
             .replacen("\"1000.", "\"1500.", 1)
-            .replacen("per = 1000000", "per = 3000000", 1);
+            .replacen("per = 1000000", "per = 3000000", 1)
+            + VESTING;
         let terms = Terms::read(&text).unwrap();
         let digest = terms.digest();
         keep(&self.store, &digest, &text);
@@ -409,14 +416,33 @@ impl House {
         self.approve_by_all(&ticket, &signing_bytes(&digest.0));
         assert_eq!(self.partnership.state().terms().unwrap().version(), 2);
         self.call("plain", 60, Some(outcome(Ended::Done, 4, 1)));
+        for milestone in ["first-site", "second-site"] {
+            self.attest((&ClauseId::from("warrants"), Some(&ConditionId::from(milestone))), Digest([8; 32]));
+        }
     }
 }
+
+/// A clause with two milestones, which are attested by name.
+const VESTING: &str = r#"
+```toml clause warrants
+kind = "vesting"
+force = "non-binding"
+source = "signed"
+from = "northwind"
+to = "halcyon"
+what = "warrants"
+tranches = [
+  { when = { milestone = "the first site is in service", attested_by = ["northwind", "halcyon"], id = "first-site" } },
+  { when = { milestone = "the second site is in service", attested_by = ["northwind", "halcyon"], id = "second-site" } },
+]
+```
+"#;
 
 /// How a call ended that used so many tokens.
 pub(crate) fn outcome(ended: Ended, input_tokens: u64, output_tokens: u64) -> Outcome {
     Outcome {
         ended,
-        usage: Some(Usage { input_tokens, output_tokens }),
+        usage: Some(Usage { input_tokens, output_tokens, ..Usage::default() }),
         estimated: ended == Ended::Cancelled,
         attempts: Vec::new(),
         output: None,

@@ -338,6 +338,9 @@ fn settled<'a>(
     let head: Head<'_> = read.next("act")?;
     let what: Ending = read.next("what")?;
     let money: Charged = read.next("money")?;
+    if what.usage.is_some_and(|usage| usage.sound() != usage) {
+        return Err(malformed("settled", &"more input was cached than there was"));
+    }
     let charge = |charge: Charge| (Amount::new(charge.amount), AssetId::from(charge.asset.as_str()));
     let body = Settled {
         act: head.id,

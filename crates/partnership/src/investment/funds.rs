@@ -209,9 +209,9 @@ pub fn settle(
     operator: &PartyId,
 ) -> Settling {
     let mut legs = Legs::after(act, reservations);
-    let cost = tariff.zip(usage).and_then(|(tariff, usage)| {
-        tariff.charge(usage.input_tokens, usage.output_tokens).ok().map(|charge| (tariff, charge))
-    });
+    let cost = tariff
+        .zip(usage)
+        .and_then(|(tariff, usage)| tariff.charge(usage).ok().map(|charge| (tariff, charge)));
     let Some((tariff, charge)) = cost else {
         for reservation in reservations {
             legs.resolve(Operation::Void { pending: reservation.id }, reservation, reservation.amount);

@@ -5,6 +5,7 @@
 use jiff::civil::Date;
 use ledger::{Amount, AssetId, Overflow, Price, Remainder};
 
+use crate::act::Usage;
 use crate::ids::ClauseId;
 use crate::memorandum::{Clause, Force, Kind, Memorandum, RateCard};
 
@@ -19,10 +20,40 @@ pub struct Tariff {
     pub asset: AssetId,
     /// Price of input tokens.
     pub input: Price,
+    /// Price of those among them that were cached; that of all others, if none.
+    pub cached_input: Option<Price>,
     /// Price of output tokens.
     pub output: Price,
     /// Price of each request.
     pub request: Price,
+}
+
+/// The price of one unit of what is no call, under one rate card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitPrice {
+    /// The rate card.
+    pub clause: ClauseId,
+    /// Its force.
+    pub force: Force,
+    /// What the price counts.
+    pub asset: AssetId,
+    /// The price. Units: minor units per one of it.
+    pub price: Price,
+}
+
+impl UnitPrice {
+    /// The price of a unit such as `gpu-hour:h100` on `date`: a binding card goes before one that is not, and of those the one that
+    /// began last holds. None if no card prices it on that day.
+    #[must_use]
+    pub fn on(memorandum: &Memorandum, unit: &str, date: Date) -> Option<Self> {
+        let cards = memorandum.clauses.iter().filter_map(|clause| match &clause.kind {
+            Kind::RateCard(card) if card.from <= date => Some((clause, card, *card.units.get(unit)?)),
+            _ => None,
+        });
+        let (clause, card, price) =
+            cards.max_by_key(|(clause, card, _)| (clause.force.is_binding(), card.from))?;
+        Some(Self { clause: clause.id.clone(), force: clause.force, asset: card.asset.clone(), price })
+    }
 }
 
 /// What a call cost.
@@ -43,6 +74,7 @@ impl Tariff {
             force: clause.force,
             asset: card.asset.clone(),
             input: card.input,
+            cached_input: card.cached_input,
             output: card.output,
             request: card.request,
         }
@@ -67,19 +99,26 @@ impl Tariff {
     /// # Errors
     /// [`Overflow`] if the cost cannot be counted.
     pub fn reserve(&self, input_tokens: u64, output_tokens: u64) -> Result<Amount, Overflow> {
-        Ok(self.cost(input_tokens, output_tokens)?.ceil())
+        // Cached input never costs more, and how much of it there is nobody knows beforehand.
+        Ok(self.cost(Usage { input_tokens, output_tokens, ..Usage::default() })?.ceil())
     }
 
-    /// What one request of so many tokens costs: rounded once, half to even, with what rounding left out.
+    /// What one request that used so much costs: rounded once, half to even, with what rounding left out.
     ///
     /// # Errors
     /// [`Overflow`] if the cost cannot be counted.
-    pub fn charge(&self, input_tokens: u64, output_tokens: u64) -> Result<Charge, Overflow> {
-        let (amount, remainder) = self.cost(input_tokens, output_tokens)?.half_even();
+    pub fn charge(&self, usage: Usage) -> Result<Charge, Overflow> {
+        let (amount, remainder) = self.cost(usage)?.half_even();
         Ok(Charge { amount, remainder })
     }
 
-    fn cost(&self, input_tokens: u64, output_tokens: u64) -> Result<ledger::Exact, Overflow> {
-        ledger::total(&[(self.input, input_tokens), (self.output, output_tokens), (self.request, 1)])
+    fn cost(&self, usage: Usage) -> Result<ledger::Exact, Overflow> {
+        let Usage { input_tokens, cached_input_tokens: cached, output_tokens } = usage.sound();
+        ledger::total(&[
+            (self.input, input_tokens.saturating_sub(cached)),
+            (self.cached_input.unwrap_or(self.input), cached),
+            (self.output, output_tokens),
+            (self.request, 1),
+        ])
     }
 }

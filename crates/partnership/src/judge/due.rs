@@ -5,7 +5,7 @@
 use crate::act::{Amend, Deed, Draw, Ended, Expire, Outcome};
 use crate::ids::{ActId, ClauseId, Timestamp};
 use crate::investment::chart;
-use crate::memorandum::{CashTranche, Clause, Condition};
+use crate::memorandum::{CashTranche, Clause, Condition, Milestone};
 use crate::state::{Open, State};
 use crate::terms::Terms;
 use jiff::civil::Date;
@@ -97,10 +97,9 @@ impl State {
     fn is_met(&self, clause: &Clause, tranche: &CashTranche, at: Timestamp) -> bool {
         match &tranche.condition {
             Condition::Date(date) => *date <= at.date() && !self.in_force().has_ended(&clause.id, *date),
-            Condition::Milestone { attested_by, .. } => {
-                let mut attested = self.attested.iter().filter(|((id, _), _)| *id == clause.id);
-                !has_lapsed(tranche, at)
-                    && attested.any(|(_, given)| attested_by.iter().all(|party| given.contains(party)))
+            condition => {
+                let is_met = |milestone: &Milestone| self.is_attested(&clause.id, milestone);
+                !has_lapsed(tranche, at) && condition.holds(at.date(), &is_met)
             }
         }
     }

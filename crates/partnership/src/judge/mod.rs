@@ -4,6 +4,7 @@
 
 pub mod admit;
 pub mod again;
+mod attesting;
 mod due;
 pub mod dues;
 mod erasing;
@@ -12,14 +13,14 @@ mod log_keys;
 
 pub(crate) use due::Due;
 
-use crate::act::{Act, Administer, Amend, Approve, Attest, Deed, Digest, Infer, Of, Outcome, Principal};
+use crate::act::{Act, Administer, Amend, Approve, Deed, Digest, Infer, Of, Outcome, Principal, Usage};
 use crate::decision::{Deviation, RefusalCode};
 use crate::entry::{Decided, Settled, Verdict};
 use crate::governance::policy::Assessment;
 use crate::ids::{ActId, ClauseId, PartyId, Timestamp};
 use crate::investment::chart::{self, Legs};
 use crate::investment::{dues as dues_of, funds};
-use crate::memorandum::{self, Condition};
+use crate::memorandum;
 use crate::state::{Open, State};
 use crate::terms::Terms;
 use admit::Asks;
@@ -148,7 +149,7 @@ impl State {
             kind: act.deed.name().to_owned(),
             decided: open.index,
             ended: outcome.ended,
-            usage: outcome.usage,
+            usage: outcome.usage.map(Usage::sound),
             estimated: outcome.estimated,
             attempts: outcome.attempts,
             output: outcome.output,
@@ -328,47 +329,6 @@ impl State {
             return Judgement::invalid(bad_signature(&approve.party));
         }
         Judgement::allow(waiting.clause.iter().cloned().collect())
-    }
-
-    fn judge_attestation(&self, attest: &Attest, at: Timestamp) -> Judgement {
-        let terms = self.in_force();
-        let Some((clause, tranche)) = terms.tranches().find(|(clause, _)| clause.id == attest.clause) else {
-            return Judgement::invalid(format!(
-                "no tranche of the memorandum in force is named `{}`",
-                attest.clause
-            ));
-        };
-        let Condition::Milestone { attested_by, .. } = &tranche.condition else {
-            return Judgement::invalid(format!(
-                "tranche `{}` waits for its date, not for a milestone",
-                clause.id
-            ));
-        };
-        if self.booked.contains_key(&attest.clause) {
-            return Judgement::invalid(format!("tranche `{}` is booked or has lapsed already", clause.id));
-        }
-        if !attested_by.contains(&attest.party) {
-            return Judgement::invalid(format!("party `{}` is not among those who attest it", attest.party));
-        }
-        let given = self.attested.get(&(attest.clause.clone(), attest.evidence));
-        if given.is_some_and(|given| given.contains(&attest.party)) {
-            return Judgement::invalid(format!(
-                "party `{}` has attested this evidence already",
-                attest.party
-            ));
-        }
-        if terms.has_ended(&clause.id, at.date()) {
-            return Judgement::invalid(format!(
-                "the memorandum has ended, and `{}` does not survive it",
-                clause.id
-            ));
-        }
-        let signed =
-            crate::act::attestation_bytes(&self.origin, &terms.digest(), &attest.clause, &attest.evidence);
-        if !self.is_signed(&attest.party, &signed, &attest.signature) {
-            return Judgement::invalid(bad_signature(&attest.party));
-        }
-        Judgement::allow(vec![clause.id.clone()])
     }
 
     fn judge_change(&self, id: ActId, change: &Administer, at: Timestamp) -> Judgement {

@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::clause::{Clause, Kind, RateCard, Service};
+use super::clause::{Clause, Kind, Service};
 use super::diagnostic::Diagnostic;
+use super::observed;
+use super::rates::RateCard;
 use super::read::suggest;
 use crate::ids::ClauseId;
 
@@ -68,10 +70,10 @@ fn place(ids: &Ids, clause: &Clause) -> Range<usize> {
 
 fn clash(first: &Clause, second: &Clause) -> Option<(&'static str, String)> {
     match (&first.kind, &second.kind) {
-        (Kind::RateCard(a), Kind::RateCard(b)) => same_price(a, b).map(|model| {
+        (Kind::RateCard(a), Kind::RateCard(b)) => same_price(a, b).map(|what| {
             (
                 "memorandum::rate-clash",
-                format!("`{}` and `{}` both price `{model}` from {}", first.id, second.id, b.from),
+                format!("`{}` and `{}` both price `{what}` from {}", first.id, second.id, b.from),
             )
         }),
         (Kind::Service(a), Kind::Service(b)) => same_service(a, b).map(|model| {
@@ -86,12 +88,14 @@ fn clash(first: &Clause, second: &Clause) -> Option<(&'static str, String)> {
         (Kind::Term(_), Kind::Term(_)) => {
             Some(("memorandum::only-one", "there can be only one `term`".to_owned()))
         }
-        _ => None,
+        _ => observed::clash::clash(first, second),
     }
 }
 
-fn same_price<'a>(a: &RateCard, b: &'a RateCard) -> Option<&'a String> {
-    if a.from == b.from { common(&a.models, &b.models) } else { None }
+fn same_price<'a>(a: &RateCard, b: &'a RateCard) -> Option<&'a str> {
+    let unit = || b.units.keys().find(|unit| a.units.contains_key(*unit)).copied();
+    let model = common(&a.models, &b.models).map(String::as_str);
+    model.or_else(unit).filter(|_| a.from == b.from)
 }
 
 fn same_service<'a>(a: &Service, b: &'a Service) -> Option<&'a String> {

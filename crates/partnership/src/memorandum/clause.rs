@@ -8,7 +8,12 @@ use std::ops::Range;
 use jiff::civil::Date;
 use ledger::{Amount, AssetId, Price};
 
+use super::condition::Condition;
+use super::observed::{
+    Consultation, EarlyAccess, Exclusivity, FirstRefusal, Licence, Survival, Termination, Vesting,
+};
 use super::periods::Periods;
+use super::rates::RateCard;
 use crate::ids::{ApplicationId, ClauseId, PartyId};
 use crate::sealed::Sealed;
 
@@ -21,6 +26,8 @@ pub struct Clause {
     pub force: Force,
     /// Where the terms come from.
     pub source: Source,
+    /// Where its amount comes from, for the kinds that have one; as the terms, if nothing else is said.
+    pub amount_source: Source,
     /// The typed terms.
     pub kind: Kind,
     /// The nearest heading above the block, as plain text; empty if there is none.
@@ -140,6 +147,22 @@ pub enum Kind {
     Amendment(Amendment),
     /// `term`
     Term(Term),
+    /// `vesting`
+    Vesting(Vesting),
+    /// `first-refusal`
+    FirstRefusal(FirstRefusal),
+    /// `exclusivity`
+    Exclusivity(Exclusivity),
+    /// `licence`
+    Licence(Licence),
+    /// `early-access`
+    EarlyAccess(EarlyAccess),
+    /// `consultation`
+    Consultation(Consultation),
+    /// `termination`
+    Termination(Termination),
+    /// `survival`
+    Survival(Survival),
 }
 
 impl Kind {
@@ -161,6 +184,14 @@ impl Kind {
             Self::Accountable(_) => "accountable",
             Self::Amendment(_) => "amendment",
             Self::Term(_) => "term",
+            Self::Vesting(_) => "vesting",
+            Self::FirstRefusal(_) => "first-refusal",
+            Self::Exclusivity(_) => "exclusivity",
+            Self::Licence(_) => "licence",
+            Self::EarlyAccess(_) => "early-access",
+            Self::Consultation(_) => "consultation",
+            Self::Termination(_) => "termination",
+            Self::Survival(_) => "survival",
         }
     }
 
@@ -174,12 +205,19 @@ impl Kind {
             | Self::MinimumConsumption(_)
             | Self::Capacity(_)
             | Self::RevenueShare(_)
-            | Self::Undisclosed(_) => Area::Investment,
-            Self::Policy(_) | Self::Requirement(_) | Self::Retention(_) | Self::Accountable(_) => {
-                Area::Governance
-            }
-            Self::Service(_) => Area::Cloud,
-            Self::Amendment(_) | Self::Term(_) => Area::General,
+            | Self::Undisclosed(_)
+            | Self::Vesting(_) => Area::Investment,
+            Self::Policy(_)
+            | Self::Requirement(_)
+            | Self::Retention(_)
+            | Self::Accountable(_)
+            | Self::Consultation(_) => Area::Governance,
+            Self::Service(_)
+            | Self::FirstRefusal(_)
+            | Self::Exclusivity(_)
+            | Self::Licence(_)
+            | Self::EarlyAccess(_) => Area::Cloud,
+            Self::Amendment(_) | Self::Term(_) | Self::Termination(_) | Self::Survival(_) => Area::General,
         }
     }
 }
@@ -246,47 +284,6 @@ pub struct CashTranche {
     pub lapses: Option<Date>,
     /// Paid before this memorandum: shown, and never paid from here.
     pub already_paid: bool,
-}
-
-/// What makes a tranche fall due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
-    /// The day has come (UTC).
-    Date(Date),
-    /// The parties named have each attested, over the same digest, that it was reached.
-    Milestone {
-        /// The milestone in words.
-        text: String,
-        /// Who must attest; never empty.
-        attested_by: Vec<PartyId>,
-    },
-}
-
-/// Prices of calls to models.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RateCard {
-    /// The models priced; `*` is every model that has no card naming it.
-    pub models: Vec<String>,
-    /// What the prices count.
-    pub asset: AssetId,
-    /// Price of input. Units: minor units per so many tokens.
-    pub input: Price,
-    /// Price of output. Units: minor units per so many tokens.
-    pub output: Price,
-    /// Price of each request, on top. Units: minor units per request.
-    pub request: Price,
-    /// How many tokens the prices in the file are for.
-    pub per: u64,
-    /// First day (UTC) on which the prices hold; they end when a later card for the model begins.
-    pub from: Date,
-}
-
-impl RateCard {
-    /// Whether the card prices `model`, by its name or by `*`.
-    #[must_use]
-    pub fn covers(&self, model: &str) -> bool {
-        covers(&self.models, model)
-    }
 }
 
 /// What one party is to consume by days agreed; what falls short of it is owed to the other.

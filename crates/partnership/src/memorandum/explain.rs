@@ -5,10 +5,12 @@
 use ledger::Price;
 
 use super::clause::{
-    Accountable, Amendment, CashTranche, Clause, ComputeCredit, Condition, ExpiryApplies, Force, Kind, Money,
-    Policy, RateCard, Requirement, Retention, Service, Term, Undisclosed,
+    Accountable, Amendment, CashTranche, Clause, ComputeCredit, ExpiryApplies, Force, Kind, Money, Policy,
+    Requirement, Retention, Service, Term, Undisclosed,
 };
+use super::condition::{Condition, Milestone};
 use super::header::Header;
+use super::rates::{ListPrices, RateCard};
 use crate::ids::{ApplicationId, ClauseId, PartyId};
 
 /// What the block of a clause says, as one sentence.
@@ -31,9 +33,27 @@ pub fn explain(header: &Header, clause: &Clause) -> String {
         Kind::Accountable(person) => teller.accountable(person),
         Kind::Amendment(amendment) => teller.amendment(amendment),
         Kind::Term(term) => teller.term(term),
+        Kind::Vesting(vesting) => teller.vesting(vesting),
+        Kind::FirstRefusal(right) => teller.first_refusal(right),
+        Kind::Exclusivity(promise) => teller.exclusivity(promise),
+        Kind::Licence(licence) => teller.licence(licence),
+        Kind::EarlyAccess(promise) => teller.early_access(promise),
+        Kind::Consultation(consultation) => teller.consultation(consultation),
+        Kind::Termination(end) => teller.termination(end),
+        Kind::Survival(survival) => teller.survival(survival),
     };
     let force = if clause.force.is_binding() { "Binding" } else { "Not binding" };
-    format!("{force}, {}: {said}.", clause.source.as_str())
+    let source = clause.source.as_str();
+    if clause.amount_source == clause.source {
+        return format!("{force}, {source}: {said}.");
+    }
+    format!("{force}, {source}, its amount {}: {said}.", clause.amount_source.as_str())
+}
+
+/// A condition as part of a sentence: what has come about when it holds.
+#[must_use]
+pub fn explain_condition(header: &Header, condition: &Condition) -> String {
+    Teller { header, must: "", will: "" }.condition(condition)
 }
 
 /// What the header says of lost keys: one sentence for each party, and none at all where no party has a recovery key.
@@ -106,9 +126,10 @@ impl Teller<'_> {
             (self.name(&tranche.from), self.name(&tranche.to), self.money(&tranche.amount));
         let condition = match &tranche.condition {
             Condition::Date(date) => format!("on {date}"),
-            Condition::Milestone { text, attested_by } => {
+            Condition::Milestone(Milestone { text, attested_by, .. }) => {
                 format!("once attested by {}: {text}", self.each(attested_by))
             }
+            condition => format!("once {}", self.condition(condition)),
         };
         if tranche.already_paid {
             return format!("{from} has already paid {to} {amount} ({condition}); nothing is paid from here");
@@ -118,20 +139,45 @@ impl Teller<'_> {
     }
 
     fn rate_card(&self, card: &RateCard) -> String {
+        let cost = if self.must == "must" { "cost" } else { "should cost" };
+        let mut said: Vec<String> = Vec::new();
+        if !card.models.is_empty() {
+            said.push(format!("calls to {} {cost} {}", models(&card.models), self.prices(card)));
+        }
+        let units = card.units.iter();
+        let units: Vec<String> =
+            units.map(|(unit, price)| format!("{} for one `{unit}`", self.price(*price, 1, card))).collect();
+        if !units.is_empty() {
+            said.push(format!("units beside calls {cost} {}", units.join(", ")));
+        }
+        format!("from {} {}", card.from, said.join("; "))
+    }
+
+    fn prices(&self, card: &RateCard) -> String {
         let tokens = format!("{} tokens", card.per);
+        let price = |price: Price| self.price(price, card.per, card);
+        let cached = card.cached_input.map_or_else(String::new, |cached| {
+            format!(", {} for {tokens} of input that was cached", price(cached))
+        });
         let request = if card.request.numerator() == 0 {
             String::new()
         } else {
             format!(" and {} for each request", self.price(card.request, 1, card))
         };
-        format!(
-            "from {} calls to {} {} {} for {tokens} of input, {} for {tokens} of output{request}",
-            card.from,
-            models(&card.models),
-            if self.must == "must" { "cost" } else { "should cost" },
-            self.price(card.input, card.per, card),
-            self.price(card.output, card.per, card),
-        )
+        let (input, output) = (price(card.input), price(card.output));
+        let list = self.list(card);
+        format!("{input} for {tokens} of input{cached}, {output} for {tokens} of output{request}{list}")
+    }
+
+    fn list(&self, card: &RateCard) -> String {
+        let ListPrices { input, cached_input, output, request } = &card.list;
+        let of = [("input", input), ("cached input", cached_input), ("output", output)];
+        let of = of.into_iter().map(|(what, price)| (what, card.per, price));
+        let lines: Vec<String> = of
+            .chain([("each request", 1, request)])
+            .filter_map(|(what, per, price)| Some(format!("{} for {what}", self.price((*price)?, per, card))))
+            .collect();
+        if lines.is_empty() { String::new() } else { format!(" (by the list {})", lines.join(", ")) }
     }
 
     fn undisclosed(&self, matter: &Undisclosed) -> String {
@@ -260,6 +306,23 @@ impl Teller<'_> {
         format!("the memorandum runs from {} {ends}{notice}{survives}", term.starts)
     }
 
+    /// A condition as part of a sentence: what has come about when it holds.
+    pub(super) fn condition(&self, condition: &Condition) -> String {
+        let joined = |parts: &[Condition], word: &str| -> String {
+            let parts: Vec<String> = parts.iter().map(|part| self.condition(part)).collect();
+            format!("({})", parts.join(word))
+        };
+        match condition {
+            Condition::Date(date) => format!("{date} has come"),
+            Condition::Milestone(Milestone { text, attested_by, .. }) => {
+                let have = if attested_by.len() == 1 { "has" } else { "have" };
+                format!("{} {have} attested “{text}”", self.each(attested_by))
+            }
+            Condition::EarlierOf(parts) => joined(parts, " or "),
+            Condition::AllOf(parts) => joined(parts, " and "),
+        }
+    }
+
     pub(super) fn does(&self, does: &str, to_do: &str) -> String {
         if self.will.is_empty() { does.to_owned() } else { format!("{}{to_do}", self.will) }
     }
@@ -268,11 +331,21 @@ impl Teller<'_> {
         self.header.party(id).map_or_else(|| id.to_string(), |party| party.name.clone())
     }
 
-    fn each(&self, ids: &[PartyId]) -> String {
+    pub(super) fn each(&self, ids: &[PartyId]) -> String {
         let names: Vec<String> = ids.iter().map(|id| self.name(id)).collect();
         match names.as_slice() {
             [first, second] => format!("both {first} and {second}"),
             names => names.join(", "),
+        }
+    }
+
+    /// The parties of whom any one may do it.
+    pub(super) fn any(&self, ids: &[PartyId]) -> String {
+        let names: Vec<String> = ids.iter().map(|id| self.name(id)).collect();
+        match names.as_slice() {
+            [first, second] => format!("either {first} or {second}"),
+            [only] => only.clone(),
+            names => format!("any of {}", names.join(", ")),
         }
     }
 
@@ -300,10 +373,10 @@ pub(super) fn models(models: &[String]) -> String {
     }
 }
 
-fn clauses(clauses: &[ClauseId]) -> String {
+pub(super) fn clauses(clauses: &[ClauseId]) -> String {
     ticked(clauses.iter().map(ClauseId::as_str))
 }
 
-fn ticked<'a>(words: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn ticked<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }

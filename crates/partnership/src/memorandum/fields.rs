@@ -3,6 +3,7 @@
 //! Not here: reading a value (`read`), or what follows from it.
 
 use super::clause::{Area, REQUIREMENT_ACTS};
+use super::observed::rows;
 
 /// What a field may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,11 @@ pub(super) enum Shape {
     Assets,
     Keys,
     Bounds,
+    Condition,
+    Conditions,
+    Texts,
+    Tranches,
+    Units,
 }
 
 impl Shape {
@@ -66,6 +72,13 @@ impl Shape {
             Self::Assets => "a table of assets and their decimals: `{ GPUH = 3 }`",
             Self::Keys => "a table of parties and their vkeys",
             Self::Bounds => "a table: `{ image = 1500 }`",
+            Self::Condition => {
+                "a condition: a date, or a table such as `{ milestone = \"…\", attested_by = [\"a\"] }`"
+            }
+            Self::Units => "a table of units and their prices: `{ \"gpu-hour:h100\" = \"2.50 CREDIT\" }`",
+            Self::Texts => "a list of texts, not empty",
+            Self::Tranches => "a list of `{ when = …, quantity = …, what = \"…\" }`, not empty",
+            Self::Conditions => "a list of two conditions or more",
         };
         text.to_owned()
     }
@@ -103,11 +116,16 @@ pub(super) struct Row {
     pub(super) example: &'static str,
 }
 
-const fn must(name: &'static str, shape: Shape, meaning: &'static str) -> Field {
+pub(super) const fn must(name: &'static str, shape: Shape, meaning: &'static str) -> Field {
     Field { name, shape, need: Need::Must, meaning }
 }
 
-const fn may(name: &'static str, shape: Shape, without: &'static str, meaning: &'static str) -> Field {
+pub(super) const fn may(
+    name: &'static str,
+    shape: Shape,
+    without: &'static str,
+    meaning: &'static str,
+) -> Field {
     Field { name, shape, need: Need::May(without), meaning }
 }
 
@@ -162,11 +180,33 @@ pub(super) const HEADER: &[Field] = &[
 pub(super) const COMMON: &[Field] = &[
     must("kind", Shape::Text, "one of the kinds below"),
     may("force", Shape::Word(FORCES), "the header's", "`binding` is enforced, `non-binding` only observed"),
-    must(
-        "source",
-        Shape::Word(&["signed", "disclosed", "reported", "inferred"]),
-        "where the terms come from",
+    must("source", Shape::Word(SOURCES), "where the terms come from"),
+];
+
+const SOURCES: &[&str] = &["signed", "disclosed", "reported", "inferred"];
+
+/// For each kind that has an amount.
+pub(super) const AMOUNT_SOURCE: Field =
+    may("amount_source", Shape::Word(SOURCES), "the clause's `source`", "where the amount comes from");
+
+/// The fields of a condition, which holds exactly one of `date`, `milestone`, `earlier_of` and `all_of`.
+pub(super) const CONDITION: &[Field] = &[
+    may("date", Shape::Date, "another form", "it holds from this day on"),
+    may("milestone", Shape::Text, "another form", "what must be reached, in words"),
+    may(
+        "attested_by",
+        Shape::Parties,
+        "no milestone",
+        "who must each attest the milestone over the same digest; needed with `milestone`",
     ),
+    may(
+        "id",
+        Shape::Text,
+        "the clause has one milestone",
+        "the milestone's name, by which it is attested; needed where the clause has several",
+    ),
+    may("earlier_of", Shape::Conditions, "another form", "it holds as soon as one of these does"),
+    may("all_of", Shape::Conditions, "another form", "it holds when each of these does"),
 ];
 
 /// Every kind of clause.
@@ -179,6 +219,7 @@ pub(super) const KINDS: &[Row] = &[
             must("from", Shape::Party, "who grants"),
             must("to", Shape::Party, "whose applications spend"),
             must("amount", Shape::Money, "the whole grant, more than zero"),
+            AMOUNT_SOURCE,
             must("models", Shape::Models, "what it may be spent on"),
             may("starts", Shape::Date, "the header's `effective`", "the first day on which it may be spent"),
             may(
@@ -211,6 +252,7 @@ pub(super) const KINDS: &[Row] = &[
             must("from", Shape::Party, "who pays"),
             must("to", Shape::Party, "who is paid"),
             must("amount", Shape::Money, "how much, more than zero"),
+            AMOUNT_SOURCE,
             may(
                 "due",
                 Shape::Date,
@@ -239,19 +281,40 @@ pub(super) const KINDS: &[Row] = &[
         area: Area::Investment,
         meaning: "Prices of calls. A card that names a model goes before one for `*`; a later card replaces an earlier one from its day on, and calls made before keep their price.",
         fields: &[
-            must("models", Shape::Models, "what is priced"),
-            must("input", Shape::Price, "the price of input, for so many tokens"),
-            must("output", Shape::Price, "the price of output, for so many tokens"),
+            may(
+                "models",
+                Shape::Models,
+                "only `units` are priced",
+                "what is priced; with `input` and `output`",
+            ),
+            may("input", Shape::Price, "only `units` are priced", "the price of input, for so many tokens"),
+            may(
+                "cached_input",
+                Shape::Price,
+                "that of `input`",
+                "the price of input that the upstream had cached, for so many tokens; not above `input`",
+            ),
+            may("output", Shape::Price, "only `units` are priced", "the price of output, for so many tokens"),
             may("request", Shape::Price, "nothing", "the price of each request, on top"),
+            may(
+                "list_input",
+                Shape::Price,
+                "not said",
+                "the price of input by the list; nothing is charged by it",
+            ),
+            may("list_cached_input", Shape::Price, "not said", "the same of cached input"),
+            may("list_output", Shape::Price, "not said", "the same of output"),
+            may("list_request", Shape::Price, "not said", "the same of each request"),
+            may("units", Shape::Units, "only calls are priced", "prices of what is no call, for one of each"),
             may(
                 "per",
                 Shape::Count { min: 1, max: 1_000_000_000 },
                 "1000000",
-                "how many tokens `input` and `output` are for",
+                "how many tokens the prices of input and output are for",
             ),
             may("from", Shape::Date, "the header's `effective`", "the first day on which the prices hold"),
         ],
-        example: "kind = \"rate-card\"\nforce = \"binding\"\nsource = \"signed\"\nmodels = [\"smollm2-135m-instruct\"]\ninput = \"0.50 CREDIT\"\noutput = \"1.50 CREDIT\"\n",
+        example: "kind = \"rate-card\"\nforce = \"binding\"\nsource = \"signed\"\nmodels = [\"smollm2-135m-instruct\"]\ninput = \"0.50 CREDIT\"\ncached_input = \"0.05 CREDIT\"\noutput = \"1.50 CREDIT\"\nlist_input = \"0.60 CREDIT\"\nlist_output = \"1.80 CREDIT\"\nunits = { \"gpu-hour:h100\" = \"2.50 CREDIT\" }\n",
     },
     Row {
         name: "minimum-consumption",
@@ -326,6 +389,7 @@ pub(super) const KINDS: &[Row] = &[
         ],
         example: "kind = \"undisclosed\"\nforce = \"non-binding\"\nsource = \"disclosed\"\nabout = \"an option on a later round\"\nannounced = \"2025-11\"\n",
     },
+    rows::VESTING,
     Row {
         name: "policy",
         area: Area::Governance,
@@ -412,6 +476,10 @@ pub(super) const KINDS: &[Row] = &[
         ],
         example: "kind = \"service\"\nforce = \"binding\"\nsource = \"signed\"\nby = \"northwind\"\nto = [\"halcyon\"]\nmodels = [\"smollm2-135m-instruct\"]\ncontext_tokens = 2048\ninput_bounds = { image = 1500 }\n",
     },
+    rows::FIRST_REFUSAL,
+    rows::EXCLUSIVITY,
+    rows::LICENCE,
+    rows::EARLY_ACCESS,
     Row {
         name: "accountable",
         area: Area::Governance,
@@ -426,6 +494,7 @@ pub(super) const KINDS: &[Row] = &[
         ],
         example: "kind = \"accountable\"\nforce = \"binding\"\nsource = \"signed\"\nparty = \"halcyon\"\nperson = \"Ada Example\"\nrole = \"head of research\"\n",
     },
+    rows::CONSULTATION,
     Row {
         name: "amendment",
         area: Area::General,
@@ -448,4 +517,6 @@ pub(super) const KINDS: &[Row] = &[
         ],
         example: "kind = \"term\"\nforce = \"binding\"\nsource = \"signed\"\nends = 2030-01-01\nnotice = \"P90D\"\n",
     },
+    rows::TERMINATION,
+    rows::SURVIVAL,
 ];

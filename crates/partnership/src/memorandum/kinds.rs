@@ -3,14 +3,16 @@
 //! Not here: the fields' names and shapes (`fields`), or what holds between clauses (`check`).
 
 use jiff::civil::Date;
-use ledger::AssetId;
 
 use super::clause::{
-    Accountable, Amendment, CashTranche, ComputeCredit, Condition, ExpiryApplies, Kind, Policy,
-    REQUIREMENT_ACTS, RateCard, Requirement, Retention, Service, Term, Undisclosed,
+    Accountable, Amendment, CashTranche, ComputeCredit, ExpiryApplies, Kind, Policy, REQUIREMENT_ACTS,
+    Requirement, Retention, Service, Term, Undisclosed,
 };
+use super::condition::Condition;
 use super::dues;
 use super::fields::{AUDIENCES, KEEPS};
+use super::observed::read as observed;
+use super::rates;
 use super::read::Reader;
 use crate::governance::vocabulary;
 
@@ -19,7 +21,7 @@ pub(super) fn read(kind: &str, reader: &mut Reader<'_>) -> Option<Kind> {
     match kind {
         "compute-credit" => compute_credit(reader).map(Kind::ComputeCredit),
         "cash-tranche" => cash_tranche(reader).map(Kind::CashTranche),
-        "rate-card" => rate_card(reader).map(Kind::RateCard),
+        "rate-card" => rates::rate_card(reader).map(Kind::RateCard),
         "minimum-consumption" => dues::minimum_consumption(reader).map(Kind::MinimumConsumption),
         "capacity" => dues::capacity(reader).map(Kind::Capacity),
         "revenue-share" => dues::revenue_share(reader).map(Kind::RevenueShare),
@@ -31,6 +33,14 @@ pub(super) fn read(kind: &str, reader: &mut Reader<'_>) -> Option<Kind> {
         "accountable" => accountable(reader).map(Kind::Accountable),
         "amendment" => amendment(reader).map(Kind::Amendment),
         "term" => term(reader).map(Kind::Term),
+        "vesting" => observed::vesting(reader).map(Kind::Vesting),
+        "first-refusal" => observed::first_refusal(reader).map(Kind::FirstRefusal),
+        "exclusivity" => observed::exclusivity(reader).map(Kind::Exclusivity),
+        "licence" => observed::licence(reader).map(Kind::Licence),
+        "early-access" => observed::early_access(reader).map(Kind::EarlyAccess),
+        "consultation" => observed::consultation(reader).map(Kind::Consultation),
+        "termination" => observed::termination(reader).map(Kind::Termination),
+        "survival" => observed::survival(reader).map(Kind::Survival),
         _ => None,
     }
 }
@@ -86,6 +96,7 @@ fn expiry(reader: &mut Reader<'_>, starts: Date) -> Option<Date> {
     expires.or(after)
 }
 
+/// Faults one party on both sides of a clause.
 pub(super) fn differ(
     reader: &mut Reader<'_>,
     from: Option<&crate::ids::PartyId>,
@@ -99,7 +110,7 @@ pub(super) fn differ(
             "memorandum::same-party",
             format!("`{to}` cannot be on both sides"),
             at.span(),
-            "also in `from`",
+            if reader.found("from").is_some() { "also in `from`" } else { "also in `by`" },
         );
     }
 }
@@ -109,21 +120,16 @@ fn cash_tranche(reader: &mut Reader<'_>) -> Option<CashTranche> {
     let to = reader.party("to");
     differ(reader, from.as_ref(), to.as_ref());
     let amount = reader.money_above_zero("amount");
-    let condition = condition(reader);
+    let condition = due(reader);
     let lapses = reader.date("lapses");
-    let due = match &condition {
-        Some(Condition::Date(date)) => Some(*date),
-        _ => None,
-    };
-    reader.ordered(("due", due), ("lapses", lapses));
+    reader.ordered(("due", condition.as_ref().and_then(Condition::at_the_latest)), ("lapses", lapses));
     let already_paid = reader.flag("already_paid").unwrap_or(false);
     Some(CashTranche { from: from?, to: to?, amount: amount?, condition: condition?, lapses, already_paid })
 }
 
-fn condition(reader: &mut Reader<'_>) -> Option<Condition> {
+/// What the flat fields `due`, `milestone` and `attested_by` say.
+fn due(reader: &mut Reader<'_>) -> Option<Condition> {
     let date = reader.date("due").map(Condition::Date);
-    let text = reader.text("milestone");
-    let attested_by = reader.parties("attested_by");
     match (reader.found("due"), reader.found("milestone")) {
         (Some(_), Some(at)) => {
             reader.fault(
@@ -147,62 +153,10 @@ fn condition(reader: &mut Reader<'_>) -> Option<Condition> {
             None
         }
         (Some(_), None) => {
-            if let Some(at) = reader.found("attested_by") {
-                reader.fault(
-                    "memorandum::either",
-                    "`attested_by` needs a `milestone`",
-                    at.span(),
-                    "a date needs no attesting",
-                );
-            }
+            reader.attested_by_needs_a_milestone();
             date
         }
-        (None, Some(at)) => {
-            if reader.found("attested_by").is_none() {
-                let fault = reader.fault(
-                    "memorandum::missing-field",
-                    "a `milestone` needs `attested_by`",
-                    at.span(),
-                    "attested by nobody",
-                );
-                fault.help = Some("name the parties that must attest it".to_owned());
-            }
-            Some(Condition::Milestone { text: text?, attested_by: attested_by? })
-        }
-    }
-}
-
-fn rate_card(reader: &mut Reader<'_>) -> Option<RateCard> {
-    let models = reader.models("models");
-    let per = reader.count("per", 1, 1_000_000_000).unwrap_or(1_000_000);
-    let input = reader.price("input", per);
-    let output = reader.price("output", per);
-    let request = reader.price("request", 1);
-    let from = reader.date("from").unwrap_or(reader.scope.effective);
-    let asked = reader.found("request").is_some();
-    let (input, asset) = input?;
-    let (output, other) = output?;
-    one_asset(reader, &asset, "output", &other);
-    let request = match request {
-        Some((price, other)) => {
-            one_asset(reader, &asset, "request", &other);
-            price
-        }
-        None if asked => return None,
-        None => ledger::Price::new(0, 1)?,
-    };
-    Some(RateCard { models: models?, asset, input, output, request, per, from })
-}
-
-fn one_asset(reader: &mut Reader<'_>, asset: &AssetId, name: &str, other: &AssetId) {
-    if asset != other {
-        let span = reader.found(name).map_or_else(|| reader.block(), |at| at.span());
-        reader.fault(
-            "memorandum::assets-differ",
-            format!("`{name}` is in {other}, `input` in {asset}"),
-            span,
-            "another asset",
-        );
+        (None, Some(_)) => reader.milestone().map(Condition::Milestone),
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod check;
 mod clause;
+mod condition;
 mod decimal;
 mod diagnostic;
 mod document;
@@ -14,8 +15,10 @@ mod header;
 mod heading;
 mod kinds;
 mod near;
+mod observed;
 mod parse;
 mod periods;
+mod rates;
 mod read;
 mod reference;
 pub mod sign;
@@ -23,15 +26,21 @@ pub mod sign;
 use std::sync::Arc;
 
 pub use clause::{
-    Accountable, Amendment, Area, Capacity, CashTranche, Clause, ComputeCredit, Condition, ExpiryApplies,
-    Force, Kind, MinimumConsumption, Money, Policy, REQUIREMENT_ACTS, RateCard, Requirement, Retention,
-    RevenueShare, Service, Source, Step, Term, Undisclosed,
+    Accountable, Amendment, Area, Capacity, CashTranche, Clause, ComputeCredit, ExpiryApplies, Force, Kind,
+    MinimumConsumption, Money, Policy, REQUIREMENT_ACTS, Requirement, Retention, RevenueShare, Service,
+    Source, Step, Term, Undisclosed,
 };
+pub use condition::{Condition, Milestone};
 pub use diagnostic::Diagnostic;
 pub use header::{Header, MoneyError, OPERATOR, Party, Prevails};
+pub use observed::{
+    Consultation, EarlyAccess, Exclusivity, FirstRefusal, Licence, Period, Survival, Termination, Vest,
+    Vesting,
+};
 pub use periods::Periods;
 
-pub use explain::{explain, explain_keys};
+pub use explain::{explain, explain_condition, explain_keys};
+pub use rates::{ListPrices, RateCard};
 pub use record::hash::hex;
 pub use reference::reference;
 pub use sign::{Signature, SignatureError, Signatures, signing_bytes};

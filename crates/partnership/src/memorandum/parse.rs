@@ -11,7 +11,7 @@ use super::check;
 use super::clause::{Clause, Force, Kind, Source};
 use super::diagnostic::Diagnostic;
 use super::document::{self, Block, Document, Label, Section};
-use super::fields::{COMMON, KINDS, Row};
+use super::fields::{AMOUNT_SOURCE, COMMON, KINDS, Row};
 use super::header::Header;
 use super::read::{Place, Reader, Scope, suggest};
 use super::{ID_HELP, Memorandum, heading, is_kebab_case, kinds};
@@ -139,12 +139,16 @@ impl<'a> Reading<'a> {
         let row = row(&mut reader)?;
         reader.expect(&format!("`{}`", row.name), COMMON.iter().chain(row.fields));
         let force = force(&mut reader);
-        let source = source(&mut reader);
+        let source = source(&mut reader, "source");
+        let has_amount = row.fields.iter().any(|field| field.name == AMOUNT_SOURCE.name);
+        let amount_source =
+            has_amount.then(|| self::source(&mut reader, AMOUNT_SOURCE.name)).flatten().or(source);
         let kind: Option<Kind> = kinds::read(row.name, &mut reader);
         Some(Clause {
             id: ClauseId::from(id),
             force: force?,
             source: source?,
+            amount_source: amount_source?,
             kind: kind?,
             title: section.title.clone(),
             prose: section.paragraphs.join("\n\n"),
@@ -244,8 +248,8 @@ fn force(reader: &mut Reader<'_>) -> Option<Force> {
     }
 }
 
-fn source(reader: &mut Reader<'_>) -> Option<Source> {
-    match reader.word("source", &["signed", "disclosed", "reported", "inferred"])? {
+fn source(reader: &mut Reader<'_>, name: &str) -> Option<Source> {
+    match reader.word(name, &["signed", "disclosed", "reported", "inferred"])? {
         "signed" => Some(Source::Signed),
         "disclosed" => Some(Source::Disclosed),
         "reported" => Some(Source::Reported),

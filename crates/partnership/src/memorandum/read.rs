@@ -92,6 +92,11 @@ impl<'a> Reader<'a> {
         self.faults.extend(missing);
     }
 
+    /// Whether it has no other fields than it may; those are a fault already.
+    pub(super) fn has_only_known_fields(&self) -> bool {
+        self.table.iter().all(|(key, _)| self.fields.iter().any(|field| field.name == key.get_ref()))
+    }
+
     fn unknown_field(&self, what: &str, name: &str, span: Range<usize>) -> Diagnostic {
         let names: Vec<&str> = self.fields.iter().map(|field| field.name).collect();
         let fault = Diagnostic::new(
@@ -246,6 +251,10 @@ impl<'a> Reader<'a> {
 
     pub(super) fn date(&mut self, name: &str) -> Option<Date> {
         let at = self.found(name)?;
+        self.date_at(name, at)
+    }
+
+    pub(super) fn date_at(&mut self, name: &str, at: Found<'_>) -> Option<Date> {
         let DeValue::Datetime(moment) = at.value else {
             self.wrong(name, at);
             return None;
@@ -318,6 +327,21 @@ impl<'a> Reader<'a> {
             return None;
         }
         Some(texts)
+    }
+
+    /// A list of texts, none of them empty.
+    pub(super) fn plain_texts(&mut self, name: &str) -> Option<Vec<String>> {
+        let texts = self.texts(name)?;
+        if let Some((_, span)) = texts.iter().find(|(text, _)| text.trim().is_empty()) {
+            self.fault(
+                "memorandum::empty",
+                format!("a text in `{name}` is empty"),
+                span.clone(),
+                "nothing here",
+            );
+            return None;
+        }
+        Some(texts.into_iter().map(|(text, _)| text.to_owned()).collect())
     }
 
     pub(super) fn models(&mut self, name: &str) -> Option<Vec<String>> {
@@ -569,6 +593,25 @@ impl<'a> Reader<'a> {
             return None;
         };
         Some(list.iter().map(|item| found(item, self.body)).collect())
+    }
+
+    /// A table inside the block, read as a block of its own that has these fields.
+    pub(super) fn inner<T>(
+        &mut self,
+        name: &str,
+        at: Found<'_>,
+        what: &str,
+        fields: &'static [Field],
+        read: impl FnOnce(&mut Reader<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let Some(table) = at.value.as_table() else {
+            self.wrong(name, at);
+            return None;
+        };
+        let place = Place { text: self.text, body: self.body, info: at.span() };
+        let mut reader = Reader::new(&place, table, self.scope, self.faults, self.references);
+        reader.expect(what, fields.iter());
+        read(&mut reader)
     }
 
     pub(super) fn wrong_item(&mut self, name: &str, at: Found<'_>) {

@@ -3,7 +3,9 @@
 //! Not here: that table (`fields`).
 
 use super::clause::Area;
-use super::fields::{COMMON, Field, HEADER, KINDS, Need, Row};
+use super::fields::{COMMON, CONDITION, Field, HEADER, KINDS, Need, Row};
+use super::observed::rows::VEST;
+use super::rates::UNITS;
 use crate::governance::VOCABULARY;
 
 /// The text of `docs/MEMORANDUM.md`.
@@ -21,6 +23,12 @@ pub fn reference() -> String {
         let rows = KINDS.iter().filter(|row| row.area == *area);
         text.extend(rows.map(kind));
     }
+    text.push_str(UNIT_NAMES);
+    text.push_str(&format_table(UNITS));
+    text.push_str(CONDITIONS);
+    text.push_str(&format_table(CONDITION));
+    text.push_str(VESTS);
+    text.push_str(&format_table(VEST));
     text.push_str(VOCABULARY_INTRODUCTION);
     text.push_str("\n```cedar\n");
     text.push_str(VOCABULARY);
@@ -75,6 +83,16 @@ is seen.\n\
 given when the clause decides something.\n";
 
 const HEADER_EXAMPLE: &str = "title = \"Memorandum between Northwind Cloud and Halcyon Research\"\nversion = 1\nparties = [\n  { id = \"northwind\", name = \"Northwind Cloud\", role = \"operator\" },\n  { id = \"halcyon\", name = \"Halcyon Research\", role = \"research\" },\n]\neffective = 2026-01-01\nprevails = \"prose\"\n";
+
+const UNIT_NAMES: &str = "\n## Units\n\nWhat a `rate-card` may price in `units` beside calls.\n\n";
+
+const CONDITIONS: &str = "\n## Conditions\n\n\
+A condition is a date, or a table with exactly one of `date`, `milestone`, `earlier_of` and `all_of`. There are no other forms, and no \
+expressions. A milestone is reached when all whom it names have attested it over the digest of the same evidence \
+(`countersign fund attest`), under the version in force: a later version is attested anew.\n\n\
+```toml\n# on a day\nuntil = 2032-01-01\n# the earlier of a day and a milestone\nuntil = { earlier_of = [\n  { date = 2030-01-01 },\n  { milestone = \"the panel has found it\", attested_by = [\"northwind\", \"halcyon\"] },\n] }\n```\n\n";
+
+const VESTS: &str = "\n### The parts of a `vesting`\n\n";
 
 const VOCABULARY_INTRODUCTION: &str = "\n## What a policy may speak of\n\n\
 Cedar's own rules hold: a `forbid` goes before every `permit`. Each `service` clause permits the calls it covers, so a policy \

@@ -3,8 +3,8 @@
 //! Not here: whether an entry may be written (`judge`).
 
 use super::repeats::{Taken, key_of};
-use super::{Booked, DueBooked, Line, LogSigns, Open, RECENT, ReplayError, Signed, State, Waiting};
-use crate::act::{Act, Administer, Application, Deed, Digest, Ended, Erase};
+use super::{Booked, DueBooked, Evidence, Line, LogSigns, Open, RECENT, ReplayError, Signed, State, Waiting};
+use crate::act::{Act, Administer, Application, Attest, Deed, Digest, Ended, Erase};
 use crate::entry::{Body, Decided, Entry, Genesis, Settled, Verdict};
 use crate::ids::{ActId, PartyId, Timestamp};
 use crate::investment::chart;
@@ -233,7 +233,9 @@ impl State {
                 waiting.given.insert(approve.party.clone(), approve.signature.clone());
             }
             Deed::Attest(attest) => {
-                let evidence = (attest.clause.clone(), attest.evidence);
+                let Attest { clause, condition, evidence, .. } = attest;
+                let evidence =
+                    Evidence { clause: clause.clone(), condition: condition.clone(), digest: *evidence };
                 self.attested.entry(evidence).or_default().insert(attest.party.clone());
             }
             Deed::Draw(draw) => {

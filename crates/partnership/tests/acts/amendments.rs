@@ -96,7 +96,8 @@ fn what_was_attested_of_one_version_says_nothing_of_the_next() {
         let version = house.partnership.state().terms().unwrap().digest();
         let signature = house.sign(party, &attestation_bytes(ORIGIN, &version, &clause, &evidence));
         let (clause, party_id) = (clause.clone(), PartyId::from(party));
-        house.by(party, Deed::Attest(Attest { clause, evidence, party: party_id, signature }))
+        house
+            .by(party, Deed::Attest(Attest { clause, condition: None, evidence, party: party_id, signature }))
     };
     attest(&mut house, "northwind");
     house.amend("2026-11-01", |text| text.replacen("\"750000.00 USD\"", "\"950000.00 USD\"", 1));

@@ -3,6 +3,7 @@
 mod amendments;
 mod approvals;
 mod budgets;
+mod conditions;
 mod dues;
 mod erasures;
 mod leases;
@@ -294,7 +295,7 @@ impl House {
 fn used(input_tokens: u64, output_tokens: u64) -> Outcome {
     Outcome {
         ended: Ended::Done,
-        usage: Some(Usage { input_tokens, output_tokens }),
+        usage: Some(Usage { input_tokens, output_tokens, ..Usage::default() }),
         estimated: false,
         attempts: vec![Attempt { upstream: "llama".to_owned(), result: "200".to_owned() }],
         output: None,
@@ -313,9 +314,33 @@ fn a_call_reserves_its_bound_and_settles_what_it_used() {
     };
     let (charged, _) = settlement.charged.unwrap();
     let tariff = Terms::read(MEMORANDUM).unwrap().tariff(MODEL, house.at.date()).unwrap();
-    assert_eq!(charged, tariff.charge(40, 10).unwrap().amount);
+    let usage = used(40, 10).usage.unwrap();
+    assert_eq!(charged, tariff.charge(usage).unwrap().amount);
     assert_eq!(reserved, tariff.reserve(200, 100).unwrap().minor());
     assert_eq!(before - house.left(), charged.minor());
+}
+
+#[test]
+fn cached_input_is_recorded_and_costs_its_own_price() {
+    let card = "cached_input = \"0.05 CREDIT\"\noutput = \"1.50 CREDIT\"";
+    let mut house = House::founded_on(&MEMORANDUM.replacen("output = \"1.50 CREDIT\"", card, 1));
+    house = house.with_application();
+    // What is cached beside what is reported | what is recorded, and what the call comes to in 10^-9 CREDIT
+    for (reported, recorded, cost) in
+        [(0, 0, 65_000), (60, 60, 38_000), (100, 100, 20_000), (101, 100, 20_000)]
+    {
+        let Decision::Allow(warrant) = house.call(100) else { panic!("the call is within the grant") };
+        let mut outcome = used(100, 10);
+        outcome.usage.iter_mut().for_each(|usage| usage.cached_input_tokens = reported);
+        let Answer::Settled(settlement) = house.run(Command::Settle(warrant, outcome)) else {
+            panic!("it is open")
+        };
+        assert_eq!(settlement.charged.map(|(amount, _)| amount.minor()), Some(cost), "{reported} cached");
+        let leaf = String::from_utf8_lossy(&house.leaves.last().unwrap().parties).into_owned();
+        let written = format!(r#""input_tokens":"100","cached_input_tokens":"{recorded}","output_tokens""#);
+        assert_eq!(leaf.contains(&written), recorded > 0, "{leaf}");
+    }
+    house.replayed();
 }
 
 #[test]
@@ -410,7 +435,13 @@ fn a_milestone_is_booked_once_when_both_attest_the_same_evidence() {
     let attest = |house: &mut House, party: &str, evidence: [u8; 32]| {
         let evidence = Digest(evidence);
         let signature = house.sign(party, &attestation_bytes(ORIGIN, &version, &clause, &evidence));
-        let attest = Attest { clause: clause.clone(), evidence, party: PartyId::from(party), signature };
+        let attest = Attest {
+            clause: clause.clone(),
+            condition: None,
+            evidence,
+            party: PartyId::from(party),
+            signature,
+        };
         house.by(party, Deed::Attest(attest))
     };
     assert!(matches!(attest(&mut house, "northwind", [1; 32]), Decision::Done(_)));

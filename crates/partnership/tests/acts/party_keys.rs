@@ -188,7 +188,13 @@ fn what_is_signed_counts_by_the_key_of_its_time_and_approvals_that_were_given_st
     let attest = |house: &House| {
         let evidence = Digest([1; 32]);
         let signature = house.sign("halcyon", &attestation_bytes(ORIGIN, &version, &clause, &evidence));
-        Deed::Attest(Attest { clause: clause.clone(), evidence, party: "halcyon".into(), signature })
+        Deed::Attest(Attest {
+            clause: clause.clone(),
+            condition: None,
+            evidence,
+            party: "halcyon".into(),
+            signature,
+        })
     };
     let by_the_old = attest(&house);
     house.refuses("halcyon", by_the_old, "does not verify with the key of party `halcyon`");

@@ -84,7 +84,13 @@ fn lived() -> House {
         let party_id = PartyId::from(party);
         house.by(
             party,
-            Deed::Attest(Attest { clause, evidence: Digest([1; 32]), party: party_id, signature }),
+            Deed::Attest(Attest {
+                clause,
+                condition: None,
+                evidence: Digest([1; 32]),
+                party: party_id,
+                signature,
+            }),
         );
     }
     house.adopt(AMENDMENT);

@@ -1,7 +1,8 @@
 //! What calls cost, in a table.
 
 use jiff::civil::date;
-use partnership::investment::tariff::Tariff;
+use partnership::act::Usage;
+use partnership::investment::tariff::{Tariff, UnitPrice};
 
 use super::{SOUND, read};
 
@@ -36,10 +37,66 @@ fn a_call_costs_what_the_table_says() {
         let tariff = tariff(input, output, request, per);
         let row = format!("{input} {output} {request} per {per}: {tokens_in} in, {tokens_out} out");
         assert_eq!(tariff.reserve(tokens_in, tokens_out).unwrap().minor(), reserved, "{row}");
-        let charge = tariff.charge(tokens_in, tokens_out).unwrap();
+        let charge = tariff.charge(used(tokens_in, 0, tokens_out)).unwrap();
         assert_eq!(charge.amount.minor(), charged, "{row}");
         assert_eq!(charge.remainder.numerator == 0, exact, "{row}");
     }
+}
+
+fn used(input_tokens: u64, cached_input_tokens: u64, output_tokens: u64) -> Usage {
+    Usage { input_tokens, cached_input_tokens, output_tokens }
+}
+
+#[test]
+fn cached_input_costs_its_own_price_and_is_reserved_as_if_it_were_not_cached() {
+    let card = "cached_input = \"0.05 CREDIT\"\noutput = \"1.50 CREDIT\"";
+    let text = SOUND.replace("output = \"1.50 CREDIT\"", card);
+    let with = Tariff::on(&read(&text), "small", date(2026, 6, 1)).unwrap();
+    let without = tariff("0.50", "1.50", "0", 1_000_000);
+    // tokens in, of which cached, out | charged with a price for cached input, and without one
+    let table = [
+        (1000, 0, 100, 650_000, 650_000),
+        (1000, 600, 100, 380_000, 650_000),
+        (1000, 1000, 0, 50_000, 500_000),
+        // More than there was is as much as there was.
+        (1000, 2000, 0, 50_000, 500_000),
+    ];
+    for (input, cached, output, charged, uncached) in table {
+        let row = format!("{input} in, {cached} cached, {output} out");
+        assert_eq!(with.charge(used(input, cached, output)).unwrap().amount.minor(), charged, "{row}");
+        assert_eq!(without.charge(used(input, cached, output)).unwrap().amount.minor(), uncached, "{row}");
+        assert_eq!(with.reserve(input, output), without.reserve(input, output), "{row}");
+    }
+}
+
+#[test]
+fn a_unit_has_the_price_of_the_binding_card_that_began_last() {
+    let card = |id: &str, force: &str, units: &str, from: &str| {
+        format!(
+            "\n```toml clause {id}\nkind = \"rate-card\"\nforce = \"{force}\"\nsource = \"signed\"\nunits = {{ {units} }}\nfrom = {from}\n```\n"
+        )
+    };
+    let text = [
+        SOUND.to_owned(),
+        card("first", "binding", "\"gpu-hour:h100\" = \"2.50 USD\", gb-month = \"0.02 USD\"", "2026-01-01"),
+        card("later", "binding", "\"gpu-hour:h100\" = \"2.25 USD\"", "2026-07-01"),
+        card("meant", "non-binding", "\"gpu-hour:h100\" = \"1 USD\", cpu-hour = \"0.1 USD\"", "2026-08-01"),
+    ];
+    let memorandum = read(&text.concat());
+    let table = [
+        ("gpu-hour:h100", "2025-12-31", None),
+        ("gpu-hour:h100", "2026-01-01", Some(("first", 250))),
+        ("gpu-hour:h100", "2026-09-01", Some(("later", 225))),
+        ("gb-month", "2026-09-01", Some(("first", 2))),
+        ("cpu-hour", "2026-09-01", Some(("meant", 10))),
+        ("gpu-hour:a100", "2026-09-01", None),
+    ];
+    for (unit, day, expected) in table {
+        let price = UnitPrice::on(&memorandum, unit, day.parse().unwrap());
+        let found = price.as_ref().map(|price| (price.clause.as_str(), price.price.numerator()));
+        assert_eq!(found, expected, "{unit} on {day}");
+    }
+    assert_eq!(Tariff::on(&memorandum, "large", date(2026, 9, 1)), None, "a card of units prices no call");
 }
 
 #[test]

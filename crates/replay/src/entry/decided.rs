@@ -49,6 +49,7 @@ pub(crate) enum Deed<'a> {
     },
     Attest {
         clause: &'a [u8],
+        condition: Option<&'a [u8]>,
         evidence: Hash,
         party: &'a [u8],
         signature: &'a [u8],
@@ -234,10 +235,11 @@ fn deed<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
         Kind::Attest => {
             text.literal(r#""clause":""#)?;
             let clause = text.string()?;
+            let condition = text.has(r#","condition":""#).then(|| text.string()).transpose()?;
             text.literal(r#","evidence":""#)?;
             let evidence = text.hash()?;
             let (party, signature) = signed(text)?;
-            Deed::Attest { clause, evidence, party, signature }
+            Deed::Attest { clause, condition, evidence, party, signature }
         }
         Kind::Draw | Kind::Expire => {
             text.literal(r#""clause":""#)?;

@@ -36,7 +36,14 @@ impl<'a> Settled<'a> {
         text.literal(r#","ended":""#)?;
         let ended = ended(text)?;
         if text.has(r#","usage":{"input_tokens":""#) {
-            text.count()?;
+            let input = text.count()?;
+            if text.has(r#","cached_input_tokens":""#) {
+                let before = *text;
+                let cached = text.count()?;
+                if cached == 0 || cached > input {
+                    return before.expected("no more cached input than there was, and some");
+                }
+            }
             text.literal(r#","output_tokens":""#)?;
             text.count()?;
             text.literal("}")?;

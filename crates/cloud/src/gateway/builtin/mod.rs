@@ -206,6 +206,7 @@ fn finished(finish: Finish) -> Next {
     let usage = Usage {
         input_tokens: u64::from(finish.prompt_tokens),
         output_tokens: u64::from(finish.completion_tokens),
+        ..Usage::default()
     };
     match finish.reason {
         Reason::Stop => Next::Done("stop", usage),

@@ -224,7 +224,7 @@ impl<'a> Life<'a> {
                 let clause = ClauseId::from("tranche");
                 let bytes = attestation_bytes(place::ORIGIN, &place::digest(), &clause, &evidence);
                 let signature = record::hash::base64(&place::party(party).sign_bytes(&bytes));
-                Deed::Attest(Attest { clause, evidence, party: party.into(), signature })
+                Deed::Attest(Attest { clause, condition: None, evidence, party: party.into(), signature })
             }
             2 => Deed::Administer(Administer::ApplicationRemove { name: name.as_str().into() }),
             3 => return self.tally(),

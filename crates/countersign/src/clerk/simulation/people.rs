@@ -55,6 +55,7 @@ impl House for Simulated {
         let used = Usage {
             input_tokens: chance.below(infer.input_tokens_max + 1),
             output_tokens: chance.below(infer.output_tokens_max + 1),
+            ..Usage::default()
         };
         pause(&mut chance).await;
         match chance.below(16) {

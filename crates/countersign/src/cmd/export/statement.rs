@@ -7,7 +7,7 @@ use ledger::{AccountId, AssetId};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use partnership::ids::ClauseId;
 use partnership::investment::chart;
-use partnership::memorandum::{CashTranche, Clause, ComputeCredit, Condition, Kind};
+use partnership::memorandum::{CashTranche, Clause, ComputeCredit, Kind, explain_condition};
 use partnership::state::Booked;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -221,7 +221,7 @@ fn tranches(view: &View<'_>) -> Markup {
                     tr {
                         td { (named(clause)) }
                         td { (tranche.from) ", " (tranche.to) }
-                        td { @match &tranche.condition { Condition::Date(date) => { "on " (date) } Condition::Milestone { text, .. } => { "when " (text) } } }
+                        td { (view.state.terms().map_or_else(String::new, |terms| explain_condition(&terms.memorandum().header, &tranche.condition))) }
                         td { (standing(view, clause, tranche)) }
                         td class="n" { (view.books.text(&tranche.amount.asset, tranche.amount.amount.minor())) " " (tranche.amount.asset) }
                         td class="n" { (view.books.text(&tranche.amount.asset, view.books.net(&chart::commitment(clause, "drawn")))) }
@@ -241,7 +241,7 @@ fn standing(view: &View<'_>, clause: &Clause, tranche: &CashTranche) -> String {
             let given: Vec<&str> = view
                 .state
                 .attested()
-                .filter(|((of, _), _)| *of == clause.id)
+                .filter(|(evidence, _)| evidence.clause == clause.id)
                 .flat_map(|(_, by)| by.iter().map(partnership::ids::PartyId::as_str))
                 .collect();
             if given.is_empty() {

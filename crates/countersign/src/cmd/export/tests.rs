@@ -51,7 +51,7 @@ fn row(number: u128) -> Row {
         clauses: vec![ClauseId::from("prices"), ClauseId::from("x-grant")],
         deviations: Vec::new(),
         memorandum: 2,
-        usage: Some(Usage { input_tokens: 7, output_tokens: 3 }),
+        usage: Some(Usage { input_tokens: 7, cached_input_tokens: 0, output_tokens: 3 }),
         estimated: false,
         price: Some(ClauseId::from("prices")),
         cost: Cost {

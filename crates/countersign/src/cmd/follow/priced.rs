@@ -44,7 +44,7 @@ struct Card {
     clause: String,
     binding: bool,
     asset: String,
-    prices: [Price; 3],
+    prices: [Price; 4],
 }
 
 impl Priced {
@@ -130,7 +130,12 @@ impl Call {
                 )),
             };
         };
-        let cost = cost(&card.prices, [usage.input_tokens, usage.output_tokens, 1])
+        let cached = usage.cached_input_tokens;
+        let fresh = usage
+            .input_tokens
+            .checked_sub(cached)
+            .ok_or_else(|| format!("act `{}` had more input cached than there was", settled.act))?;
+        let cost = cost(&card.prices, [fresh, cached, usage.output_tokens, 1])
             .ok_or_else(|| format!("the cost of act `{}` does not fit in 128 bits", settled.act))?;
         // A binding price with no grant to pay it is nobody's charge.
         let owed = if card.binding && !self.granted { 0 } else { cost };
@@ -145,8 +150,9 @@ impl Call {
         if said == owed && is_asset {
             return Ok(());
         }
+        let of_them = if cached == 0 { String::new() } else { format!(" ({cached} of them cached)") };
         Err(format!(
-            "act `{}` (decided at entry {}) used {} tokens of input and {} of output, which rate card `{}` prices at {owed} minor units of {}; the record says {said} of {}",
+            "act `{}` (decided at entry {}) used {} tokens of input{of_them} and {} of output, which rate card `{}` prices at {owed} minor units of {}; the record says {said} of {}",
             settled.act,
             self.index,
             usage.input_tokens,
@@ -177,12 +183,12 @@ fn card_of<'a>(clauses: impl Iterator<Item = &'a Clause>, model: &str, on: Date)
         clause: clause.id.to_string(),
         binding,
         asset: card.asset.to_string(),
-        prices: [card.input, card.output, card.request],
+        prices: [card.input, card.cached_input.unwrap_or(card.input), card.output, card.request],
     })
 }
 
 /// The sum of prices times quantities, rounded once, half to even. None where it does not fit.
-fn cost(prices: &[Price; 3], quantities: [u64; 3]) -> Option<i128> {
+fn cost<const N: usize>(prices: &[Price; N], quantities: [u64; N]) -> Option<i128> {
     let whole = prices.iter().try_fold(1_i128, |whole, price| {
         let per = i128::from(price.per());
         (whole.checked_div(common(whole, per))?).checked_mul(per)
@@ -214,13 +220,14 @@ mod tests {
     #[test]
     fn a_cost_is_rounded_once_half_to_even() {
         let price = |numerator, per| Price::new(numerator, per).unwrap();
-        for (prices, quantities, expected) in [
+        let table: [([Price; 3], [u64; 3], Option<i128>); 5] = [
             ([price(150, 1000), price(600, 1000), price(0, 1)], [7, 3, 1], Some(3)), // 1.05 + 1.8
             ([price(1, 2), price(0, 1), price(0, 1)], [1, 0, 1], Some(0)),           // 0.5
             ([price(1, 2), price(0, 1), price(0, 1)], [3, 0, 1], Some(2)),           // 1.5
             ([price(1, 2), price(1, 3), price(2, 1)], [1, 1, 1], Some(3)),           // 2.83…
             ([price(i128::MAX, 1), price(0, 1), price(0, 1)], [2, 0, 1], None),
-        ] {
+        ];
+        for (prices, quantities, expected) in table {
             assert_eq!(cost(&prices, quantities), expected, "{prices:?} {quantities:?}");
         }
     }
@@ -238,6 +245,42 @@ mod tests {
             let lines: Vec<_> = prices.iter().copied().zip(quantities).collect();
             let theirs = ledger::total(&lines).unwrap().half_even().0.minor();
             assert_eq!(cost(&prices, quantities), Some(theirs), "{prices:?} {quantities:?}");
+        }
+    }
+
+    /// A memorandum with one card that has a price for cached input, and one call under it that was settled so.
+    #[test]
+    fn cached_input_is_priced_by_its_own_price() {
+        let text = include_str!("../../../../../examples/northwind-halcyon/memorandum.md");
+        let card = "cached_input = \"0.05 CREDIT\"\noutput = \"1.50 CREDIT\"";
+        let terms = Terms::read(&text.replacen("output = \"1.50 CREDIT\"", card, 1)).unwrap();
+        let on = "2026-11-22".parse().unwrap();
+        // Input, what of it was cached, output, what the record says it came to in 10^-9 CREDIT | whether that is so
+        for (input_tokens, cached_input_tokens, output_tokens, charged, holds) in [
+            (100, 0, 10, 65_000, true),
+            (100, 60, 10, 38_000, true),
+            (100, 60, 10, 65_000, false),
+            (100, 100, 10, 20_000, true),
+            (100, 101, 10, 20_000, false),
+        ] {
+            let card = card_of(terms.memorandum().clauses.iter(), "smollm2-135m-instruct", on);
+            let (party, model) = ("halcyon".into(), "smollm2-135m-instruct".to_owned());
+            let call = Call { index: 1, party, model, card, reserves: true, granted: true };
+            let settled = Settled {
+                act: "01935a2b-0000-7000-8000-000000000000".parse().unwrap(),
+                kind: "infer".to_owned(),
+                decided: 1,
+                ended: Ended::Done,
+                usage: Some(partnership::act::Usage { input_tokens, cached_input_tokens, output_tokens }),
+                estimated: false,
+                attempts: Vec::new(),
+                output: None,
+                kept: None,
+                charged: Some((ledger::Amount::new(charged), "CREDIT".into())),
+                transfers: Vec::new(),
+            };
+            let said = call.check(&settled);
+            assert_eq!(said.is_ok(), holds, "{cached_input_tokens} of {input_tokens} cached: {said:?}");
         }
     }
 }

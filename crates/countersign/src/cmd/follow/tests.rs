@@ -35,7 +35,11 @@ fn what_an_honest_clerk_settles_is_what_the_card_makes_of_it() {
         (Ended::Failed, None),
         (Ended::Done, Some((4_000, 9_000))),
     ] {
-        let usage = usage.map(|(input_tokens, output_tokens)| Usage { input_tokens, output_tokens });
+        let usage = usage.map(|(input_tokens, output_tokens)| Usage {
+            input_tokens,
+            output_tokens,
+            ..Usage::default()
+        });
         scene.settled(Outcome { ended, usage, ..Outcome::lost() });
     }
     checked(&mut scene).unwrap();
@@ -48,8 +52,10 @@ fn a_settlement_that_is_priced_otherwise_is_named_with_its_act_and_both_amounts(
         [(20, 29, 53_500), (20, 31, 56_500), (19, 30, 54_500), (0, 0, 0)]
     {
         let mut scene = Scene::found();
-        let honest = scene.honest_settlement(Usage { input_tokens: 20, output_tokens: 30 });
-        let told = Settled { usage: Some(Usage { input_tokens, output_tokens }), ..honest };
+        let honest =
+            scene.honest_settlement(Usage { input_tokens: 20, output_tokens: 30, ..Usage::default() });
+        let told =
+            Settled { usage: Some(Usage { input_tokens, output_tokens, ..Usage::default() }), ..honest };
         let act = told.act;
         scene.write(Body::Settled(Box::new(told)));
         let fault = checked(&mut scene).unwrap_err();

@@ -28,7 +28,11 @@ fn shown(status: &Value) -> String {
         text.push_str(&format!("comes: version {number} on {effective}, approved\n"));
     }
     for one in status.get("attestations").and_then(Value::as_array).into_iter().flatten() {
-        let (clause, given, missing) = (cell(one, "clause"), cell(one, "given"), cell(one, "missing"));
+        let (given, missing) = (cell(one, "given"), cell(one, "missing"));
+        let clause = match cell(one, "condition") {
+            condition if condition.is_empty() => cell(one, "clause"),
+            condition => format!("{} ({condition})", cell(one, "clause")),
+        };
         text.push_str(&format!("waits: {clause} attested by {given}, missing {missing}\n"));
     }
     let columns =

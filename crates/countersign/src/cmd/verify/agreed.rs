@@ -6,7 +6,7 @@ use anyhow::bail;
 use jiff::civil::Date;
 use partnership::Terms;
 use partnership::ids::{ApplicationId, PartyId};
-use partnership::memorandum::Condition;
+use partnership::memorandum::{Condition, Milestone};
 use partnership::retention::Retained;
 use record::Hash;
 use record::note::Verifier;
@@ -120,18 +120,18 @@ fn undue(terms: &Terms, drawn: &Drawn) -> Option<String> {
     let Some((_, tranche)) = terms.tranches().find(|(found, _)| found.id.as_str() == clause) else {
         return Some(format!("no tranche of the memorandum in force is named `{clause}`"));
     };
-    let moment = drawn.at.to_string();
-    let day = moment.get(..10).unwrap_or_default();
+    let day = day(drawn.at).unwrap_or(Date::MIN);
     match &tranche.condition {
-        Condition::Date(date) => {
-            (*date.to_string() > *day).then(|| format!("tranche `{clause}` was drawn before {date}"))
-        }
-        Condition::Milestone { attested_by, .. } => {
-            let has_all = |given: &Vec<String>| {
-                attested_by.iter().all(|party| given.iter().any(|given| given == party.as_str()))
+        Condition::Date(date) => (*date > day).then(|| format!("tranche `{clause}` was drawn before {date}")),
+        condition => {
+            let is_met = |milestone: &Milestone| {
+                let asked = &milestone.attested_by;
+                let has =
+                    |given: &Vec<String>, party: &PartyId| given.iter().any(|one| one == party.as_str());
+                drawn.attested.iter().any(|given| asked.iter().all(|party| has(given, party)))
             };
-            let is_met = drawn.attested.iter().any(has_all);
-            (!is_met).then(|| format!("tranche `{clause}` was drawn without the attestations it asks for"))
+            let holds = condition.holds(day, &is_met);
+            (!holds).then(|| format!("tranche `{clause}` was drawn without the attestations it asks for"))
         }
     }
 }
@@ -139,7 +139,6 @@ fn undue(terms: &Terms, drawn: &Drawn) -> Option<String> {
 /// Why the clerk was not to erase this by a schedule.
 fn untimely(terms: &Terms, erased: &Erased) -> Option<String> {
     let Erased { clause, application, .. } = erased;
-    let day = |moment: Moment| moment.to_string().get(..10).and_then(|day| day.parse::<Date>().ok());
     let (at, last) = (day(erased.at)?, day(erased.before)?.yesterday().ok()?);
     let audiences = erased.audiences.iter().cloned().collect();
     let retained = Retained { audiences, since: last, erased: None };
@@ -151,6 +150,10 @@ fn untimely(terms: &Terms, erased: &Erased) -> Option<String> {
         Some(set) if set.clause.as_str() == clause => None,
         _ => Some(format!("no schedule of clause `{clause}` erases what is kept of `{application}`")),
     }
+}
+
+fn day(moment: Moment) -> Option<Date> {
+    moment.to_string().get(..10).and_then(|day| day.parse().ok())
 }
 
 fn at(index: u64, why: &str) -> record::Fault {

@@ -103,6 +103,8 @@ enum Wanted {
     },
     Attest {
         clause: String,
+        #[serde(default)]
+        condition: Option<String>,
         evidence: String,
         party: String,
         signature: String,
@@ -325,8 +327,9 @@ impl Wanted {
                 let key = RecoveredLogKey { from, vkey, taken, party, signature };
                 Deed::Administer(Administer::LogKeyRecover(key))
             }
-            Self::Attest { clause, evidence, party, signature } => Deed::Attest(Attest {
+            Self::Attest { clause, condition, evidence, party, signature } => Deed::Attest(Attest {
                 clause: clause.into(),
+                condition: condition.map(Into::into),
                 evidence: digest("evidence", &evidence)?,
                 party: party.into(),
                 signature,

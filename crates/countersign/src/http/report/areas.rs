@@ -7,7 +7,9 @@ use super::money::Money;
 use ledger::Amount;
 use partnership::State;
 use partnership::investment::chart;
-use partnership::memorandum::{self, CashTranche, ComputeCredit, Condition, Kind, Retention};
+use partnership::memorandum::{
+    self, CashTranche, ComputeCredit, Condition, Consultation, Kind, Milestone, Retention, Vesting,
+};
 use partnership::state::Booked;
 use serde::Serialize;
 
@@ -110,7 +112,12 @@ fn line(state: &State, clause: &memorandum::Clause) -> Option<String> {
             let models = if models == "*" { "every model".to_owned() } else { models };
             Some(format!("{models} served to {}", to.join(" and ")))
         }
-        Kind::Amendment(_) | Kind::Term(_) => None,
+        Kind::Vesting(agreed) => Some(vesting(state, clause, agreed)),
+        Kind::Consultation(agreed) => Some(consultation(agreed)),
+        Kind::FirstRefusal(_) | Kind::Exclusivity(_) | Kind::Licence(_) | Kind::EarlyAccess(_) => {
+            Some(right(state, clause))
+        }
+        Kind::Amendment(_) | Kind::Term(_) | Kind::Termination(_) | Kind::Survival(_) => None,
     }
 }
 
@@ -146,11 +153,41 @@ fn tranche(state: &State, clause: &memorandum::Clause, agreed: &CashTranche) -> 
         (Some(Booked::Expired(at)), _) => format!("lapsed on {}", at.date()),
         (None, _) if agreed.already_paid => "paid before this memorandum".to_owned(),
         (None, Condition::Date(date)) => format!("due on {date}"),
-        (None, Condition::Milestone { text, attested_by, .. }) => {
+        (None, Condition::Milestone(Milestone { text, attested_by, .. })) => {
             format!("due when {} attested that {text}", have(attested_by))
+        }
+        (None, condition) => {
+            let header = state.terms().map(|terms| &terms.memorandum().header);
+            let when = header.map(|header| memorandum::explain_condition(header, condition));
+            format!("due once {}", when.unwrap_or_default())
         }
     };
     format!("{}: {amount}, {what}", clause.id)
+}
+
+fn vesting(state: &State, clause: &memorandum::Clause, agreed: &Vesting) -> String {
+    let is_met = |milestone: &Milestone| state.is_attested(&clause.id, milestone);
+    let vested: Vec<_> = agreed.vested(state.at().date(), &is_met).collect();
+    let quantity =
+        match (vested.iter().map(|vest| vest.quantity).collect::<Option<Vec<u64>>>(), agreed.quantity) {
+            (Some(parts), Some(whole)) => {
+                let vested = parts.into_iter().fold(0, u64::saturating_add);
+                format!(" ({vested} of {whole})")
+            }
+            _ => String::new(),
+        };
+    let parts = format!("{} of {}", vested.len(), counted(agreed.tranches.len(), "part", "vested"));
+    format!("{}: {parts}{quantity}, {}", clause.id, agreed.what)
+}
+
+fn consultation(agreed: &Consultation) -> String {
+    let with: Vec<_> = agreed.with.iter().map(|party| party.as_str()).collect();
+    format!("{} consults {} beforehand", agreed.by, with.join(" and "))
+}
+
+/// A right or promise by its name and where it stands; what it says is its sentence.
+fn right(state: &State, clause: &memorandum::Clause) -> String {
+    format!("{}: {}", clause.id, state.clause_state(clause, state.at().date()).as_str())
 }
 
 fn policy(state: &State, clause: &memorandum::Clause) -> String {

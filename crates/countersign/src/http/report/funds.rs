@@ -10,7 +10,6 @@ use partnership::State;
 use partnership::investment::{chart, dues};
 use partnership::judge::dues::sides;
 use partnership::memorandum::{Clause, Kind};
-use partnership::state::Booked;
 use serde::Serialize;
 
 /// One commitment.
@@ -298,17 +297,7 @@ pub(super) fn standing(state: &State, clause: &Clause) -> &'static str {
     if terms.memorandum().clause(&clause.id).is_none() {
         return "superseded";
     }
-    let paid_before = matches!(&clause.kind, Kind::CashTranche(tranche) if tranche.already_paid);
-    match state.booked(&clause.id) {
-        Some(Booked::Drawn(_)) => return "met",
-        Some(Booked::Expired(_)) => return "lapsed",
-        None if paid_before => return "met",
-        None => {}
-    }
-    if let Some(standing) = by_the_calendar(state, clause, today) {
-        return standing;
-    }
-    if terms.has_ended(&clause.id, today) { "terminated" } else { "active" }
+    by_the_calendar(state, clause, today).unwrap_or_else(|| state.clause_state(clause, today).as_str())
 }
 
 /// What became of a clause that makes something due by the calendar, once that is settled.

@@ -91,7 +91,7 @@ fn settled(number: u8) -> Settled {
         kind: "infer".to_owned(),
         decided: u64::from(number) * 2,
         ended: act::Ended::Done,
-        usage: Some(Usage { input_tokens: 7, output_tokens: 5 }),
+        usage: Some(Usage { input_tokens: 7, output_tokens: 5, ..Usage::default() }),
         estimated: false,
         attempts: Vec::new(),
         output: None,

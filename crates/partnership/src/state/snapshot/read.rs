@@ -9,13 +9,15 @@ use super::text::{
 use crate::act::{Act, Digest};
 use crate::entry::text::{Move, OfParty};
 use crate::entry::{EntryError, wire};
-use crate::ids::{ActId, ApplicationId, ClauseId, PartyId};
+use crate::ids::{ActId, ApplicationId, PartyId};
 use crate::investment::chart;
 use crate::investment::tariff::Tariff;
 use crate::memorandum::Force;
 use crate::registry::{Budget, Registry};
 use crate::retention::Retained;
-use crate::state::{Booked, Count, Library, Line, LogSigns, Open, Repeats, Signed, State, Taken, Waiting};
+use crate::state::{
+    Booked, Count, Evidence, Library, Line, LogSigns, Open, Repeats, Signed, State, Taken, Waiting,
+};
 use crate::terms::Terms;
 use ledger::{AccountId, Amount, AssetId, Balance, Book, Opened, Price, Transfer};
 use record::note::Verifier;
@@ -176,6 +178,7 @@ fn tariff(text: TariffText) -> Result<Tariff, SnapshotError> {
         force: if text.binding { Force::Binding } else { Force::NonBinding },
         asset: AssetId::from(text.asset),
         input: price(text.input)?,
+        cached_input: text.cached_input.map(price).transpose()?,
         output: price(text.output)?,
         request: price(text.request)?,
     })
@@ -189,8 +192,11 @@ fn waiting(text: WaitingText) -> Result<(ActId, Waiting), SnapshotError> {
 
 fn attested(
     texts: Vec<super::text::AttestedText>,
-) -> Result<BTreeMap<(ClauseId, Digest), BTreeSet<PartyId>>, SnapshotError> {
-    let attested = texts.into_iter().map(|text| Ok(((text.clause, text.evidence), set(text.by)?)));
+) -> Result<BTreeMap<Evidence, BTreeSet<PartyId>>, SnapshotError> {
+    let attested = texts.into_iter().map(|text| {
+        let evidence = Evidence { clause: text.clause, condition: text.condition, digest: text.evidence };
+        Ok((evidence, set(text.by)?))
+    });
     map(attested.collect::<Result<Vec<_>, SnapshotError>>()?)
 }
 

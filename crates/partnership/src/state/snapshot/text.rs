@@ -7,7 +7,7 @@ use super::money::MoneyText;
 use crate::act::{Application, BudgetRaise, BudgetSet, Digest, Key, text as integer};
 use crate::entry::Refused;
 use crate::entry::text::{Caps, Charge, Move, OfParty, Who};
-use crate::ids::{ActId, ApplicationId, BudgetId, ClauseId, ModelId, PartyId, Timestamp};
+use crate::ids::{ActId, ApplicationId, BudgetId, ClauseId, ConditionId, ModelId, PartyId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub(super) fn line(value: &impl Serialize) -> Vec<u8> {
@@ -168,6 +168,8 @@ pub(super) struct TariffText {
     pub(super) binding: bool,
     pub(super) asset: String,
     pub(super) input: PriceText,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cached_input: Option<PriceText>,
     pub(super) output: PriceText,
     pub(super) request: PriceText,
 }
@@ -196,6 +198,8 @@ pub(super) struct WaitingText {
 #[serde(deny_unknown_fields)]
 pub(super) struct AttestedText {
     pub(super) clause: ClauseId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) condition: Option<ConditionId>,
     pub(super) evidence: Digest,
     pub(super) by: Vec<PartyId>,
 }

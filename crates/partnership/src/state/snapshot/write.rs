@@ -14,7 +14,7 @@ use crate::ids::{ActId, ApplicationId, ClauseId, PartyId, Timestamp};
 use crate::investment::tariff::Tariff;
 use crate::registry::Budget;
 use crate::retention::Retained;
-use crate::state::{Booked, Count, Line, LogSigns, Open, Signed, State, Taken, Waiting};
+use crate::state::{Booked, Count, Evidence, Line, LogSigns, Open, Signed, State, Taken, Waiting};
 use ledger::{Book, Price};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -159,13 +159,14 @@ fn open_act(open: &Open) -> OpenText {
     }
 }
 
-fn tariff_of(Tariff { clause, force, asset, input, output, request }: &Tariff) -> TariffText {
+fn tariff_of(Tariff { clause, force, asset, input, cached_input, output, request }: &Tariff) -> TariffText {
     let price = |price: &Price| PriceText { numerator: price.numerator(), per: price.per() };
     TariffText {
         clause: clause.clone(),
         binding: force.is_binding(),
         asset: asset.to_string(),
         input: price(input),
+        cached_input: cached_input.as_ref().map(price),
         output: price(output),
         request: price(request),
     }
@@ -182,8 +183,9 @@ fn waiting_act(Waiting { act: waits, digest, clause, by, given, since }: &Waitin
     }
 }
 
-fn attested_by(((clause, evidence), by): (&(ClauseId, Digest), &BTreeSet<PartyId>)) -> AttestedText {
-    AttestedText { clause: clause.clone(), evidence: *evidence, by: by.iter().cloned().collect() }
+fn attested_by((evidence, by): (&Evidence, &BTreeSet<PartyId>)) -> AttestedText {
+    let Evidence { clause, condition, digest } = evidence.clone();
+    AttestedText { clause, condition, evidence: digest, by: by.iter().cloned().collect() }
 }
 
 fn booked_as((clause, booked): (&ClauseId, &Booked)) -> BookedText {

@@ -230,7 +230,7 @@ impl Scene {
         let settled = Settled {
             kind: "infer".to_owned(),
             ended: how,
-            usage: Some(Usage { input_tokens: 20, output_tokens: 30 }),
+            usage: Some(Usage { input_tokens: 20, output_tokens: 30, ..Usage::default() }),
             charged: asset.map(|asset| (held.amount, asset.into())),
             transfers: transfers(&held),
             ..done(warrant.act(), warrant.index())
@@ -301,7 +301,7 @@ impl Scene {
             kind: "infer".to_owned(),
             decided: warrant.index(),
             ended,
-            usage: Some(Usage { input_tokens: 20, output_tokens: 30 }),
+            usage: Some(Usage { input_tokens: 20, output_tokens: 30, ..Usage::default() }),
             estimated: false,
             attempts: Vec::new(),
             output: None,
@@ -384,7 +384,13 @@ pub(crate) fn approve(ticket: &Ticket, party: usize, signature: String) -> Deed 
 
 pub(crate) fn attest(party: usize, signature: String) -> Deed {
     let (clause, evidence) = (ClauseId::from("release-tranche"), Digest([6; 32]));
-    Deed::Attest(Attest { clause, evidence, party: PartyId::from(PARTIES[party]), signature })
+    Deed::Attest(Attest {
+        clause,
+        condition: None,
+        evidence,
+        party: PartyId::from(PARTIES[party]),
+        signature,
+    })
 }
 
 pub(crate) fn why(verified: anyhow::Result<Verified>) -> String {
