@@ -55,7 +55,7 @@ fn intended() -> String {
 }
 
 impl House {
-    fn net(&self, account: &str) -> i128 {
+    pub(super) fn net(&self, account: &str) -> i128 {
         self.partnership.state().book().balance(&account.into()).map_or(0, |balance| balance.net())
     }
 

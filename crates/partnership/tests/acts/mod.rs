@@ -4,6 +4,7 @@ mod amendments;
 mod approvals;
 mod budgets;
 mod conditions;
+mod deals;
 mod dues;
 mod erasures;
 mod leases;
@@ -57,14 +58,15 @@ impl House {
 
     fn founded_on(text: &str) -> Self {
         let library = documents(text).into_iter().map(|terms| (terms.digest(), Arc::new(terms))).collect();
-        Self::founded_over(text, library)
+        Self::founded_over(text, library, "2026-11-22T23:00:00Z".parse().unwrap())
     }
 
-    /// As [`House::founded_on`], with documents that have been read.
-    fn founded_over(text: &str, library: partnership::state::Library) -> Self {
-        let at: Timestamp = "2026-11-22T23:00:00Z".parse().unwrap();
+    /// As [`House::founded_on`], with documents that have been read, between whichever parties they name.
+    fn founded_over(text: &str, library: partnership::state::Library, at: Timestamp) -> Self {
+        let memorandum = Digest(record::hash::sha256(text.as_bytes()));
         let mut entropy = Entropy::new([7; 32]);
-        let parties = ["northwind", "halcyon"].map(PartyId::from);
+        let header = &library.get(&memorandum).unwrap().memorandum().header;
+        let parties: Vec<PartyId> = header.parties.iter().map(|party| party.id.clone()).collect();
         let keys: Vec<_> = parties
             .into_iter()
             .map(|party| {
@@ -74,7 +76,6 @@ impl House {
         let log = Signer::generate(ORIGIN, entropy.seed()).unwrap();
         let store = Arc::new(record::store::memory::Memory::new());
         let loaded = record::load(store, ORIGIN, 1 << 20, &log.verifier()).unwrap();
-        let memorandum = Digest(record::hash::sha256(text.as_bytes()));
         let genesis = Genesis {
             origin: ORIGIN.to_owned(),
             memorandum,

@@ -58,7 +58,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn house() -> House {
-    let mut house = House::founded_over(&text(), library().clone()).with_application();
+    let mut house = House::founded_over(&text(), library().clone(), "2026-11-22T23:00:00Z".parse().unwrap())
+        .with_application();
     house.run(Command::Tick);
     house
 }
