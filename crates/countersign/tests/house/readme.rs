@@ -38,6 +38,16 @@ const EXPECTED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "money",
+        &[
+            "OUTLOOK",
+            ",northwind,halcyon,750000.00,USD,CS",
+            "office",
+            "commitment:release-tranche:paid",
+            "chat",
+        ],
+    ),
+    (
         "proof",
         &[
             "holds, as far as the entries tell: every byte is accounted for",
