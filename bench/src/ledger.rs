@@ -4,13 +4,16 @@
 //! the balances and the transfers and nothing else, in the way that serves it best; each transfer is judged against what is left.
 
 use crate::clock::now;
+use crate::memorandum;
 use crate::options::{Disk, Rounds};
 use crate::pipeline::Pipeline;
 use crate::postgres::{Accounts, Postgres, Way};
-use crate::process::{MEASURED_CORE, OTHER_CORE, Tree, pin};
+use crate::process::{MEASURED_CORE, OTHER_CORE, Tree, pin, thread_cpu};
 use crate::scene::Scene;
 use crate::table::Table;
+use anyhow::ensure;
 use clap::Args;
+use partnership::Terms;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
@@ -71,7 +74,33 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
         }
     }
     setup(&mut table, options.batch);
-    Ok(options.rounds.report(&[("reserve and settle, durable, on one core", table)]))
+    let memoranda = memoranda(options)?;
+    let tables =
+        [("reserve and settle, durable, on one core", table), ("a memorandum read and checked", memoranda)];
+    Ok(options.rounds.report(&tables))
+}
+
+/// How long a memorandum of so many clauses takes to be read, checked and made ready.
+fn memoranda(options: &Options) -> anyhow::Result<Table> {
+    let mut table = Table::with_ratio("1,000 clauses", "100 clauses");
+    for round in options.rounds.numbers() {
+        options.rounds.progress(round, "memoranda");
+        for (name, clauses) in [("100 clauses", 100), ("1,000 clauses", 1000)] {
+            let texts = [
+                ("money, ms of CPU", memorandum::of_money(clauses)),
+                ("policies, ms of CPU", memorandum::text(clauses)),
+            ];
+            for (figure, text) in texts {
+                let begun = thread_cpu()?;
+                let terms =
+                    Terms::read(&text).map_err(|faults| anyhow::anyhow!("the memorandum: {faults:?}"))?;
+                table.note(figure, name, (thread_cpu()? - begun) * 1e3);
+                ensure!(terms.memorandum().clauses.len() > clauses, "a clause was not read");
+            }
+        }
+    }
+    table.remark("Markdown, TOML, every field, what holds between clauses, and Cedar's own validation of each policy against the vocabulary.");
+    Ok(table)
 }
 
 /// Says what was measured.

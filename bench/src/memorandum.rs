@@ -25,6 +25,33 @@ pub(crate) fn text(clauses: usize) -> String {
     text
 }
 
+/// The memorandum's text with so many further clauses of money: by turns grants, tranches, minimums and capacity.
+pub(crate) fn of_money(clauses: usize) -> String {
+    let mut text = BASE.to_owned();
+    for number in 1..=clauses {
+        let terms = match number % 4 {
+            0 => {
+                "kind = \"compute-credit\"\nfrom = \"northwind\"\nto = \"halcyon\"\namount = \"10.000000000 CREDIT\"\nmodels = [\"bench-model\"]\nduration = \"P1Y\""
+            }
+            1 => {
+                "kind = \"cash-tranche\"\nfrom = \"northwind\"\nto = \"halcyon\"\namount = \"250000.00 USD\"\nmilestone = \"it is released\"\nattested_by = [\"northwind\", \"halcyon\"]"
+            }
+            2 => {
+                "kind = \"minimum-consumption\"\nby = \"halcyon\"\nto = \"northwind\"\namount = \"1000.000000000 CREDIT\"\nends = 2030-01-01"
+            }
+            _ => {
+                "kind = \"capacity\"\nfrom = \"northwind\"\nto = \"halcyon\"\nwhat = \"units\"\nquantity = 15\nprice = \"260.00 USD\"\nevery = \"P1M\""
+            }
+        };
+        let written = write!(
+            text,
+            "\n### Money {number}\n\nWhat this section says is said by its block.\n\n```toml clause money-{number}\nsource = \"signed\"\n{terms}\n```\n"
+        );
+        debug_assert!(written.is_ok(), "a string takes all text");
+    }
+    text
+}
+
 /// The text of one policy: by turns what partners write of lengths, audiences, findings, models and single applications.
 pub(crate) fn policy(number: usize) -> String {
     let (scope, condition) = match number % 5 {

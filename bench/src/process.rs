@@ -11,6 +11,8 @@ use std::time::Duration;
 pub(crate) const MEASURED_CORE: &str = "0";
 /// The core of the driver and the upstream.
 pub(crate) const OTHER_CORE: &str = "1";
+/// Every core there may be.
+pub(crate) const EVERY_CORE: &str = "0-1023";
 /// How many ticks a second `/proc` counts CPU in, on every Linux there is.
 const TICKS_A_SECOND: f64 = 100.0;
 

@@ -2,6 +2,7 @@
 //!
 //! Not here: any number that `/api/status` does not have (see [`super::report`]).
 
+mod funds;
 mod sections;
 
 use super::api::{Problem, report};
@@ -53,6 +54,7 @@ pub(crate) fn render(report: &Report) -> Markup {
                     (sections::areas(report))
                     (sections::waiting(report))
                     (sections::intentions(report))
+                    (funds::commitments(report))
                     (sections::clauses(report))
                     (sections::acts(report))
                     (sections::kept(report))

@@ -96,6 +96,12 @@ impl State {
         if !is_of(asks.act, application) {
             return Err(Box::new(Judgement::invalid("the key belongs to another application")));
         }
+        // The door keeps a request before it proposes the call, by the terms that it knew then.
+        if terms.keeps_content(&application.name, &application.audience) != infer.kept.is_some() {
+            return Err(Box::new(Judgement::invalid(
+                "whether requests are kept has changed while this one was on its way; send it again",
+            )));
+        }
         let (service, _) = terms.service(party, infer.model.as_str()).ok_or_else(|| {
             Judgement::invalid(format!("no service clause offers `{}` to `{party}`", infer.model))
         })?;

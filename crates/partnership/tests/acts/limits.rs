@@ -87,3 +87,28 @@ fn a_binding_price_goes_before_a_later_intention_and_a_name_before_a_star() {
         assert_eq!(tariff.clause, ClauseId::from("model-prices"), "{models} {force}");
     }
 }
+
+#[test]
+fn a_request_is_kept_where_a_clause_asks_for_it_and_nowhere_else() {
+    let keeping = MEMORANDUM.replacen("keep = \"keys\"", "keep = \"content\"", 1);
+    assert_ne!(keeping, MEMORANDUM);
+    for (text, kept, allowed) in [
+        (MEMORANDUM, None, true),
+        (MEMORANDUM, Some(Digest([5; 32])), false),
+        (keeping.as_str(), None, false),
+        (keeping.as_str(), Some(Digest([5; 32])), true),
+    ] {
+        let mut house = House::founded_on(text).with_application();
+        let mut act = house.proposal(50, None);
+        let Deed::Infer(infer) = &mut act.deed else { unreachable!() };
+        infer.kept = kept;
+        match house.decided(act) {
+            Decision::Allow(_) => assert!(allowed),
+            Decision::Deny(refusal) => {
+                assert!(!allowed && refusal.remedy.contains("send it again"), "{}", refusal.remedy);
+            }
+            other => panic!("{other:?}"),
+        }
+        house.replayed();
+    }
+}

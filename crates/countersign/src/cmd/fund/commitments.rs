@@ -46,38 +46,8 @@ fn row(fund: &Value) -> Vec<String> {
     };
     let mut row = ["name", "kind", "state"].map(|field| cell(fund, field)).to_vec();
     row.extend(["agreed", "drawn", "reserved", "spent", "expired", "left", "owed"].map(money));
-    row.push(outlook(fund));
+    row.push(cell(fund, "outlook"));
     row
-}
-
-/// What comes next, in a few words.
-fn outlook(fund: &Value) -> String {
-    let mut said = Vec::new();
-    if let Some(pace) = fund.get("pace").filter(|pace| !pace.is_null()) {
-        said.push(format!("{} % spent in {} % of the time", cell(pace, "spent"), cell(pace, "time")));
-    }
-    if let Some(forecast) = fund.get("forecast").filter(|forecast| !forecast.is_null()) {
-        let used_up: Vec<&str> = two(forecast, "used_up").into_iter().filter_map(Value::as_str).collect();
-        match used_up.as_slice() {
-            [first, last] if first == last => said.push(format!("used up on {first}")),
-            [first, last] => said.push(format!("used up from {first} to {last}")),
-            [first] => said.push(format!("used up on {first} at the earliest")),
-            _ => {}
-        }
-        let left: Vec<String> =
-            two(forecast, "left_then").iter().map(|money| cell(money, "amount")).collect();
-        if let ([least, most], false) = (left.as_slice(), used_up.len() == 2) {
-            said.push(format!("{least} to {most} left on {}", cell(forecast, "ends")));
-        }
-    }
-    if let Some(day) = fund.get("next_due").and_then(Value::as_str) {
-        said.push(format!("next due on {day}"));
-    }
-    said.join("; ")
-}
-
-fn two<'a>(forecast: &'a Value, name: &str) -> Vec<&'a Value> {
-    forecast.get(name).and_then(Value::as_array).into_iter().flatten().collect()
 }
 
 fn funds(status: &Value) -> impl Iterator<Item = &Value> {

@@ -40,6 +40,8 @@ pub(crate) struct Fund {
     pub(crate) forecast: Option<Forecast>,
     /// The next day on which something falls due or is to be declared.
     pub(crate) next_due: Option<String>,
+    /// Pace, forecast and next day in a few words.
+    pub(crate) outlook: String,
     pub(crate) dues: Vec<DueLine>,
     pub(crate) payments: Vec<PaymentLine>,
 }
@@ -129,6 +131,8 @@ impl Fund {
             Kind::RevenueShare(share) => dues::next_declared(share, last),
             _ => dues::next(clause, last),
         };
+        let next_due = next.map(|day| day.to_string());
+        let (pace, forecast) = (pace(&sums, today), forecast(state, &sums, &asset, today));
         Some(Self {
             name: clause.id.to_string(),
             kind: clause.kind.name(),
@@ -136,8 +140,9 @@ impl Fund {
             state: standing(state, clause),
             from: parties.0,
             to: parties.1,
-            pace: pace(&sums, today),
-            forecast: forecast(state, &sums, &asset, today),
+            outlook: outlook(pace.as_ref(), forecast.as_ref(), next_due.as_deref()),
+            pace,
+            forecast,
             agreed: money(sums.agreed),
             drawn: money(sums.drawn),
             reserved: money(sums.reserved),
@@ -146,7 +151,7 @@ impl Fund {
             left: money(sums.left),
             owed: money(sums.owed),
             paid: money(sums.paid),
-            next_due: next.map(|day| day.to_string()),
+            next_due,
             dues: state.due_booked(&clause.id).map(|due| due_line(state, due, &asset)).collect(),
             payments: state.payments(&clause.id).iter().map(|paid| payment_line(state, paid)).collect(),
         })
@@ -167,6 +172,28 @@ impl Fund {
             _ => format!("{}: {} shared so far{owed}", self.name, amount(&self.drawn)),
         }
     }
+}
+
+/// What comes next, in a few words.
+fn outlook(pace: Option<&Pace>, forecast: Option<&Forecast>, next_due: Option<&str>) -> String {
+    let mut said = Vec::new();
+    if let Some(Pace { time, spent }) = pace {
+        said.push(format!("{spent} % spent in {time} % of the time"));
+    }
+    if let Some(forecast) = forecast {
+        match &forecast.used_up {
+            [Some(first), Some(last)] if first == last => said.push(format!("used up on {first}")),
+            [Some(first), Some(last)] => said.push(format!("used up from {first} to {last}")),
+            [Some(first), None] => said.push(format!("used up on {first} at the earliest")),
+            [None, _] => {}
+        }
+        let is_certain = forecast.used_up.iter().all(Option::is_some);
+        if let (Some([least, most]), Some(ends), false) = (&forecast.left_then, &forecast.ends, is_certain) {
+            said.push(format!("{} to {} left on {ends}", least.amount, most.amount));
+        }
+    }
+    said.extend(next_due.map(|day| format!("next due on {day}")));
+    said.join("; ")
 }
 
 fn due_line(state: &State, (on, due): (&Date, &partnership::state::DueBooked), asset: &AssetId) -> DueLine {
