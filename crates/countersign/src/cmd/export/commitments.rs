@@ -1,4 +1,4 @@
-//! The Contract Commitment dataset of FOCUS 1.3: grants and tranches, as agreed. The mapping is in docs/EXPORTS.md.
+//! The Contract Commitment dataset of FOCUS 1.3: grants, tranches, minimums and rented capacity, as agreed. The mapping is in docs/EXPORTS.md.
 //!
 //! Not here: what was spent of them (`focus`).
 
@@ -6,10 +6,10 @@ use super::csv::line;
 use super::focus::{currency, decimal, midnight};
 use super::rows::{Format, View};
 use jiff::civil::Date;
-use partnership::memorandum::Kind;
+use partnership::memorandum::{Kind, Money, Periods};
 use std::io::{self, Write};
 
-/// The commitments of FOCUS 1.3, as they stand at the end of the period: grants and tranches that are in force.
+/// The commitments of FOCUS 1.3, as they stand at the end of the period: grants, tranches, minimums and capacity that are in force.
 pub(super) struct Commitments<W> {
     to: W,
 }
@@ -51,12 +51,24 @@ impl<W: Write> Format for Commitments<W> {
         let header = &memorandum.header;
         let ends = terms.durations().find_map(|(_, term)| term.ends);
         for clause in &memorandum.clauses {
+            let periodic;
             let (money, from, to, starts, until) = match &clause.kind {
                 Kind::ComputeCredit(grant) => {
                     (&grant.amount, &grant.from, &grant.to, grant.starts, grant.expires)
                 }
                 Kind::CashTranche(tranche) => {
                     (&tranche.amount, &tranche.from, &tranche.to, header.effective, tranche.lapses)
+                }
+                Kind::MinimumConsumption(minimum) => {
+                    let until = minimum.steps.last().map(|step| step.by);
+                    (&minimum.amount, &minimum.by, &minimum.to, minimum.starts, until)
+                }
+                // What it costs in a period; how long a commitment of so many periods is, says its end.
+                Kind::Capacity(capacity) => {
+                    let total = Money { amount: capacity.total, asset: capacity.price.asset.clone() };
+                    let Periods { starts, ends, .. } = capacity.periods;
+                    periodic = total;
+                    (&periodic, &capacity.from, &capacity.to, starts, ends)
                 }
                 _ => continue,
             };

@@ -1,14 +1,15 @@
 //! In whose books a transfer is, and whose act one is.
 //!
-//! A grant or tranche is in the books of both its sides, a key's budget in those of the key's party, what rounding left out and what the
+//! What a clause of money moves is in the books of both its sides, a budget in those of the party whose calls it limits, what rounding left out and what the
 //! operator bore in those of the operator and of the act's party. What nobody is named for is in everybody's.
 
 use super::rows::Row;
 use ledger::Transfer;
 use partnership::Terms;
-use partnership::act::Administer;
+use partnership::act::{Administer, Of};
 use partnership::ids::{ClauseId, PartyId};
-use partnership::memorandum::Kind;
+use partnership::judge::dues::sides;
+use partnership::memorandum::{Clause, Kind};
 use partnership::registry::Registry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,15 @@ pub(super) struct Owners {
     parties: BTreeSet<PartyId>,
     clauses: BTreeMap<ClauseId, BTreeSet<PartyId>>,
     keys: BTreeMap<String, PartyId>,
+    budgets: BTreeMap<String, PartyId>,
+}
+
+/// The sides of a clause of money: who grants or owes, and who is granted or owed.
+pub(super) fn between(clause: &Clause) -> Option<(&PartyId, &PartyId)> {
+    match &clause.kind {
+        Kind::ComputeCredit(grant) => Some((&grant.from, &grant.to)),
+        _ => sides(clause),
+    }
 }
 
 impl Owners {
@@ -28,11 +38,7 @@ impl Owners {
         let memorandum = terms.memorandum();
         self.parties.extend(memorandum.header.parties.iter().map(|party| party.id.clone()));
         for clause in &memorandum.clauses {
-            let (from, to) = match &clause.kind {
-                Kind::ComputeCredit(grant) => (&grant.from, &grant.to),
-                Kind::CashTranche(tranche) => (&tranche.from, &tranche.to),
-                _ => continue,
-            };
+            let Some((from, to)) = between(clause) else { continue };
             self.clauses.entry(clause.id.clone()).or_default().extend([from.clone(), to.clone()]);
         }
     }
@@ -43,6 +49,16 @@ impl Owners {
             if let Some(application) = registry.application(&key.application) {
                 self.keys.insert(key.id.to_string(), application.party.clone());
             }
+        }
+        for budget in registry.budgets() {
+            let (of, whose) = (budget.set.of, budget.set.whose.as_str());
+            let application = |name: &str| Some(registry.application(&name.into())?.party.clone());
+            let party = match of {
+                Of::Party => Some(PartyId::from(whose)),
+                Of::Application | Of::EndUsers => application(whose),
+                Of::Key => self.keys.get(whose).cloned(),
+            };
+            self.budgets.extend(party.map(|party| (budget.set.id.to_string(), party)));
         }
     }
 
@@ -74,7 +90,11 @@ impl Owners {
             match (head, middle) {
                 ("rounding", _) => by == Some(of) || self.operator.as_ref() == Some(of),
                 (operator, "overrun") => by == Some(of) || operator == of.as_str(),
-                ("budget", key) if self.keys.contains_key(key) => self.keys.get(key) == Some(of),
+                // A key's own budget has one part more, that of a budget two or three.
+                ("budget", id) => {
+                    let owners = if parts.count() > 1 { &self.budgets } else { &self.keys };
+                    owners.get(id).is_none_or(|owner| owner == of)
+                }
                 (_, clause) => self.is_named(clause, of),
             }
         })

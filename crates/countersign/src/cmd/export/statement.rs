@@ -2,6 +2,7 @@
 //!
 //! Not here: any number that is not also in the other forms. It has no script and loads nothing.
 
+use super::owners::between;
 use super::rows::{Books, Format, Row, Seal, View};
 use ledger::{AccountId, AssetId};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -86,6 +87,7 @@ impl<W: Write> Format for Statement<W> {
         let body = html! {
             (grants(view, &self.opening))
             (tranches(view))
+            (debts(view))
             (self.spent(view))
             (self.spoken_against(view))
             (self.balances(view))
@@ -224,7 +226,40 @@ fn tranches(view: &View<'_>) -> Markup {
                         td { (view.state.terms().map_or_else(String::new, |terms| explain_condition(&terms.memorandum().header, &tranche.condition))) }
                         td { (standing(view, clause, tranche)) }
                         td class="n" { (view.books.text(&tranche.amount.asset, tranche.amount.amount.minor())) " " (tranche.amount.asset) }
-                        td class="n" { (view.books.text(&tranche.amount.asset, view.books.net(&chart::commitment(clause, "drawn")))) }
+                        td class="n" { (view.books.text(&tranche.amount.asset, drawn(view, clause))) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What has fallen due of a clause, paid or not.
+fn drawn(view: &View<'_>, clause: &Clause) -> i128 {
+    let sum =
+        |(owed, paid): (AccountId, AccountId)| view.books.net(&owed).saturating_add(view.books.net(&paid));
+    chart::debt(clause).map_or(0, sum)
+}
+
+/// What is owed under clauses of which the party is a side, and what was paid of it by the word of who is paid.
+fn debts(view: &View<'_>) -> Markup {
+    let found = mine(view).filter_map(|clause| Some((clause, between(clause)?, chart::debt(clause)?)));
+    let found: Vec<_> = found.filter(|(clause, ..)| drawn(view, clause) != 0).collect();
+    html! {
+        h2 { "Due and paid" }
+        @if found.is_empty() { p class="quiet" { "Nothing has fallen due." } } @else {
+            table {
+                tr { th { "Clause" } th { "From, to" } th class="n" { "Due so far" } th class="n" { "Paid, as attested" } th class="n" { "Owed" } }
+                @for (clause, (from, to), (owed, paid)) in found {
+                    @let asset = view.state.book().asset_of(&owed).cloned();
+                    @if let Some(asset) = asset {
+                        tr {
+                            td { (named(clause)) }
+                            td { (from) ", " (to) }
+                            td class="n" { (view.books.text(&asset, drawn(view, clause))) " " (asset) }
+                            td class="n" { (view.books.text(&asset, view.books.net(&paid))) }
+                            td class="n" { (view.books.text(&asset, view.books.net(&owed))) }
+                        }
                     }
                 }
             }
@@ -257,10 +292,8 @@ fn standing(view: &View<'_>, clause: &Clause, tranche: &CashTranche) -> String {
 fn mine<'a>(view: &'a View<'a>) -> impl Iterator<Item = &'a Clause> {
     let all = view.state.terms().into_iter().flat_map(|terms| terms.memorandum().clauses.iter());
     let of = view.scope.party.as_ref();
-    all.filter(move |clause| match &clause.kind {
-        Kind::ComputeCredit(grant) => of.is_none_or(|of| grant.from == *of || grant.to == *of),
-        Kind::CashTranche(tranche) => of.is_none_or(|of| tranche.from == *of || tranche.to == *of),
-        _ => false,
+    all.filter(move |clause| {
+        between(clause).is_some_and(|(from, to)| of.is_none_or(|of| from == of || to == of))
     })
 }
 
