@@ -650,24 +650,5 @@ fn a_second_fold_that_was_written_down_goes_on_with_the_same_budgets() {
         scene.take(&Step::Pass(7 * HOUR));
     }
     scene.house.change(Administer::BudgetRemove { id: "b0".into() });
-    let leaves = &scene.house.leaves;
-    let saved = |replay: &replay::Replay| {
-        let mut lines = Vec::new();
-        replay
-            .save(&mut |line| {
-                lines.push(line.to_vec());
-                Ok(())
-            })
-            .unwrap();
-        lines
-    };
-    let mut replay = replay::Replay::new();
-    for leaf in leaves {
-        replay.entry(&leaf.envelope, &leaf.parties).unwrap();
-        let lines = saved(&replay);
-        let mut rest = lines.iter().cloned();
-        replay = replay::Replay::resume(None, &mut || Ok(rest.next())).unwrap();
-        assert_eq!(saved(&replay), lines);
-    }
-    assert_eq!(Digest(replay.digest()), scene.house.partnership.state().digest());
+    second::check(&scene.house.leaves, scene.house.partnership.state());
 }

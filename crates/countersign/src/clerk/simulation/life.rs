@@ -13,9 +13,9 @@ use bytes::Bytes;
 use cloud::Chat;
 use cloud::gateway::Call;
 use partnership::act::{
-    Act, Administer, Application, Approve, Attest, BudgetRaise, BudgetSet, Deed, Digest, Infer, Key, Of,
-    Period, Principal, WitnessKey, approval_bytes, attestation_bytes, idempotency_digest, pseudonym,
-    witness_key_bytes,
+    Act, Administer, Application, Approve, Attest, Budget, BudgetRaise, BudgetSet, Declare, Deed, Digest,
+    Infer, Key, Of, Payment, Period, Principal, WitnessKey, approval_bytes, attestation_bytes,
+    declaration_bytes, idempotency_digest, payment_bytes, pseudonym, witness_key_bytes,
 };
 use partnership::decision::{Decision, Settlement};
 use partnership::entry::Refused;
@@ -217,7 +217,7 @@ impl<'a> Life<'a> {
     fn administer(&mut self) {
         let party = if self.chance.hits(1, 2) { "north" } else { "south" };
         let name = format!("app{}", self.chance.below(40));
-        let deed = match self.chance.below(7) {
+        let deed = match self.chance.below(9) {
             0 => Deed::Administer(Administer::ModelResume { model: "small".into() }),
             1 => {
                 let evidence = Digest([self.chance.below(2).to_le_bytes()[0]; 32]);
@@ -229,9 +229,32 @@ impl<'a> Life<'a> {
             2 => Deed::Administer(Administer::ApplicationRemove { name: name.as_str().into() }),
             3 => return self.tally(),
             4 | 5 => self.budget(),
+            6 => self.payment(party),
+            7 => self.declaration(party),
             _ => application(&name),
         };
         self.propose(party, deed);
+    }
+
+    /// A party gives its word on a payment, of something that is owed or not.
+    fn payment(&mut self, party: &str) -> Deed {
+        let owed = [("racks", "USD"), ("least-use", "CREDIT"), ("share", "USD"), ("tranche", "USD")];
+        let (clause, asset) = owed[self.pick(owed.len())];
+        let amount = Budget { asset: asset.to_owned(), amount: i128::from(self.chance.below(40)) + 1 };
+        let (clause, reference) = (ClauseId::from(clause), format!("R{}", self.chance.below(30)));
+        let bytes = payment_bytes(place::ORIGIN, &clause, &amount, &reference);
+        let signature = record::hash::base64(&place::party(party).sign_bytes(&bytes));
+        Deed::Payment(Payment { clause, amount, reference, party: party.into(), signature })
+    }
+
+    /// A party declares what it earned on a day that may be over.
+    fn declaration(&mut self, party: &str) -> Deed {
+        let clause = ClauseId::from("share");
+        let on = self.now.plus_millis(-i64::try_from(self.chance.below(3)).unwrap_or(0) * 86_400_000).date();
+        let revenue = Budget { asset: "USD".to_owned(), amount: i128::from(self.chance.below(1_000)) };
+        let bytes = declaration_bytes(place::ORIGIN, &clause, on, &revenue);
+        let signature = record::hash::base64(&place::party(party).sign_bytes(&bytes));
+        Deed::Declare(Declare { clause, on, revenue, party: party.into(), signature })
     }
 
     /// Somebody sets, raises or removes a budget, one of few, so that calls meet them.
