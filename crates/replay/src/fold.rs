@@ -17,6 +17,7 @@ use crate::repeats::Repeats;
 use crate::seen::Seen;
 use crate::settling::{Settling, may_reserve};
 use crate::text::plain;
+use crate::undelivered::Letters;
 use crate::totals::{Asked, Counts, Drawn, Erased, Lease, Proposed, Version};
 use record::Hash;
 use record::hash::{base64, sha256, sha256_of};
@@ -68,6 +69,7 @@ pub struct Replay {
     pub(crate) dued: Vec<Dued>,
     pub(crate) words: Words,
     pub(crate) paid: Vec<Paid>,
+    pub(crate) undelivered: Letters,
     /// The applications that there are or were.
     pub(crate) kept: BTreeMap<Box<[u8]>, Kept>,
     pub(crate) erased: Vec<Erased>,
@@ -116,6 +118,7 @@ impl Replay {
             dued: Vec::new(),
             words: Words::new(),
             paid: Vec::new(),
+            undelivered: Letters::new(),
             kept: BTreeMap::new(),
             erased: Vec::new(),
             digested: 0,

@@ -43,6 +43,7 @@ impl Replay {
             dued: _,
             words: _,
             paid: _,
+            undelivered: _,
             kept: _,
             erased: _,
             digested,
@@ -67,6 +68,7 @@ impl Replay {
         booked.iter().try_for_each(|clause| Line::of("booked").spelled(clause).end(to))?;
         self.write_erased(to)?;
         self.write_dues(to)?;
+        self.write_undelivered(to)?;
         if let Some(Lease { expires, calls, amounts }) = lease {
             Line::of("lease").field(expires).field(calls).end(to)?;
             amounts
@@ -210,6 +212,9 @@ impl Replay {
             "attested" => {
                 let evidence = (fields.spelled()?, fields.hash()?);
                 self.attested.insert(evidence, fields.all_spelled());
+            }
+            "undelivered" => {
+                self.undelivered.insert((fields.spelled()?, fields.spelled()?));
             }
             "due-last" | "due-booked" | "due-word" | "due-paid" => return self.read_dues(word, fields),
             _ => return self.read_act(word, fields),

@@ -2,6 +2,7 @@
 
 use super::SnapshotError;
 use super::money::{self, Money};
+use super::notices;
 use super::text::{
     AccountText, ActText, How, Id, LineText, LogKeyText, OpenText, PriceText, RetainedText, SignedText,
     StateText, TakenText, TariffText, WaitingText,
@@ -65,6 +66,8 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
         due_booked,
         payments,
         days,
+        suspended_since: map(text.suspended_since.into_iter().map(notices::read_suspended))?,
+        undelivered: map(text.undelivered.into_iter().map(notices::read_dead))?,
         counts: map(counts)?,
         tallied: map(text.tallied.into_iter().map(|refused| (refused.key, refused.count)))?,
         recent: text.recent.into_iter().map(line).collect::<Result<_, _>>()?,
