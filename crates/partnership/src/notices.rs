@@ -214,7 +214,10 @@ impl State {
             about: About::Pace,
             clause: Some(id.clone()),
             parties: vec![minimum.by.clone(), minimum.to.clone()],
-            text: format!("of the minimum `{id}` {sums} are consumed, which is behind an even pace to {}", step.by),
+            text: format!(
+                "of the minimum `{id}` {sums} are consumed, which is behind an even pace to {}",
+                step.by
+            ),
         })
     }
 
@@ -256,7 +259,10 @@ impl State {
                 id: format!("waiting/{act}/{party}"),
                 about: About::Waiting,
                 clause: waiting.clause.clone(),
-                text: format!("the act `{}` {act} waits for the approval of `{party}`", waiting.act.deed.name()),
+                text: format!(
+                    "the act `{}` {act} waits for the approval of `{party}`",
+                    waiting.act.deed.name()
+                ),
                 parties: vec![party],
             })
         })
@@ -282,9 +288,9 @@ impl State {
 /// The highest part in [`USED_PERCENT`] that a sum has reached of another.
 fn reached((whole, used): (i128, i128)) -> Option<i128> {
     let hundredfold = used.checked_mul(100).filter(|_| whole > 0)?;
-    USED_PERCENT.into_iter().find(|percent| {
-        whole.checked_mul(*percent).is_some_and(|threshold| hundredfold >= threshold)
-    })
+    USED_PERCENT
+        .into_iter()
+        .find(|percent| whole.checked_mul(*percent).is_some_and(|threshold| hundredfold >= threshold))
 }
 
 fn is_behind(minimum: &MinimumConsumption, step: &Step, consumed: i128, today: Date) -> Option<bool> {

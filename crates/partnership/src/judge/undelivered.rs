@@ -9,10 +9,14 @@ use crate::state::State;
 impl State {
     pub(super) fn judge_undelivered(&self, act: &Act, undelivered: &Undelivered) -> Judgement {
         if act.principal != Principal::Clerk {
-            return Judgement::invalid("what could not be delivered is recorded by the clerk, and by nobody else");
+            return Judgement::invalid(
+                "what could not be delivered is recorded by the clerk, and by nobody else",
+            );
         }
         if !undelivered.is_sound() {
-            return Judgement::invalid("a notice's id, a receiver's name or the word for an error is misspelt");
+            return Judgement::invalid(
+                "a notice's id, a receiver's name or the word for an error is misspelt",
+            );
         }
         if self.dead_letter(&undelivered.notice, &undelivered.receiver).is_some() {
             return Judgement::invalid(format!(

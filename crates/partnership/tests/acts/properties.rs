@@ -13,7 +13,8 @@ use std::sync::OnceLock;
 
 /// The example with a minimum, so that calls are counted too; a small grant, so that some calls find it spent.
 fn text() -> String {
-    let small = MEMORANDUM.replacen("amount = \"1000.000000000 CREDIT\"", "amount = \"0.000400000 CREDIT\"", 1);
+    let small =
+        MEMORANDUM.replacen("amount = \"1000.000000000 CREDIT\"", "amount = \"0.000400000 CREDIT\"", 1);
     assert_ne!(small, MEMORANDUM);
     format!(
         "{small}\n```toml clause least-use\nkind = \"minimum-consumption\"\nsource = \"signed\"\nby = \"halcyon\"\nto = \"northwind\"\namount = \"0.000100000 CREDIT\"\nstarts = 2026-11-01\nends = 2026-12-20\nmilestones = [{{ by = 2026-12-01, amount = \"0.000050000 CREDIT\" }}]\n```\n"
@@ -40,7 +41,14 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let ended = prop::sample::select(vec![Ended::Done, Ended::Done, Ended::Done, Ended::Cancelled, Ended::Failed, Ended::Lost]);
+    let ended = prop::sample::select(vec![
+        Ended::Done,
+        Ended::Done,
+        Ended::Done,
+        Ended::Cancelled,
+        Ended::Failed,
+        Ended::Lost,
+    ]);
     let call = (1_u64..120, (0_u64..300, 0_u64..200), ended, prop::option::of(0_u8..2));
     prop_oneof![
         6 => call.prop_map(|(output_max, used, ended, key)| Step::Call { output_max, used, ended, key }),
@@ -87,7 +95,9 @@ impl House {
     /// Every balance by account, as text.
     fn balances(&self) -> BTreeMap<String, String> {
         let accounts = self.partnership.state().book().accounts();
-        accounts.map(|(account, asset, _, balance)| (account.to_string(), format!("{asset} {balance:?}"))).collect()
+        accounts
+            .map(|(account, asset, _, balance)| (account.to_string(), format!("{asset} {balance:?}")))
+            .collect()
     }
 }
 

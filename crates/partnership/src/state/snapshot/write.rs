@@ -1,10 +1,10 @@
 //! A state to its text. Each struct is taken apart field by field, so that what is new in one cannot be left out.
 
-use super::{money, notices};
 use super::text::{
     AccountText, ActText, AttestedText, BookedText, CountText, Freed, Held, How, Id, LeaseText, LineText,
     LogKeyText, OpenText, PriceText, RetainedText, SignedText, StateText, TakenText, TariffText, WaitingText,
 };
+use super::{money, notices};
 use crate::act::{Act, Digest};
 use crate::entry::Refused;
 use crate::entry::text::{Charge, OfParty};
