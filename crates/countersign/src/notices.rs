@@ -21,6 +21,7 @@ use partnership::decision::Decision;
 use partnership::ids::Timestamp;
 use partnership::notices::{About, Notice};
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -90,7 +91,7 @@ impl Notices {
     /// From now on these are told. What is under way to others is cut off.
     pub(crate) fn tell(&self, receivers: Vec<Receiver>) {
         *self.all() = receivers.into_iter().map(Arc::new).collect();
-        self.changed.notify_one();
+        self.changed.notify_waiters();
     }
 
     /// Who is told.
@@ -106,7 +107,9 @@ impl Notices {
 /// Tells what is to be told, until the task is dropped.
 pub(crate) async fn run(office: Arc<Office>) {
     loop {
-        let changed = office.notices.changed.notified();
+        let mut changed = pin!(office.notices.changed.notified());
+        // Before the receivers are looked at, so that no change after that is missed.
+        changed.as_mut().enable();
         let receivers = office.notices.receivers();
         let mut tasks = JoinSet::new();
         if !receivers.is_empty() {

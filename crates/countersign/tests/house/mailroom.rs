@@ -69,15 +69,20 @@ impl Drop for Mailroom {
 
 #[test]
 #[ignore = "it needs aiosmtpd and standardwebhooks: `cargo xtask test --strangers notices` runs it"]
-fn strangers_verify_each_webhook_and_take_mail_behind_tls_and_a_login_but_none_under_a_certificate_of_nobody() {
+fn strangers_verify_each_webhook_and_take_mail_behind_tls_and_a_login_but_none_under_a_certificate_of_nobody()
+{
     let room = Mailroom::open();
     let hook = format!(
         "\n[[notice]]\nname = \"hook\"\nkind = \"webhook\"\nabout = [\"waiting\"]\nurl = \"http://127.0.0.1:{}/\"\nsecret_env = \"HOOK_SECRET\"\n",
         room.at["webhook"]
     );
     let login = "user_env = \"MAIL_USER\"\npassword_env = \"MAIL_PASSWORD\"\n";
-    let receivers =
-        [hook, room.mail("plain", "tls = \"none\"\n"), room.mail("secure", login), room.mail("stranger", login)];
+    let receivers = [
+        hook,
+        room.mail("plain", "tls = \"none\"\n"),
+        room.mail("secure", login),
+        room.mail("stranger", login),
+    ];
     let folder = Folder::founded(&(config("http://127.0.0.1:9/v1") + &receivers.concat()), str::to_owned);
     let mut command = Server::command(&folder.dir, &[]);
     command.env("HOOK_SECRET", SECRET).env("MAIL_USER", LOGIN[0]).env("MAIL_PASSWORD", LOGIN[1]);
@@ -98,7 +103,10 @@ fn strangers_verify_each_webhook_and_take_mail_behind_tls_and_a_login_but_none_u
         for came in room.took(by) {
             assert_eq!(came["from"], "countersign@northwind.example");
             assert_eq!(came["to"].as_array().unwrap().len(), 2);
-            assert_eq!((&came["encrypted"], &came["login"]), (&(by == "secure").into(), &(by == "secure").into()));
+            assert_eq!(
+                (&came["encrypted"], &came["login"]),
+                (&(by == "secure").into(), &(by == "secure").into())
+            );
             assert_eq!(came["defects"].as_array().unwrap().len(), 0, "{came}");
             let text = came["text"].as_str().unwrap();
             let id = ids.iter().find(|id| text.contains(id.as_str())).unwrap();
@@ -106,7 +114,10 @@ fn strangers_verify_each_webhook_and_take_mail_behind_tls_and_a_login_but_none_u
             let key = format!("<{}@northwind.example>", said["key"].as_str().unwrap());
             assert_eq!(came["key"], key, "a mail's id is the webhook's");
             let subject = came["subject"].as_str().unwrap();
-            assert!(subject.starts_with("[northwind-halcyon.example/record] the act `application-add`"), "{subject}");
+            assert!(
+                subject.starts_with("[northwind-halcyon.example/record] the act `application-add`"),
+                "{subject}"
+            );
         }
     }
     eventually("whose certificate is by nobody who is trusted is handed nothing", || {

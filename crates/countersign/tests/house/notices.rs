@@ -17,7 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 const DAY: i64 = 24 * 3_600;
-pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAbCdEfGhIjK=";
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAbCdEfGhIjI=";
 /// What the built-in example has to tell on every day: its milestone tranche is far away, so only an act that waits.
 const WAITS: &str = "waiting/";
 
@@ -119,9 +119,8 @@ fn receive(stream: TcpStream, mood: Mood, came: &Mutex<Vec<Came>>) {
 
 /// HMAC of SHA-256 as RFC 2104 writes it, for keys of at most 64 bytes.
 fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
-    let padded = |with: u8| -> Vec<u8> {
-        (0..64).map(|place| key.get(place).copied().unwrap_or(0) ^ with).collect()
-    };
+    let padded =
+        |with: u8| -> Vec<u8> { (0..64).map(|place| key.get(place).copied().unwrap_or(0) ^ with).collect() };
     sha256_of(&[&padded(0x5c), &sha256_of(&[&padded(0x36), text])])
 }
 
@@ -151,7 +150,8 @@ fn ask(folder: &Folder, name: &str) -> String {
 fn listed(folder: &Folder, receiver: &str) -> Vec<Value> {
     let all = folder.said(&["notice", "list"]);
     let all = all.as_array().unwrap().clone();
-    let is_its = |line: &Value| line["receiver"] == receiver && line["id"].as_str().unwrap().starts_with(WAITS);
+    let is_its =
+        |line: &Value| line["receiver"] == receiver && line["id"].as_str().unwrap().starts_with(WAITS);
     all.into_iter().filter(is_its).collect()
 }
 
@@ -201,8 +201,7 @@ fn a_receiver_that_is_down_hangs_redirects_or_fails_harms_nobody_and_is_told_onc
         let lines = listed(&folder, name);
         lines.iter().filter_map(|line| line["error"].as_str().map(str::to_owned)).collect::<BTreeSet<_>>()
     };
-    for (name, error) in
-        [("ill", "redirect"), ("silent", "timeout"), ("down", "unreachable"), ("bad", "tls")]
+    for (name, error) in [("ill", "redirect"), ("silent", "timeout"), ("down", "unreachable"), ("bad", "tls")]
     {
         eventually(name, || failed(name) == BTreeSet::from([error.to_owned()]));
     }
@@ -251,14 +250,21 @@ fn what_is_not_taken_for_a_day_is_given_up_once_on_the_record() {
     });
     assert!(listed(&folder, "board").iter().all(|line| line["state"] == "due" && line["next"].is_string()));
     clock.step_to(2 * DAY);
-    let is_given_up = || listed(&folder, "board").iter().filter(|line| line["state"] == "undelivered").count() >= 2;
+    let is_given_up =
+        || listed(&folder, "board").iter().filter(|line| line["state"] == "undelivered").count() >= 2;
     eventually("both are given up", is_given_up);
     let status = folder.status();
     let expected = ["halcyon", "northwind"].map(|party| format!("waiting/{act}/{party} to board"));
-    assert!(expected.iter().all(|one| status["undelivered"].as_array().unwrap().iter().any(|dead| dead == one)));
+    assert!(
+        expected.iter().all(|one| status["undelivered"].as_array().unwrap().iter().any(|dead| dead == one))
+    );
     assert!(folder.told(&["memo", "status"]).contains(&format!("undelivered: {}", expected[0])));
     let metrics = crate::http::Client::new(server.url()).ask(crate::http::Request::get("/metrics")).unwrap();
-    assert!(metrics.text().contains("countersign_notices_undelivered{receiver=\"board\"}"), "{}", metrics.text());
+    assert!(
+        metrics.text().contains("countersign_notices_undelivered{receiver=\"board\"}"),
+        "{}",
+        metrics.text()
+    );
     server.stop();
     hook.turns(Mood::Status(200));
     let server = start(&folder);

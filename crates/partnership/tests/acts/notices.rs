@@ -56,7 +56,8 @@ impl House {
     /// The ids of what is to be told of these clauses when it is noon on a day, and nothing more has happened.
     fn told_of(&self, day: &str, clauses: &[&str]) -> Vec<String> {
         let notices = self.partnership.state().notices(format!("{day}T12:00:00Z").parse().unwrap());
-        let is_of = |notice: &&Notice| notice.clause.as_ref().is_some_and(|id| clauses.contains(&id.as_str()));
+        let is_of =
+            |notice: &&Notice| notice.clause.as_ref().is_some_and(|id| clauses.contains(&id.as_str()));
         notices.iter().filter(is_of).map(|notice| notice.id.clone()).collect()
     }
 
@@ -216,7 +217,8 @@ fn undelivered() -> Undelivered {
 #[test]
 fn a_notice_that_was_given_up_is_recorded_by_the_clerk_once_for_each_receiver() {
     let mut house = house();
-    let told = |house: &mut House, deed: Undelivered| house.propose(Principal::Clerk, Deed::Undelivered(deed));
+    let told =
+        |house: &mut House, deed: Undelivered| house.propose(Principal::Clerk, Deed::Undelivered(deed));
     let refused = |decision: Decision, why: &str| {
         let Decision::Deny(refusal) = decision else { panic!("{why}: {decision:?}") };
         assert!(refusal.remedy.contains(why), "{}", refusal.remedy);

@@ -80,7 +80,8 @@ fn a_notice_is_given_up_by_the_clerk_once_for_each_receiver_and_a_saved_replay_k
         }
         entries
     };
-    let replay = folded(&after(&[(clerk, &first)])).unwrap_or_else(|(index, fault)| panic!("{index}: {fault}"));
+    let replay =
+        folded(&after(&[(clerk, &first)])).unwrap_or_else(|(index, fault)| panic!("{index}: {fault}"));
     assert_eq!(replay.undelivered(), 1);
     assert!(saved::resumes_the_same(&replay), "what was given up is saved");
     let other = letter("expiry/g/2026-12-01/7d", "other", "timeout", "1");
