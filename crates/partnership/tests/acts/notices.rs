@@ -44,10 +44,10 @@ ends = 2027-08-01
 /// A call of 40 tokens of input and 100 of output costs 40 × 500 + 100 × 1,500 = 170,000 billionths of a credit.
 const CALL: (u64, u64) = (40, 100);
 
-/// The example with a grant of six calls that expires, and clauses that make something due.
+/// The example with a grant of five calls that expires, and clauses that make something due.
 fn house() -> House {
     let text = MEMORANDUM
-        .replace("amount = \"1000.000000000 CREDIT\"", "amount = \"0.001020000 CREDIT\"")
+        .replace("amount = \"1000.000000000 CREDIT\"", "amount = \"0.001190000 CREDIT\"")
         .replace("expires = 2031-01-01", "expires = 2027-02-20");
     House::founded_on(&format!("{text}\n{CLAUSES}")).with_application()
 }
@@ -111,18 +111,28 @@ fn what_falls_due_is_told_a_week_before_and_until_it_is_done() {
 
 #[test]
 fn what_is_used_up_is_told_at_80_95_and_100_percent() {
-    let mut house = house();
-    let mut told = Vec::new();
-    for _ in 0..6 {
-        house.called();
-        told.push(house.told_of("2026-11-22", &["launch-credits"]).last().unwrap().clone());
+    // Each uses all that it may: 200 tokens of input cost 100,000, and one of output 1,500.
+    let spent = |tokens: &[u64]| {
+        let mut house = house();
+        for output in tokens {
+            let Decision::Allow(warrant) = house.call(*output) else {
+                panic!("the call is within the grant")
+            };
+            house.run(Command::Settle(warrant, super::used(200, *output)));
+        }
+        house.told_of("2026-11-22", &["launch-credits"])
+    };
+    let expiry = || "expiry/launch-credits/2027-02-20/90d".to_owned();
+    let used = |percent: &str| format!("used/launch-credits/1190000/{percent}");
+    for (tokens, expected) in [
+        (&[100, 100, 100][..], vec![expiry()]),                  // 63.0 %
+        (&[100, 100, 100, 100], vec![expiry(), used("80")]),     // 84.0 %
+        (&[100, 100, 100, 100, 20], vec![expiry(), used("80")]), // 94.96 %
+        (&[100, 100, 100, 100, 21], vec![expiry(), used("95")]), // 95.08 %
+        (&[100, 100, 100, 100, 60], vec![used("100")]),          // nothing is left to expire
+    ] {
+        assert_eq!(spent(tokens), expected, "{tokens:?}");
     }
-    let used = |percent: &str| format!("used/launch-credits/1020000/{percent}");
-    // Four calls are 66.7 %, and five 83.3 %.
-    assert_eq!(told[4..], [used("80"), used("100")]);
-    assert!(told[..4].iter().all(|id| id.starts_with("expiry/")), "{told:?}");
-    let only_used = house.told_of("2026-11-22", &["launch-credits"]);
-    assert_eq!(only_used, [used("100")], "nothing is left to expire");
 }
 
 #[test]

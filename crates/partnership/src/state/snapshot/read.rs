@@ -224,7 +224,7 @@ fn word(text: &str) -> Result<&'static str, SnapshotError> {
         .ok_or_else(|| malformed(&format!("`{text}` is no word of ours")))
 }
 
-const WORDS: [&str; 29] = [
+const WORDS: [&str; 30] = [
     "infer",
     "amend",
     "approve",
@@ -234,6 +234,7 @@ const WORDS: [&str; 29] = [
     "book",
     "declare",
     "payment",
+    "undelivered",
     "erase",
     "application-add",
     "application-remove",
