@@ -104,10 +104,7 @@ fn strangers_verify_each_webhook_and_take_mail_behind_tls_and_a_login_but_none_u
         for came in room.took(by) {
             assert_eq!(came["from"], "countersign@northwind.example");
             assert_eq!(came["to"].as_array().unwrap().len(), 2);
-            assert_eq!(
-                (&came["encrypted"], &came["login"]),
-                (&(by == "secure").into(), &(by == "secure").into())
-            );
+            assert_eq!([&came["encrypted"], &came["login"]].map(|is| *is == true), [by == "secure"; 2]);
             assert_eq!(came["defects"].as_array().unwrap().len(), 0, "{came}");
             let text = came["text"].as_str().unwrap();
             let id = ids.iter().find(|id| text.contains(id.as_str())).unwrap();

@@ -85,6 +85,11 @@ impl Hook {
 
 fn receive(stream: TcpStream, mood: Mood, came: &Mutex<Vec<Came>>) {
     let mut reader = BufReader::new(stream);
+    // The first byte of a TLS handshake. Whoever speaks that to it hears that it does not.
+    if reader.fill_buf().is_ok_and(|begun| begun.first() == Some(&0x16)) {
+        drop(reader.into_inner().write_all(b"HTTP/1.1 400 no\r\ncontent-length: 0\r\n\r\n"));
+        return;
+    }
     let (mut line, mut headers) = (String::new(), Vec::new());
     while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
         headers.extend(line.trim_end().split_once(": ").map(|(n, v)| (n.to_lowercase(), v.to_owned())));
@@ -93,8 +98,6 @@ fn receive(stream: TcpStream, mood: Mood, came: &Mutex<Vec<Came>>) {
     let of = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone()).unwrap_or_default();
     let mut body = vec![0; of("content-length").parse().unwrap_or(0)];
     if body.is_empty() || reader.read_exact(&mut body).is_err() {
-        // Whoever speaks TLS to it hears that it does not.
-        drop(reader.into_inner().write_all(b"HTTP/1.1 400 no\r\ncontent-length: 0\r\n\r\n"));
         return;
     }
     let (id, at) = (of("webhook-id"), of("webhook-timestamp"));
