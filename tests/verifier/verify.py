@@ -195,7 +195,7 @@ PARTY_KEYS = ("party-key-change", "party-key-recover")
 LOG_KEYS = ("log-key-change", "log-key-recover")
 BUDGETS = ("budget-set", "budget-raise", "budget-remove")
 CHANGES = ("application-add", "application-remove", "key-new", "key-revoke", "model-resume", *WITNESS_KEYS, *PARTY_KEYS, *LOG_KEYS, *BUDGETS)
-KINDS = ("infer", "amend", "approve", "attest", "draw", "expire", "book", "declare", "payment", "erase", *CHANGES)
+KINDS = ("infer", "amend", "approve", "attest", "draw", "expire", "book", "declare", "payment", "undelivered", "erase", *CHANGES)
 ENDINGS = ("done", "failed", "cancelled", "lost", "lapsed")
 MONEY = members(("asset", string), ("amount", amount))
 
@@ -261,6 +261,7 @@ WHAT = {
     "book": members(("clause", string), ("on", day)),
     "declare": members(("clause", string), ("on", day), ("revenue", MONEY), *SIGNED),
     "payment": members(("clause", string), ("amount", MONEY), ("reference", string), *SIGNED),
+    "undelivered": members(("notice", string), ("receiver", string), ("error", string), ("attempts", count)),
     "erase": members(
         ("application?", string), ("before?", instant), ("subject?", digest), ("clause?", string), ("keys?", count),
     ),
@@ -935,7 +936,7 @@ class Replay:
         self.revoked = []
         self.booked = set()
         # The last day of each clause that was booked or declared, and whose words there were on payments.
-        self.last_due, self.words = {}, set()
+        self.last_due, self.words, self.undelivered = {}, set(), set()
         # Every version that was in force, the last one last.
         self.versions = []
         # The applications that there are or were: the audiences of each, since when, and before when all was erased as due.
@@ -1071,7 +1072,7 @@ class Replay:
                 check_erasure(part["what"], place)
             if kind == "amend":
                 self.amending[act] = digest(part["what"]["digest"], place)
-            self.check_allowed(kind, part["what"], waited, place)
+            self.check_allowed(kind, part, waited, place)
 
     def check_reserved(self, key, lapses, moves, place):
         """A call reserves what is available to it, in one asset, until its warrant lapses."""
@@ -1188,7 +1189,8 @@ class Replay:
         expected = digest(what["digest"], place) if kind == "amend" else of_what
         check(digest(claimed, place) == expected, place, "its digest is not that of what waits")
 
-    def check_allowed(self, kind, what, waited, place):
+    def check_allowed(self, kind, part, waited, place):
+        what = part["what"]
         if kind == "amend":
             check(waited, place, "an amendment is allowed that nobody approved")
             self.check_next(what, place)
@@ -1210,6 +1212,8 @@ class Replay:
             self.words.add(word)
             signed = [what["clause"], what["amount"]["asset"], what["amount"]["amount"], what["reference"]]
             self.check_signature(what["party"], what["signature"], self.words_of("payment", signed), place)
+        if kind == "undelivered":
+            self.check_undelivered(what, part["who"], place)
         if kind == "approve":
             self.check_approval(what, place)
         if kind == "attest":
@@ -1227,6 +1231,17 @@ class Replay:
             self.check_budget(kind, what, place)
         if kind == "key-new":
             check(":" not in what["id"], place, "a key has the name of another's purse")
+
+    def check_undelivered(self, what, who, place):
+        """A notice is given up for a receiver by the clerk, once."""
+        letter = (what["notice"], what["receiver"])
+        check("party" not in who, place, "a notice is recorded as undelivered by another than the clerk")
+        check(letter not in self.undelivered, place, "a notice is recorded as undelivered twice")
+        check(1 <= len(what["notice"].encode()) <= 512, place, "a notice's id is empty or too long")
+        for word in (what["receiver"], what["error"]):
+            check(re.fullmatch(r"[a-z0-9-]{1,64}", word), place, f"`{word}` is no receiver's name and no word for an error")
+        check(int(what["attempts"]) > 0, place, "a notice is given up that was not tried")
+        self.undelivered.add(letter)
 
     def approvers(self, kind, what):
         """Whom the memorandum asks; for a recovery all parties but the one whose key it is."""

@@ -40,7 +40,21 @@ const GROUPS: &[Group] = &[
         more: Some(books::readers),
         test: "bookkeepers::strangers_accept_every_month_of_the_books_come_to_the_same_and_reject_what_is_off_by_a_unit",
     },
+    Group {
+        name: "notices",
+        programs: &[("openssl", "version", "openssl")],
+        folders: &[],
+        more: Some(mailroom),
+        test: "mailroom::strangers_verify_each_webhook_and_take_mail_behind_tls_and_a_login_but_none_under_a_certificate_of_nobody",
+    },
 ];
+
+/// A Python with the verifier of Standard Webhooks and an SMTP server, by the variable in which the test looks for it.
+fn mailroom() -> anyhow::Result<Variables> {
+    let packages = ["aiosmtpd==1.4.6", "standardwebhooks==1.1.0"];
+    let python = environment::python_with("test-notices", std::path::Path::new("python3"), &packages)?;
+    Ok(vec![("COUNTERSIGN_NOTICES_PYTHON", python)])
+}
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -2,9 +2,11 @@
 //!
 //! Not here: anything the parties agreed; that stands in the memorandum.
 
+use crate::notices::{Receiver, ReceiverText};
 use anyhow::{Context as _, bail, ensure};
 use cloud::OutputMember;
 use cloud::gateway::{Kind, UpstreamConfig};
+use partnership::ids::PartyId;
 use partnership::lease::Caps;
 use partnership::memorandum::Header;
 use serde::Deserialize;
@@ -34,6 +36,9 @@ pub(crate) struct Config {
     /// Where models are served, tried in this order.
     #[serde(default, rename = "upstream")]
     pub(crate) upstreams: Vec<UpstreamText>,
+    /// Who is told of warnings, deadlines and alarms.
+    #[serde(default, rename = "notice")]
+    pub(crate) receivers: Vec<ReceiverText>,
     /// The operator's token for HTTP, from the environment.
     #[serde(skip)]
     pub(crate) token: Option<String>,
@@ -260,6 +265,15 @@ impl Config {
     /// Errors: an unknown kind, a missing address, or a secret's variable that is not set.
     pub(crate) fn upstreams(&self) -> anyhow::Result<Vec<UpstreamConfig>> {
         self.upstreams.iter().map(UpstreamText::resolve).collect()
+    }
+}
+
+impl Config {
+    /// Who is told, with their secrets; `parties` are those of the memorandum in force.
+    ///
+    /// Errors: which one is wrong, and what to write instead; a secret's variable that is not set.
+    pub(crate) fn receivers(&self, parties: &[PartyId]) -> anyhow::Result<Vec<Receiver>> {
+        Receiver::all(&self.receivers, parties).context("countersign.toml cannot be used")
     }
 }
 

@@ -269,7 +269,10 @@ async fn metrics(
     api::may_read(&caller)?;
     let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
     telemetry::set(&office.metrics.tasks, u64::try_from(tasks).unwrap_or(u64::MAX));
-    let text = office.metrics.text() + &crate::cosigned::metrics(&office.standing());
+    let listed = office.listed(office.notices.receivers()).await.unwrap_or_default();
+    let text = office.metrics.text()
+        + &crate::cosigned::metrics(&office.standing())
+        + &crate::notices::metrics(&listed);
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text))
 }
 

@@ -14,6 +14,7 @@ mod files;
 mod http;
 mod kept;
 mod meter;
+mod notices;
 mod office;
 mod road;
 mod snapshots;

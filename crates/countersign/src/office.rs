@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::cosigned::{Cosigned, Standing};
 use crate::http::Limits;
+use crate::notices::{Listed, Notices, Outbox, Receiver};
 use crate::road;
 use crate::snapshots::{self, Snapshots};
 use crate::telemetry::Metrics;
@@ -71,6 +72,8 @@ pub(crate) struct Office {
     pub(crate) awaited: Awaited,
     /// What others have cosigned.
     pub(crate) cosigned: Cosigned,
+    /// What is told to whom.
+    pub(crate) notices: Notices,
     /// Counters.
     pub(crate) metrics: Arc<Metrics>,
     /// Why the record cannot be written any more, once it cannot.
@@ -142,6 +145,7 @@ impl Office {
         let clock = Clock;
         let lock = lock(dir)?;
         let vault = Arc::new(Vault::open(dir.join("vault"), config.vault.key_file(dir)?, clock)?);
+        let notices = Notices::of(Outbox::open(dir)?);
         let store = Arc::new(Directory::new(dir.join("record")));
         let log = Arc::new(LogKeys::open(dir, &config.origin, &store)?);
         let own = log.own().context("the log has no key")?;
@@ -201,6 +205,7 @@ impl Office {
             limits: Limits::new(clock),
             awaited: Awaited::default(),
             cosigned,
+            notices,
             metrics,
             failed,
             threads: Mutex::new(Some(threads)),
@@ -241,6 +246,20 @@ impl Office {
         let desk = self.desk.load();
         let keys = desk.registry.witness_keys().map(|(vkey, party)| (vkey, party.as_str()));
         self.cosigned.standing(keys, self.clerk.published(), self.clock.now())
+    }
+
+    /// The parties of the memorandum in force.
+    pub(crate) fn parties(&self) -> Vec<PartyId> {
+        let desk = self.desk.load();
+        desk.terms.memorandum().header.parties.iter().map(|party| party.id.clone()).collect()
+    }
+
+    /// What there is to tell, and what was told; `receivers` are those that are told.
+    ///
+    /// Errors: the record does not answer.
+    pub(crate) async fn listed(&self, receivers: Vec<Arc<Receiver>>) -> Result<Vec<Listed>, Unavailable> {
+        let (now, noted) = (self.clock.now(), self.notices.outbox().all());
+        self.clerk.ask(move |state| Listed::all(state, now, noted, &receivers)).await
     }
 
     /// Waits for the acts under way, and ends the threads: all is settled, written and published.

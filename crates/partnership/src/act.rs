@@ -5,6 +5,7 @@
 mod budgets;
 mod dues;
 mod keys;
+mod undelivered;
 
 use crate::ids::{ActId, ApplicationId, BudgetId, ClauseId, ConditionId, KeyId, ModelId, PartyId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ pub use keys::{
     LogKey, PartyKey, RecoveredKey, RecoveredLogKey, WitnessKey, party_key_bytes, witness_key_bytes,
 };
 pub use record::handover::text as log_key_text;
+pub use undelivered::{NOTICE_BYTES_MAX, RECEIVER_BYTES_MAX, Undelivered};
 
 /// Thirty-two bytes: a SHA-256 digest or a commitment. Written as standard base64 in the record.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,6 +90,8 @@ pub enum Deed {
     Declare(Declare),
     /// Give one's word on a payment.
     Payment(Payment),
+    /// Record that a notice could not be delivered.
+    Undelivered(Undelivered),
     /// Destroy content keys.
     Erase(Erase),
     /// Change the register of applications, keys and models.
@@ -108,6 +112,7 @@ impl Deed {
             Self::Book(_) => "book",
             Self::Declare(_) => "declare",
             Self::Payment(_) => "payment",
+            Self::Undelivered(_) => "undelivered",
             Self::Erase(_) => "erase",
             Self::Administer(administer) => administer.name(),
         }

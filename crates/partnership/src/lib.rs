@@ -12,6 +12,7 @@ pub mod investment;
 pub mod judge;
 pub mod lease;
 pub mod memorandum;
+pub mod notices;
 pub mod partnership;
 pub mod registry;
 pub mod retention;

@@ -8,11 +8,12 @@ mod money;
 mod projection;
 mod repeats;
 mod snapshot;
+mod undelivered;
 
 use crate::act::{Act, Digest};
 use crate::decision::Settlement;
 use crate::entry::{Lease, Settled, Standing};
-use crate::ids::{ActId, ApplicationId, ClauseId, KeyId, PartyId, Timestamp};
+use crate::ids::{ActId, ApplicationId, ClauseId, KeyId, ModelId, PartyId, Timestamp};
 use crate::investment::tariff::Tariff;
 use crate::registry::Registry;
 use crate::retention::Retained;
@@ -27,6 +28,7 @@ pub use clause_state::{ClauseState, Evidence};
 pub use money::{Days, DueBooked, Paid};
 pub use repeats::IDEMPOTENCY_LASTS_MS;
 pub use snapshot::{Snapshot, SnapshotError};
+pub use undelivered::DeadLetter;
 
 use projection::Projection;
 pub(crate) use repeats::{Repeats, Taken};
@@ -63,6 +65,10 @@ pub struct State {
     pub(crate) payments: BTreeMap<ClauseId, Vec<Paid>>,
     /// What was spent or consumed on each day, by account.
     pub(crate) days: BTreeMap<AccountId, Days>,
+    /// Since when each suspended model is.
+    pub(crate) suspended_since: BTreeMap<ModelId, Timestamp>,
+    /// What could not be delivered, by the notice's id and the receiver's name.
+    pub(crate) undelivered: BTreeMap<(String, String), DeadLetter>,
     pub(crate) counts: BTreeMap<ClauseId, Count>,
     pub(crate) tallied: BTreeMap<KeyId, u64>,
     pub(crate) recent: VecDeque<Line>,
@@ -300,6 +306,8 @@ impl State {
             due_booked: BTreeMap::new(),
             payments: BTreeMap::new(),
             days: BTreeMap::new(),
+            suspended_since: BTreeMap::new(),
+            undelivered: BTreeMap::new(),
             counts: BTreeMap::new(),
             tallied: BTreeMap::new(),
             recent: VecDeque::new(),

@@ -31,6 +31,8 @@ pub enum Kind {
     Declare,
     /// Give one's word on a payment.
     Payment,
+    /// Record that a notice could not be delivered.
+    Undelivered,
     /// Destroy content keys.
     Erase,
     /// Register an application.
@@ -77,6 +79,7 @@ impl Kind {
             Self::Book => "book",
             Self::Declare => "declare",
             Self::Payment => "payment",
+            Self::Undelivered => "undelivered",
             Self::Erase => "erase",
             Self::ApplicationAdd => "application-add",
             Self::ApplicationRemove => "application-remove",
@@ -106,6 +109,7 @@ impl Kind {
             b"book" => Self::Book,
             b"declare" => Self::Declare,
             b"payment" => Self::Payment,
+            b"undelivered" => Self::Undelivered,
             b"erase" => Self::Erase,
             b"application-add" => Self::ApplicationAdd,
             b"application-remove" => Self::ApplicationRemove,

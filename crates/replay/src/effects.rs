@@ -90,6 +90,10 @@ impl Replay {
                 self.signed(head.id, party, &message, signature)?;
                 Effect::Pay { clause: clause.into(), party: party.into(), asset: asset.into(), amount }
             }
+            Deed::Undelivered { notice, receiver, error, attempts } => {
+                self.gives_up(decided, notice, receiver, (error, attempts))?;
+                Effect::Other
+            }
             Deed::Witness { vkey, party, signature } => {
                 let message = witness_key(&self.origin, head.kind.name(), &plain(vkey));
                 self.signed(head.id, party, &message, signature)?;

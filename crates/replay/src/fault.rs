@@ -85,6 +85,9 @@ pub enum Fault {
     /// Something is booked or declared before its day, or the day is none.
     #[error("act `{0}` books or declares what is not due yet")]
     NotYetDue(ActId),
+    /// A notice is recorded as undelivered by another than the clerk, twice, or in a way that no clerk writes.
+    #[error("act `{0}` records a notice as undelivered that was, or is not the clerk's, or is misspelt")]
+    Undelivered(ActId),
     /// The clerk erases something of its own accord, another than the clerk what is due, or what was erased before.
     #[error("act `{0}` erases what is due by a clause, and is not the clerk's, or not due")]
     Undue(ActId),

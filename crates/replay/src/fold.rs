@@ -19,6 +19,7 @@ use crate::seen::Seen;
 use crate::settling::{Settling, may_reserve};
 use crate::text::plain;
 use crate::totals::{Asked, Counts, Drawn, Erased, Lease, Proposed, Version};
+use crate::undelivered::Letters;
 use record::Hash;
 use record::hash::{base64, sha256, sha256_of};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,6 +70,7 @@ pub struct Replay {
     pub(crate) dued: Vec<Dued>,
     pub(crate) words: Words,
     pub(crate) paid: Vec<Paid>,
+    pub(crate) undelivered: Letters,
     /// The applications that there are or were.
     pub(crate) kept: BTreeMap<Box<[u8]>, Kept>,
     pub(crate) erased: Vec<Erased>,
@@ -118,6 +120,7 @@ impl Replay {
             dued: Vec::new(),
             words: Words::new(),
             paid: Vec::new(),
+            undelivered: Letters::new(),
             kept: BTreeMap::new(),
             erased: Vec::new(),
             budgets: Budgets::default(),

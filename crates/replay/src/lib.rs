@@ -33,6 +33,7 @@ mod settling;
 mod text;
 mod totals;
 mod tree;
+mod undelivered;
 
 pub use act_id::ActId;
 pub use acts::Kind;

@@ -16,6 +16,7 @@ mod log;
 mod memo;
 mod meter;
 mod model;
+mod notice;
 mod party;
 mod receipt;
 mod said;
@@ -76,6 +77,8 @@ enum Noun {
     Party(party::Party),
     /// The log's own key, which signs checkpoints: having it give way to another.
     Log(log::Log),
+    /// Warnings, deadlines and alarms, and who was told of them.
+    Notice(notice::Notice),
     /// The keys by which parties cosign the record.
     Witness(witness::Witness),
 }
@@ -115,6 +118,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Noun::Follow(asked) => follow::run(&asked),
         Noun::Party(party) => party::run(party),
         Noun::Log(log) => log::run(log),
+        Noun::Notice(notice) => notice::run(notice),
         Noun::Witness(witness) => witness::run(witness),
     };
     said.unwrap_or_else(|error| Said::Refused(said::reason(&error))).print()

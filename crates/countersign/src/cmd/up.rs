@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::fetch::{self, ModelSource};
 use crate::files::Keys;
 use crate::http::{self, api::acts};
+use crate::notices;
 use crate::office::Office;
 use crate::{road, telemetry};
 use anyhow::{Context as _, bail, ensure};
@@ -114,6 +115,7 @@ fn prepare(up: &Up) -> anyhow::Result<Prepared<'_>> {
         up.dir.join("keys").display()
     );
     office.gateway.store(Arc::new(gateway(upstreams, engine.clone())?));
+    office.notices.tell(office.config.receivers(&office.parties())?);
     Ok(Prepared { up, office, engine, unfinished: init::unfinished(&up.dir) })
 }
 
@@ -203,7 +205,9 @@ impl Prepared<'_> {
             init::finish(&office.dir).context("the folder's cache cannot be written")?;
         }
         let mut signals = signals;
+        let telling = tokio::spawn(notices::run(Arc::clone(office)));
         let mut code = self.until_stopped(&mut signals).await;
+        telling.abort();
         stops.send_replace(true);
         let mut serving = serving;
         if code == ExitCode::SUCCESS {
@@ -255,14 +259,18 @@ impl Prepared<'_> {
         *missing = now;
     }
 
-    /// Reads the upstreams of countersign.toml again; where they are not right, those in use stay.
+    /// Reads the upstreams and the receivers of notices in countersign.toml again; where they are not right, those in use stay.
     fn read_again(&self) {
-        let read = Config::read(&self.office.dir)
-            .and_then(|config| gateway(config.upstreams()?, self.engine.clone()));
+        let read = Config::read(&self.office.dir).and_then(|config| {
+            let receivers = config.receivers(&self.office.parties())?;
+            Ok((gateway(config.upstreams()?, self.engine.clone())?, receivers))
+        });
         match read {
-            Ok(gateway) => {
-                tracing::info!(models = ?gateway.models(), "upstreams were read again");
+            Ok((gateway, receivers)) => {
+                let told = receivers.iter().map(|receiver| receiver.name.as_str()).collect::<Vec<_>>();
+                tracing::info!(models = ?gateway.models(), ?told, "upstreams and receivers of notices were read again");
                 self.office.gateway.store(Arc::new(gateway));
+                self.office.notices.tell(receivers);
             }
             Err(error) => tracing::error!("countersign.toml was not read again: {error:#}"),
         }

@@ -5,6 +5,7 @@
 pub(crate) mod acts;
 mod budgets;
 pub(crate) mod content;
+mod notices;
 mod problem;
 pub(crate) mod receipts;
 
@@ -17,7 +18,7 @@ use crate::office::Office;
 use axum::extract::{Extension, Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use partnership::act::{Application, Key};
 use partnership::ids::PartyId;
@@ -43,6 +44,8 @@ pub(crate) fn router() -> Router<Arc<Office>> {
         .route("/api/memorandum", get(memorandum))
         .route("/api/retention", get(retention))
         .route("/api/witnesses", get(witnesses))
+        .route("/api/notices", get(notices::list))
+        .route("/api/notices/test", post(notices::test))
         .route("/api/party-keys", get(party_keys))
         .route("/api/record", get(record_head))
         .route("/api/receipts/{act}", get(receipts::receipt))

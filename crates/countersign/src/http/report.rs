@@ -59,6 +59,8 @@ pub(crate) struct Report {
     pub(crate) acts: Vec<Deed>,
     /// The models out of service.
     pub(crate) suspended: Vec<String>,
+    /// The notices that the record has given up, as `ID to RECEIVER`.
+    pub(crate) undelivered: Vec<String>,
     /// How many entries the record has.
     pub(crate) entries: u64,
     /// How many of them the last checkpoint covers.
@@ -183,6 +185,7 @@ impl Report {
             balances: Account::all(state),
             acts: state.recent().map(|line| Deed::of(state, line)).collect(),
             suspended: texts(state.registry().suspended()),
+            undelivered: state.dead_letters().map(|(id, to, _)| format!("{id} to {to}")).collect(),
             entries: state.entries(),
             checkpoint_size,
             witnesses,

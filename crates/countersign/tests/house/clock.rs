@@ -57,7 +57,13 @@ impl Clock {
     }
 
     pub(crate) fn serve(&self, folder: &Folder) -> Server {
+        self.serve_with(folder, &[])
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn serve_with(&self, folder: &Folder, variables: &[(&str, &str)]) -> Server {
         let mut command = Server::command(&folder.dir, &[]);
+        command.envs(variables.iter().copied());
         command.env("LD_PRELOAD", needs::faketime()).env("FAKETIME_TIMESTAMP_FILE", &self.file);
         command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         Server::by(command)

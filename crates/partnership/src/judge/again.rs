@@ -90,6 +90,8 @@ impl State {
                 let missing: Vec<_> = waiting.missing().iter().map(ToString::to_string).collect();
                 return Err(Unjust::Unapproved { act: act.id, missing: missing.join(", ") });
             }
+            // Whether a receiver took a notice is on no record; each can be told of as undelivered once.
+            (None, Principal::Clerk) if matches!(act.deed, Deed::Undelivered(_)) => self.judge(act, None, at),
             (None, Principal::Clerk) => match self.due_besides(at) {
                 Some(Due::Propose(deed)) if deed == act.deed => self.judge(act, None, at),
                 _ => return Err(Unjust::Undue(act.id)),

@@ -10,6 +10,7 @@ pub mod dues;
 mod erasing;
 mod keys;
 mod log_keys;
+mod undelivered;
 
 pub(crate) use due::Due;
 
@@ -93,6 +94,7 @@ impl State {
             Deed::Book(book) => self.judge_booking(book),
             Deed::Declare(declare) => self.judge_declaration(declare, at),
             Deed::Payment(payment) => self.judge_payment(payment),
+            Deed::Undelivered(undelivered) => self.judge_undelivered(act, undelivered),
             Deed::Erase(erase) => self.judge_erasure(act, erase, at),
             Deed::Administer(change) => self.judge_change(act.id, change, at),
         };
@@ -142,7 +144,11 @@ impl State {
             Deed::Declare(declare) => (self.sharing_of(declare, act.id), None),
             Deed::Payment(payment) => (self.paying_of(payment, act.id), None),
             Deed::Administer(Administer::KeyNew(key)) => (budget_of(key, act.id), None),
-            Deed::Approve(_) | Deed::Attest(_) | Deed::Erase(_) | Deed::Administer(_) => (Vec::new(), None),
+            Deed::Approve(_)
+            | Deed::Attest(_)
+            | Deed::Undelivered(_)
+            | Deed::Erase(_)
+            | Deed::Administer(_) => (Vec::new(), None),
         };
         Settled {
             act: act.id,

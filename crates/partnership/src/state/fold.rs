@@ -207,6 +207,7 @@ impl State {
                 |transfer: &Transfer| transfer.debit == chart::overrun(&open.operator, &transfer.asset);
             if settled.transfers.iter().any(is_overrun) {
                 self.registry.suspend(&infer.model);
+                self.suspended_since.entry(infer.model.clone()).or_insert(at);
                 self.epoch = self.epoch.saturating_add(1);
             }
         }
@@ -254,11 +255,15 @@ impl State {
                 self.book_due(&declare.clause, declare.on, booked);
             }
             Deed::Payment(payment) => self.note_payment(payment, !settled.transfers.is_empty(), at),
+            Deed::Undelivered(undelivered) => self.note_undelivered(undelivered, at),
             Deed::Administer(change) => {
                 if let Administer::ApplicationAdd(application) = change {
                     self.retain(application, at);
                 }
                 self.registry.apply(change, at);
+                if let Administer::ModelResume { model } = change {
+                    self.suspended_since.remove(model);
+                }
                 self.hand_over(change)?;
                 self.hand_over_log(open.act.id, change)?;
                 self.epoch = self.epoch.saturating_add(1);
@@ -417,6 +422,7 @@ fn about(deed: &Deed) -> String {
         Deed::Book(book) => format!("{} on {}", book.clause, book.on),
         Deed::Declare(declare) => format!("{} to {}", declare.clause, declare.on),
         Deed::Payment(payment) => format!("{} {}", payment.clause, payment.reference),
+        Deed::Undelivered(undelivered) => format!("{} to {}", undelivered.notice, undelivered.receiver),
         Deed::Erase(erase) => {
             let whose = if erase.subject.is_some() { "an end user" } else { "all" };
             let of = erase.application.as_ref().map(|of| format!(" of {of}")).unwrap_or_default();

@@ -4,6 +4,7 @@
 //! one entry of one record; whether the tree has that entry, and so this root, is for the caller to see (`record::Prefix`).
 
 mod money;
+mod notices;
 mod read;
 mod text;
 mod write;
@@ -15,7 +16,7 @@ use record::Leaf;
 use serde::{Deserialize, Serialize};
 
 /// The version of the encoding. A snapshot of another version is not read.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// A state as it stood after a `state-digest` entry, with the tree that ends with it.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ mod erasures;
 mod leases;
 mod limits;
 mod log_keys;
+mod notices;
 mod party_keys;
 mod properties;
 mod repeats;

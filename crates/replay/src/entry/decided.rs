@@ -81,6 +81,13 @@ pub(crate) enum Deed<'a> {
         party: &'a [u8],
         signature: &'a [u8],
     },
+    /// A notice that its receiver did not take.
+    Undelivered {
+        notice: &'a [u8],
+        receiver: &'a [u8],
+        error: &'a [u8],
+        attempts: u64,
+    },
     /// A party's next key, with the recovery key where that speaks for it.
     PartyKey {
         vkey: &'a [u8],
@@ -247,11 +254,24 @@ fn deed<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
             if kind == Kind::Draw { Deed::Draw { clause } } else { Deed::Expire { clause } }
         }
         Kind::Book | Kind::Declare | Kind::Payment => money(text, kind)?,
+        Kind::Undelivered => undelivered(text)?,
         Kind::Erase => erase(text)?,
         _ => change(text, kind)?,
     };
     text.literal("}")?;
     Ok(deed)
+}
+
+/// Reads what was told to nobody.
+fn undelivered<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {
+    text.literal(r#""notice":""#)?;
+    let notice = text.string()?;
+    text.literal(r#","receiver":""#)?;
+    let receiver = text.string()?;
+    text.literal(r#","error":""#)?;
+    let error = text.string()?;
+    text.literal(r#","attempts":""#)?;
+    Ok(Deed::Undelivered { notice, receiver, error, attempts: text.count()? })
 }
 
 /// Reads what is due by the calendar, or was paid.

@@ -45,6 +45,7 @@ impl Replay {
             dued: _,
             words: _,
             paid: _,
+            undelivered: _,
             kept: _,
             erased: _,
             budgets,
@@ -71,6 +72,7 @@ impl Replay {
         self.write_erased(to)?;
         self.write_dues(to)?;
         budgets.write(to)?;
+        self.write_undelivered(to)?;
         if let Some(Lease { expires, calls, amounts }) = lease {
             Line::of("lease").field(expires).field(calls).end(to)?;
             amounts
@@ -215,6 +217,9 @@ impl Replay {
             "attested" => {
                 let evidence = (fields.spelled()?, fields.hash()?);
                 self.attested.insert(evidence, fields.all_spelled());
+            }
+            "undelivered" => {
+                self.undelivered.insert((fields.spelled()?, fields.spelled()?));
             }
             "due-last" | "due-booked" | "due-word" | "due-paid" => return self.read_dues(word, fields),
             _ => return self.read_act(word, fields),

@@ -66,6 +66,42 @@ fn an_erasure_that_is_allowed_is_of_an_end_user_or_of_whole_months() {
     }
 }
 
+#[test]
+fn a_notice_is_given_up_by_the_clerk_once_for_each_receiver_and_a_saved_replay_knows_it() {
+    let letter = |notice: &str, to: &str, error: &str, attempts: &str| {
+        format!(r#"{{"notice":"{notice}","receiver":"{to}","error":"{error}","attempts":"{attempts}"}}"#)
+    };
+    let clerk = "{}";
+    let first = letter("expiry/g/2026-12-01/7d", "board", "status-500", "37");
+    let after = |said: &[(&str, &str)]| {
+        let mut entries = whole();
+        for (act, (who, what)) in (100..).zip(said) {
+            entries.extend(scene::undelivered(entries.len(), act, who, what));
+        }
+        entries
+    };
+    let replay =
+        folded(&after(&[(clerk, &first)])).unwrap_or_else(|(index, fault)| panic!("{index}: {fault}"));
+    assert_eq!(replay.undelivered(), 1);
+    assert!(saved::resumes_the_same(&replay), "what was given up is saved");
+    let other = letter("expiry/g/2026-12-01/7d", "other", "timeout", "1");
+    assert_eq!(said(&after(&[(clerk, &first), (clerk, &other)])), "nothing");
+    let long = letter(&"x".repeat(513), "board", "timeout", "1");
+    for (who, what) in [
+        (clerk, first.clone()),
+        (r#"{"party":"north","person":"ana"}"#, other.clone()),
+        (clerk, letter("", "board", "timeout", "1")),
+        (clerk, long),
+        (clerk, letter("n", "The Board", "timeout", "1")),
+        (clerk, letter("n", "board", "no answer", "1")),
+        (clerk, letter("n", "board", "timeout", "0")),
+    ] {
+        let found = said(&after(&[(clerk, &first), (who, &what)]));
+        assert!(found.contains("records a notice as undelivered"), "{who} {what}: {found}");
+    }
+    assert!(said(&after(&[(clerk, &letter("n", "board", "timeout", "01"))])).contains("one spelling"));
+}
+
 /// What stands in entry `index` becomes something else; what is said of it.
 type Change<'a> = (usize, &'a str, &'a str, &'a str);
 

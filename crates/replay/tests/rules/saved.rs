@@ -22,6 +22,12 @@ fn resume(text: &[u8]) -> Result<Replay, SavedError> {
     })
 }
 
+/// Whether what is saved of a replay is resumed to the same, which has given up as many notices.
+pub(super) fn resumes_the_same(replay: &Replay) -> bool {
+    let text = save(replay);
+    resume(&text).is_ok_and(|resumed| save(&resumed) == text && resumed.undelivered() == replay.undelivered())
+}
+
 #[test]
 fn a_replay_that_is_resumed_at_any_entry_comes_to_the_same() {
     let entries = whole();

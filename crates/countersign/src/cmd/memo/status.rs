@@ -35,6 +35,9 @@ fn shown(status: &Value) -> String {
         };
         text.push_str(&format!("waits: {clause} attested by {given}, missing {missing}\n"));
     }
+    for notice in status.get("undelivered").and_then(Value::as_array).into_iter().flatten() {
+        text.push_str(&format!("undelivered: {}\n", notice.as_str().unwrap_or_default()));
+    }
     let columns =
         ["id", "kind", "force", "source", "state", "allowed", "refused", "deviated"].map(|name| (name, name));
     let clauses = status.get("clauses").unwrap_or(&Value::Null);

@@ -47,7 +47,7 @@ pub(super) fn waiting(report: &Report) -> Markup {
     html! {
         section aria-labelledby="waiting" {
             h2 id="waiting" { "Waits for a person" }
-            @if report.waiting.is_empty() && report.attestations.is_empty() && report.suspended.is_empty() && report.coming.is_empty() {
+            @if report.waiting.is_empty() && report.attestations.is_empty() && report.suspended.is_empty() && report.undelivered.is_empty() && report.coming.is_empty() {
                 p.quiet { "Nothing waits." }
             }
             ul.waits {
@@ -58,6 +58,7 @@ pub(super) fn waiting(report: &Report) -> Markup {
                 @for version in &report.coming {
                     li { "Version " (version.version) " is approved and comes into force on " strong { (version.effective) } }
                 }
+                @for notice in &report.undelivered { li { "A notice could not be delivered: " strong { (notice) } } }
                 @for model in &report.suspended { li { "Model " strong { (model) } " is out of service until it is resumed" } }
             }
         }

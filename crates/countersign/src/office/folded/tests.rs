@@ -200,7 +200,7 @@ fn a_snapshot_that_does_not_hold_is_removed_and_the_older_one_is_used() {
         ("with another root", forged(&right, |text| text.replacen(&own, &other, 1))),
         (
             "with another format",
-            forged(&right, |text| text.replacen("\"snapshot\":\"3\"", "\"snapshot\":\"4\"", 1)),
+            forged(&right, |text| text.replacen("\"snapshot\":\"", "\"snapshot\":\"1", 1)),
         ),
         (
             "with an account that the entry's digest does not cover",

@@ -2,6 +2,7 @@
 
 use super::SnapshotError;
 use super::money::{self, Money};
+use super::notices;
 use super::text::{
     AccountText, ActText, BudgetText, How, Id, LineText, LogKeyText, OpenText, PriceText, RetainedText,
     SignedText, StateText, TakenText, TariffText, WaitingText,
@@ -76,6 +77,8 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
         due_booked,
         payments,
         days,
+        suspended_since: map(text.suspended_since.into_iter().map(notices::read_suspended))?,
+        undelivered: map(text.undelivered.into_iter().map(notices::read_dead))?,
         counts: map(counts)?,
         tallied: map(text.tallied.into_iter().map(|refused| (refused.key, refused.count)))?,
         recent: text.recent.into_iter().map(line).collect::<Result<_, _>>()?,
@@ -236,7 +239,7 @@ fn word(text: &str) -> Result<&'static str, SnapshotError> {
         .ok_or_else(|| malformed(&format!("`{text}` is no word of ours")))
 }
 
-const WORDS: [&str; 32] = [
+const WORDS: [&str; 33] = [
     "infer",
     "amend",
     "approve",
@@ -246,6 +249,7 @@ const WORDS: [&str; 32] = [
     "book",
     "declare",
     "payment",
+    "undelivered",
     "erase",
     "application-add",
     "application-remove",

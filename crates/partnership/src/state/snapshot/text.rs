@@ -4,6 +4,7 @@
 
 use super::SnapshotError;
 use super::money::MoneyText;
+use super::notices::{DeadText, SuspendedText};
 use crate::act::{Application, BudgetRaise, BudgetSet, Digest, Key, text as integer};
 use crate::entry::Refused;
 use crate::entry::text::{Caps, Charge, Move, OfParty, Who};
@@ -66,6 +67,8 @@ pub(super) struct StateText {
     pub(super) attested: Vec<AttestedText>,
     pub(super) booked: Vec<BookedText>,
     pub(super) money: MoneyText,
+    pub(super) suspended_since: Vec<SuspendedText>,
+    pub(super) undelivered: Vec<DeadText>,
     pub(super) counts: Vec<CountText>,
     pub(super) tallied: Vec<Refused>,
     pub(super) recent: Vec<LineText>,

@@ -1,11 +1,11 @@
 //! A state to its text. Each struct is taken apart field by field, so that what is new in one cannot be left out.
 
-use super::money;
 use super::text::{
     AccountText, ActText, AttestedText, BookedText, BudgetText, CountText, Freed, Held, How, Id, LeaseText,
     LineText, LogKeyText, OpenText, PriceText, RetainedText, SignedText, StateText, TakenText, TariffText,
     WaitingText,
 };
+use super::{money, notices};
 use crate::act::{Act, Digest};
 use crate::entry::Refused;
 use crate::entry::text::{Charge, OfParty};
@@ -38,6 +38,8 @@ pub(super) fn state(state: &State) -> StateText {
         due_booked: _, // these three are of `money`
         payments: _,
         days: _,
+        suspended_since,
+        undelivered: dead,
         counts,
         tallied,
         recent,
@@ -81,6 +83,8 @@ pub(super) fn state(state: &State) -> StateText {
         attested: attested.iter().map(attested_by).collect(),
         booked: booked.iter().map(booked_as).collect(),
         money,
+        suspended_since: notices::suspended(suspended_since),
+        undelivered: notices::dead(dead),
         counts: counts.iter().map(count).collect(),
         tallied: tallied.iter().map(|(key, count)| Refused { key: key.clone(), count: *count }).collect(),
         recent: recent.iter().map(line).collect(),
