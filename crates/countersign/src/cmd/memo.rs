@@ -1,5 +1,6 @@
 //! `countersign memo`: reading a memorandum, and what is wrong with it at its place in the file; signing it; how it fares.
 
+mod diff;
 mod sign;
 mod status;
 
@@ -33,6 +34,12 @@ enum Verb {
         /// The document.
         file: PathBuf,
     },
+    /// Shows what one version changes of another: clause by clause, and in sums, prices, models served and approvals.
+    Diff {
+        /// The earlier and the later version; one file alone is compared with the version in force.
+        #[arg(required = true, num_args = 1..=2)]
+        files: Vec<PathBuf>,
+    },
     /// Signs a memorandum for a party: the one that a folder begins with, or an amendment.
     Sign {
         /// The document.
@@ -50,6 +57,7 @@ pub(crate) fn run(memo: Memo) -> anyhow::Result<Said> {
     match memo.verb {
         Verb::Check { file } => Ok(check(place, &file)),
         Verb::Explain { file } => Ok(explain(place, &file)),
+        Verb::Diff { files } => diff::diff(place, &files),
         Verb::Sign { file, signing } => sign::sign(place, &file, &signing),
         Verb::Status => status::status(place),
     }
