@@ -107,3 +107,12 @@ fn lines(before: Option<&str>, after: Option<&str>) -> Vec<String> {
     ]
     .concat()
 }
+
+/// Where the header's `effective` has its date. Units: bytes of the file.
+pub(crate) fn effective(text: &str) -> Option<std::ops::Range<usize>> {
+    let document = document::read(text, &mut Vec::new());
+    let block = document.blocks.into_iter().find(|block| block.label == Label::Memorandum)?;
+    let (table, _) = DeTable::parse_recoverable(text.get(block.body.clone())?);
+    let span = table.get_ref().get("effective")?.span();
+    Some(block.body.start.saturating_add(span.start)..block.body.start.saturating_add(span.end))
+}

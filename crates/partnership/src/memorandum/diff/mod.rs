@@ -10,6 +10,7 @@ use serde::Serialize;
 
 pub use effects::{ApprovalDifference, Effects, PriceDifference, ServiceDifference, SumDifference};
 pub use fields::FieldDifference;
+pub(crate) use fields::effective;
 
 use super::{Clause, Memorandum, explain};
 use crate::ids::ClauseId;
