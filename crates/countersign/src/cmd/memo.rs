@@ -2,6 +2,7 @@
 
 mod diff;
 mod sign;
+mod simulate;
 mod status;
 
 use super::client::{Place, Signing};
@@ -47,6 +48,15 @@ enum Verb {
         #[command(flatten)]
         signing: Signing,
     },
+    /// Replays the recorded acts under other terms and shows what would have come of them. Writes nothing.
+    Simulate {
+        /// The other terms.
+        #[arg(long, value_name = "FILE")]
+        with: PathBuf,
+        /// The public keys to trust: a file with one key a line, the log's first.
+        #[arg(long)]
+        vkeys: Option<PathBuf>,
+    },
     /// Shows which version is in force, what waits for signatures, and how each clause fared.
     Status,
 }
@@ -59,6 +69,7 @@ pub(crate) fn run(memo: Memo) -> anyhow::Result<Said> {
         Verb::Explain { file } => Ok(explain(place, &file)),
         Verb::Diff { files } => diff::diff(place, &files),
         Verb::Sign { file, signing } => sign::sign(place, &file, &signing),
+        Verb::Simulate { with, vkeys } => simulate::simulate(place, &with, vkeys.as_deref()),
         Verb::Status => status::status(place),
     }
 }
