@@ -17,6 +17,7 @@ pub mod partnership;
 pub mod registry;
 pub mod retention;
 pub mod sealed;
+pub mod simulation;
 pub mod state;
 pub mod terms;
 

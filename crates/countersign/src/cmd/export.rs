@@ -27,6 +27,7 @@ use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use partnership::ids::PartyId;
 use period::Period;
+pub(super) use reader::Documents;
 use reader::Read;
 use rows::{Format, Scope};
 use serde_json::json;

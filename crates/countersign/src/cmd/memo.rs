@@ -1,6 +1,8 @@
 //! `countersign memo`: reading a memorandum, and what is wrong with it at its place in the file; signing it; how it fares.
 
+mod diff;
 mod sign;
+mod simulate;
 mod status;
 
 use super::client::{Place, Signing};
@@ -33,12 +35,27 @@ enum Verb {
         /// The document.
         file: PathBuf,
     },
+    /// Shows what one version changes of another: clause by clause, and in sums, prices, models served and approvals.
+    Diff {
+        /// The earlier and the later version; one file alone is compared with the version in force.
+        #[arg(required = true, num_args = 1..=2)]
+        files: Vec<PathBuf>,
+    },
     /// Signs a memorandum for a party: the one that a folder begins with, or an amendment.
     Sign {
         /// The document.
         file: PathBuf,
         #[command(flatten)]
         signing: Signing,
+    },
+    /// Replays the recorded acts under other terms and shows what would have come of them. Writes nothing.
+    Simulate {
+        /// The other terms.
+        #[arg(long, value_name = "FILE")]
+        with: PathBuf,
+        /// The public keys to trust: a file with one key a line, the log's first.
+        #[arg(long)]
+        vkeys: Option<PathBuf>,
     },
     /// Shows which version is in force, what waits for signatures, and how each clause fared.
     Status,
@@ -50,7 +67,9 @@ pub(crate) fn run(memo: Memo) -> anyhow::Result<Said> {
     match memo.verb {
         Verb::Check { file } => Ok(check(place, &file)),
         Verb::Explain { file } => Ok(explain(place, &file)),
+        Verb::Diff { files } => diff::diff(place, &files),
         Verb::Sign { file, signing } => sign::sign(place, &file, &signing),
+        Verb::Simulate { with, vkeys } => simulate::simulate(place, &with, vkeys.as_deref()),
         Verb::Status => status::status(place),
     }
 }

@@ -58,3 +58,25 @@ fn a_wrong_command_line_is_exit_2_and_a_missing_file_exit_1() {
     assert_eq!(missing.status.code(), Some(1));
     assert!(String::from_utf8(missing.stderr).unwrap().contains("`/nowhere/memorandum.md`"));
 }
+
+#[test]
+fn a_version_is_compared_with_another_clause_by_clause_and_in_sums() {
+    let versions = ["northwind-halcyon/memorandum.md", "northwind-halcyon/amendment-2.md"].map(example);
+    let diff = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        let output = command.args(["memo", "diff"]).args(&versions).args(more).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said = diff(&[]);
+    for line in [
+        "changed, reworded: launch-credits (compute-credit)",
+        "added: model-prices-2 (rate-card)",
+        "-16.7 %",
+        "+500.000000000",
+    ] {
+        assert!(said.contains(line), "`{line}` is not in: {said}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&diff(&["--json"])).unwrap();
+    assert_eq!(json["effects"]["sums"][0]["after"], "1500.000000000");
+}

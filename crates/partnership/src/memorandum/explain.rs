@@ -56,6 +56,11 @@ pub fn explain_condition(header: &Header, condition: &Condition) -> String {
     Teller { header, must: "", will: "" }.condition(condition)
 }
 
+/// A price for so many units, as a file spells it.
+pub(super) fn priced(header: &Header, price: Price, units: u64, card: &RateCard) -> String {
+    Teller { header, must: "", will: "" }.price(price, units, card)
+}
+
 /// What the header says of lost keys: one sentence for each party, and none at all where no party has a recovery key.
 #[must_use]
 pub fn explain_keys(header: &Header) -> Vec<String> {

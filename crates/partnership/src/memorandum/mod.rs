@@ -7,6 +7,7 @@ mod clause;
 mod condition;
 mod decimal;
 mod diagnostic;
+pub mod diff;
 mod document;
 mod dues;
 mod explain;

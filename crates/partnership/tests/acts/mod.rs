@@ -15,6 +15,7 @@ mod party_keys;
 mod properties;
 mod repeats;
 mod second;
+mod simulated;
 mod snapshots;
 mod witness_keys;
 

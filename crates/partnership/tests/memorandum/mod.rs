@@ -1,5 +1,6 @@
 //! The memorandum: reading, faults, policies, prices, signatures and the reference.
 
+mod diff;
 mod examples;
 mod faults;
 mod policies;

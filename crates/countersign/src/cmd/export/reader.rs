@@ -59,13 +59,14 @@ pub(super) fn read(
 }
 
 /// Where the versions of the memorandum are read from.
-enum Documents {
+pub(in crate::cmd) enum Documents {
     Folder(Directory),
     Server(Box<Served>),
 }
 
 impl Documents {
-    fn of(place: &str) -> anyhow::Result<Self> {
+    /// Those of the record at an address or in a folder.
+    pub(in crate::cmd) fn of(place: &str) -> anyhow::Result<Self> {
         Ok(if place.starts_with("http://") || place.starts_with("https://") {
             Self::Server(Box::new(Served::open(place)?))
         } else {
@@ -73,7 +74,8 @@ impl Documents {
         })
     }
 
-    fn document(&self, digest: &Digest) -> anyhow::Result<Terms> {
+    /// The version of this digest.
+    pub(in crate::cmd) fn document(&self, digest: &Digest) -> anyhow::Result<Terms> {
         match self {
             Self::Folder(store) => office::document(store, digest),
             Self::Server(store) => office::document(&**store, digest),
