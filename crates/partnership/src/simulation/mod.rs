@@ -148,12 +148,8 @@ impl Simulation {
         match &act.deed {
             // The clerk's own acts follow by themselves; that its time has come is all that is taken from them.
             _ if act.principal == Principal::Clerk => return rehearsal.tick(),
-            Deed::Infer(_) => {}
-            Deed::Approve(approve) => {
-                if was_refused || !rehearsal.waits_for(approve) {
-                    return Ok(());
-                }
-            }
+            Deed::Approve(approve) if was_refused || !rehearsal.waits_for(approve) => return Ok(()),
+            Deed::Infer(_) | Deed::Approve(_) => {}
             deed if was_refused || !is_rehearsed(deed) => {
                 self.tally.leave_out(deed.name());
                 return Ok(());
@@ -218,7 +214,7 @@ impl Simulation {
     fn end(&mut self, id: &ActId, outcome: Outcome) -> Result<(), Fatal> {
         let Some(rehearsal) = self.after.as_mut() else { return Ok(()) };
         if let Some((act, card, charged)) = rehearsal.settle(id, outcome)? {
-            self.tally.charge_after(&act, card, charged);
+            self.tally.charge_after(&act, card, charged.as_ref());
         }
         Ok(())
     }

@@ -170,9 +170,9 @@ impl Tally {
         &mut self,
         act: &Act,
         card: Option<ClauseId>,
-        charged: Option<(Amount, AssetId)>,
+        charged: Option<&(Amount, AssetId)>,
     ) {
-        charge(&mut self.after, act, card, charged.as_ref());
+        charge(&mut self.after, act, card, charged);
     }
 
     pub(super) fn report(&self, terms: &Terms, before: &State, after: Option<&State>) -> Report {

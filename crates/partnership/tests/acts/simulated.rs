@@ -201,7 +201,8 @@ fn count(entries: &[Entry]) -> u64 {
 }
 
 fn check(before: usize, after: usize, script: &[Call]) -> Result<Report, TestCaseError> {
-    let (old, new) = (&versions()[before], &versions()[after]);
+    let version = |at: usize| versions().get(at).unwrap();
+    let (old, new) = (version(before), version(after));
     let (mut recorded, mut real) = (house(old), house(new));
     recorded.script(script, &BTreeSet::new());
     let recorded = recorded.entries();

@@ -104,97 +104,97 @@ fn told(difference: &Difference) -> Vec<String> {
     lines
 }
 
+/// What is found in the sound memorandum | what is put there | what is told.
+const EDITS: &[(&str, &str, &[&str])] = &[
+    ("amount = \"10.00 CREDIT\"", "amount = \"10.000 CREDIT\"", &[]),
+    ("models = [\"small\"]", "models = [ \"small\" ] # as ever", &[]),
+    (
+        "Alder grants Birch credits.",
+        "Alder gives Birch credits.",
+        &[
+            "reworded grant",
+            "reworded prices",
+            "reworded tranche",
+            "reworded rule",
+            "reworded serving",
+            "reworded person",
+            "reworded approvals",
+            "reworded years",
+        ],
+    ),
+    (
+        "amount = \"10.00 CREDIT\"",
+        "amount = \"7.50 CREDIT\"",
+        &[
+            "changed grant amount: \"10.00 CREDIT\" -> \"7.50 CREDIT\"",
+            "alder binding compute-credit CREDIT: 10.000000000 -> 7.500000000 (-2.500000000)",
+        ],
+    ),
+    (
+        "kind = \"compute-credit\"",
+        "kind = \"compute-credit\"\nforce = \"non-binding\"",
+        &[
+            "changed grant force: none -> \"non-binding\"",
+            "alder binding compute-credit CREDIT: 10.000000000 -> 0.000000000 (-10.000000000)",
+            "alder non-binding compute-credit CREDIT: 0.000000000 -> 10.000000000 (+10.000000000)",
+        ],
+    ),
+    (
+        "output = \"1.50 CREDIT\"",
+        "output = \"2 CREDIT\"",
+        &[
+            "changed prices output: \"1.50 CREDIT\" -> \"2 CREDIT\"",
+            "small output from 2026-01-01: 1.5 CREDIT for 1000000 -> 2 CREDIT for 1000000 (+33.3 %)",
+        ],
+    ),
+    (
+        "input = \"0.50 CREDIT\"",
+        "from = 2026-07-01\ninput = \"0.25 CREDIT\"",
+        &[
+            "changed prices from: none -> 2026-07-01 input: \"0.50 CREDIT\" -> \"0.25 CREDIT\"",
+            "small cached input from 2026-01-01: 0.5 CREDIT for 1000000 -> none (none)",
+            "small input from 2026-01-01: 0.5 CREDIT for 1000000 -> none (none)",
+            "small output from 2026-01-01: 1.5 CREDIT for 1000000 -> none (none)",
+            "small request from 2026-01-01: 0 CREDIT -> none (none)",
+            "small cached input from 2026-07-01: 0.5 CREDIT for 1000000 -> 0.25 CREDIT for 1000000 (-50.0 %)",
+            "small input from 2026-07-01: 0.5 CREDIT for 1000000 -> 0.25 CREDIT for 1000000 (-50.0 %)",
+        ],
+    ),
+    (
+        "models = [\"small\"]\ncontext_tokens = 2048",
+        "models = [\"small\", \"large\"]\npriced = false\ncontext_tokens = 4096",
+        &[
+            "changed serving context_tokens: 2048 -> 4096 models: [\"small\"] -> [\"small\", \"large\"] priced: none -> false",
+            "birch large: not served -> served, also without a price",
+            "birch small: served at a price -> served, also without a price",
+        ],
+    ),
+    (
+        "acts = [\"application-add\"]",
+        "acts = [\"key-new\"]",
+        &[
+            "changed approvals acts: [\"application-add\"] -> [\"key-new\"]",
+            "application-add by [\"alder\", \"birch\"] -> []",
+            "key-new by [] -> [\"alder\", \"birch\"]",
+        ],
+    ),
+    (
+        "when { principal.audience == \"consumer\" };",
+        "when { context.tools > 0 };",
+        &[
+            "changed rule",
+            "  '''",
+            "  forbid (principal, action == Action::\"infer\", resource)",
+            "- when { principal.audience == \"consumer\" };",
+            "+ when { context.tools > 0 };",
+            "  '''",
+        ],
+    ),
+];
+
 #[test]
 fn each_edit_is_told_by_clause_and_by_what_it_comes_to() {
-    let halved = "from = 2026-07-01\ninput = \"0.25 CREDIT\"";
-    // What is found | what is put there | what is told
-    let table: &[(&str, &str, &[&str])] = &[
-        ("amount = \"10.00 CREDIT\"", "amount = \"10.000 CREDIT\"", &[]),
-        ("models = [\"small\"]", "models = [ \"small\" ] # as ever", &[]),
-        (
-            "Alder grants Birch credits.",
-            "Alder gives Birch credits.",
-            &[
-                "reworded grant",
-                "reworded prices",
-                "reworded tranche",
-                "reworded rule",
-                "reworded serving",
-                "reworded person",
-                "reworded approvals",
-                "reworded years",
-            ],
-        ),
-        (
-            "amount = \"10.00 CREDIT\"",
-            "amount = \"7.50 CREDIT\"",
-            &[
-                "changed grant amount: \"10.00 CREDIT\" -> \"7.50 CREDIT\"",
-                "alder binding compute-credit CREDIT: 10.000000000 -> 7.500000000 (-2.500000000)",
-            ],
-        ),
-        (
-            "kind = \"compute-credit\"",
-            "kind = \"compute-credit\"\nforce = \"non-binding\"",
-            &[
-                "changed grant force: none -> \"non-binding\"",
-                "alder binding compute-credit CREDIT: 10.000000000 -> 0.000000000 (-10.000000000)",
-                "alder non-binding compute-credit CREDIT: 0.000000000 -> 10.000000000 (+10.000000000)",
-            ],
-        ),
-        (
-            "output = \"1.50 CREDIT\"",
-            "output = \"2 CREDIT\"",
-            &[
-                "changed prices output: \"1.50 CREDIT\" -> \"2 CREDIT\"",
-                "small output from 2026-01-01: 1.5 CREDIT for 1000000 -> 2 CREDIT for 1000000 (+33.3 %)",
-            ],
-        ),
-        (
-            "input = \"0.50 CREDIT\"",
-            halved,
-            &[
-                "changed prices from: none -> 2026-07-01 input: \"0.50 CREDIT\" -> \"0.25 CREDIT\"",
-                "small cached input from 2026-01-01: 0.5 CREDIT for 1000000 -> none (none)",
-                "small input from 2026-01-01: 0.5 CREDIT for 1000000 -> none (none)",
-                "small output from 2026-01-01: 1.5 CREDIT for 1000000 -> none (none)",
-                "small request from 2026-01-01: 0 CREDIT -> none (none)",
-                "small cached input from 2026-07-01: 0.5 CREDIT for 1000000 -> 0.25 CREDIT for 1000000 (-50.0 %)",
-                "small input from 2026-07-01: 0.5 CREDIT for 1000000 -> 0.25 CREDIT for 1000000 (-50.0 %)",
-            ],
-        ),
-        (
-            "models = [\"small\"]\ncontext_tokens = 2048",
-            "models = [\"small\", \"large\"]\npriced = false\ncontext_tokens = 4096",
-            &[
-                "changed serving context_tokens: 2048 -> 4096 models: [\"small\"] -> [\"small\", \"large\"] priced: none -> false",
-                "birch large: not served -> served, also without a price",
-                "birch small: served at a price -> served, also without a price",
-            ],
-        ),
-        (
-            "acts = [\"application-add\"]",
-            "acts = [\"key-new\"]",
-            &[
-                "changed approvals acts: [\"application-add\"] -> [\"key-new\"]",
-                "application-add by [\"alder\", \"birch\"] -> []",
-                "key-new by [] -> [\"alder\", \"birch\"]",
-            ],
-        ),
-        (
-            "when { principal.audience == \"consumer\" };",
-            "when { context.tools > 0 };",
-            &[
-                "changed rule",
-                "  '''",
-                "  forbid (principal, action == Action::\"infer\", resource)",
-                "- when { principal.audience == \"consumer\" };",
-                "+ when { context.tools > 0 };",
-                "  '''",
-            ],
-        ),
-    ];
-    for (find, put, expected) in table {
+    for (find, put, expected) in EDITS {
         assert_eq!(told(&edited(find, put)), *expected, "`{find}` became `{put}`");
     }
 }

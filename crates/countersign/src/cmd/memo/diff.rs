@@ -114,17 +114,17 @@ fn effects(effects: &Effects) -> Vec<String> {
         titled(
             "promised",
             &["party", "promise", "force", "asset", "before", "after", "change"],
-            sums.collect(),
+            &sums.collect::<Vec<_>>(),
         ),
-        titled("prices", &["of", "price", "from", "before", "after", "change"], prices.collect()),
-        titled("models served", &["party", "model", "before", "after"], services.collect()),
-        titled("approved by", &["act", "before", "after"], approvals.collect()),
+        titled("prices", &["of", "price", "from", "before", "after", "change"], &prices.collect::<Vec<_>>()),
+        titled("models served", &["party", "model", "before", "after"], &services.collect::<Vec<_>>()),
+        titled("approved by", &["act", "before", "after"], &approvals.collect::<Vec<_>>()),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-fn titled(title: &str, heads: &[&str], rows: Vec<Vec<String>>) -> Option<String> {
-    (!rows.is_empty()).then(|| format!("{title}\n{}", table(heads, &rows)))
+fn titled(title: &str, heads: &[&str], rows: &[Vec<String>]) -> Option<String> {
+    (!rows.is_empty()).then(|| format!("{title}\n{}", table(heads, rows)))
 }
