@@ -2,8 +2,11 @@
 //! Not here: the clauses, or the transfers (`settling`).
 
 use crate::act_id::ActId;
+use crate::acts::Effect;
+use crate::entry::{Decided, Deed};
 use crate::fault::Fault;
 use crate::fold::Replay;
+use crate::founding::{declaration, payment};
 use crate::moment::Moment;
 use crate::text::plain;
 use std::collections::BTreeMap;
@@ -77,8 +80,36 @@ impl Replay {
         &self.paid
     }
 
+    /// What an act about something that is due or was paid comes to, if it may.
+    pub(crate) fn owes(&mut self, decided: &Decided<'_>) -> Result<Effect, Fault> {
+        let head = decided.head;
+        Ok(match decided.deed {
+            Deed::Book { clause, on } => {
+                if decided.who != b"{" {
+                    return Err(Fault::Undue(head.id));
+                }
+                self.falls_due(head.id, head.at, clause, on)?;
+                Effect::Due(Box::new(SaidDue { clause: clause.into(), on: on.into(), revenue: None }))
+            }
+            Deed::Declare { clause, on, revenue: (asset, amount), party, signature } => {
+                self.falls_due(head.id, head.at, clause, on)?;
+                let message = declaration(&self.origin, &plain(clause), &plain(on), &plain(asset), amount);
+                self.signed(head.id, party, &message, signature)?;
+                let revenue = Some((asset.into(), amount));
+                Effect::Due(Box::new(SaidDue { clause: clause.into(), on: on.into(), revenue }))
+            }
+            Deed::Payment { clause, amount: (asset, amount), reference, party, signature } => {
+                self.gives_word(head.id, clause, reference, party)?;
+                let message = payment(&self.origin, &plain(clause), &plain(asset), amount, &plain(reference));
+                self.signed(head.id, party, &message, signature)?;
+                Effect::Pay { clause: clause.into(), party: party.into(), asset: asset.into(), amount }
+            }
+            _ => Effect::Other,
+        })
+    }
+
     /// Each day of a clause is booked once, in their order, and none before it has come.
-    pub(crate) fn falls_due(&mut self, id: ActId, at: Moment, clause: &[u8], on: &[u8]) -> Result<(), Fault> {
+    fn falls_due(&mut self, id: ActId, at: Moment, clause: &[u8], on: &[u8]) -> Result<(), Fault> {
         let midnight = [on, b"T00:00:00.000Z"].concat();
         let has_come = Moment::parse(&midnight).is_some_and(|day| day.millis() <= at.millis());
         if !has_come {
@@ -91,7 +122,7 @@ impl Replay {
     }
 
     /// A party gives its word on a payment once.
-    pub(crate) fn gives_word(
+    fn gives_word(
         &mut self,
         id: ActId,
         clause: &[u8],

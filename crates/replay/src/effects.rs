@@ -4,11 +4,10 @@
 use crate::act_id::ActId;
 use crate::acts::{Amending, Effect, Kept, Kind, Waiting};
 use crate::budgets::{Budget, Change};
-use crate::dues::SaidDue;
 use crate::entry::{Decided, Deed, Ended};
 use crate::fault::Fault;
 use crate::fold::Replay;
-use crate::founding::{approval, attestation, declaration, payment, witness_key};
+use crate::founding::{approval, attestation, witness_key};
 use crate::keys::Said;
 use crate::moment::Moment;
 use crate::text::plain;
@@ -70,26 +69,7 @@ impl Replay {
                 self.books_once(head.id, clause)?;
                 Effect::Expire(clause.into())
             }
-            Deed::Book { clause, on } => {
-                if decided.who != b"{" {
-                    return Err(Fault::Undue(head.id));
-                }
-                self.falls_due(head.id, head.at, clause, on)?;
-                Effect::Due(Box::new(SaidDue { clause: clause.into(), on: on.into(), revenue: None }))
-            }
-            Deed::Declare { clause, on, revenue: (asset, amount), party, signature } => {
-                self.falls_due(head.id, head.at, clause, on)?;
-                let message = declaration(&self.origin, &plain(clause), &plain(on), &plain(asset), amount);
-                self.signed(head.id, party, &message, signature)?;
-                let revenue = Some((asset.into(), amount));
-                Effect::Due(Box::new(SaidDue { clause: clause.into(), on: on.into(), revenue }))
-            }
-            Deed::Payment { clause, amount: (asset, amount), reference, party, signature } => {
-                self.gives_word(head.id, clause, reference, party)?;
-                let message = payment(&self.origin, &plain(clause), &plain(asset), amount, &plain(reference));
-                self.signed(head.id, party, &message, signature)?;
-                Effect::Pay { clause: clause.into(), party: party.into(), asset: asset.into(), amount }
-            }
+            Deed::Book { .. } | Deed::Declare { .. } | Deed::Payment { .. } => self.owes(decided)?,
             Deed::Undelivered { notice, receiver, error, attempts } => {
                 self.gives_up(decided, notice, receiver, (error, attempts))?;
                 Effect::Other
@@ -182,7 +162,7 @@ impl Replay {
         if self.booked.insert(clause.into()) { Ok(()) } else { Err(Fault::BookedBefore(id, plain(clause))) }
     }
 
-    fn signed(&self, id: ActId, party: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn signed(&self, id: ActId, party: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Fault> {
         let holds = self.keys.verify(party, message, signature);
         if holds { Ok(()) } else { Err(Fault::Signature(id, plain(party))) }
     }

@@ -83,7 +83,7 @@ pub(super) fn rate_card(reader: &mut Reader<'_>) -> Option<RateCard> {
     let mut asset = None;
     let mut priced = |reader: &mut Reader<'_>, name: &'static str, per: u64| {
         let (price, of) = reader.price(name, per)?;
-        one_asset(reader, &mut asset, name, of);
+        one_asset(reader, &mut asset, name, &of);
         Some(price)
     };
     let (input, cached_input) = (priced(reader, "input", per), priced(reader, "cached_input", per));
@@ -124,7 +124,7 @@ fn units(
         let mut units = BTreeMap::new();
         for Field { name, .. } in UNITS {
             if let Some((price, of)) = reader.price(name, 1) {
-                one_asset(reader, asset, name, of);
+                one_asset(reader, asset, name, &of);
                 units.insert(*name, price);
             }
         }
@@ -142,10 +142,10 @@ fn one_asset(
     reader: &mut Reader<'_>,
     asset: &mut Option<(&'static str, AssetId)>,
     name: &'static str,
-    other: AssetId,
+    other: &AssetId,
 ) {
     let (first, asset) = asset.get_or_insert((name, other.clone()));
-    if *asset != other {
+    if asset != other {
         let span = reader.found(name).map_or_else(|| reader.block(), |at| at.span());
         let message = format!("`{name}` is in {other}, `{first}` in {asset}");
         reader.fault("memorandum::assets-differ", message, span, "another asset");

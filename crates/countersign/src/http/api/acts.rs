@@ -278,55 +278,64 @@ impl Wanted {
         }
     }
 
-    fn deed(self, terms: &Terms) -> Result<Deed, Problem> {
+    /// The change of the register that it is; what it is, where it is none.
+    fn change(self) -> Result<Administer, Box<Self>> {
         Ok(match self {
             Self::ApplicationAdd { name, party, audience, purpose, market } => {
-                Deed::Administer(Administer::ApplicationAdd(Application {
+                Administer::ApplicationAdd(Application {
                     name: name.into(),
                     party: party.into(),
                     audience,
                     purpose,
                     market,
-                }))
+                })
             }
-            Self::ApplicationRemove { name } => {
-                Deed::Administer(Administer::ApplicationRemove { name: name.into() })
-            }
-            Self::KeyRevoke { id } => Deed::Administer(Administer::KeyRevoke { id: id.into() }),
-            Self::ModelResume { model } => Deed::Administer(Administer::ModelResume { model: model.into() }),
+            Self::ApplicationRemove { name } => Administer::ApplicationRemove { name: name.into() },
+            Self::KeyRevoke { id } => Administer::KeyRevoke { id: id.into() },
+            Self::ModelResume { model } => Administer::ModelResume { model: model.into() },
             Self::WitnessKeyAdd { vkey, party, signature } => {
-                Deed::Administer(Administer::WitnessKeyAdd(WitnessKey {
+                Administer::WitnessKeyAdd(WitnessKey {
                     vkey,
                     party: party.into(),
                     signature,
-                }))
+                })
             }
             Self::WitnessKeyRevoke { vkey, party, signature } => {
-                Deed::Administer(Administer::WitnessKeyRevoke(WitnessKey {
+                Administer::WitnessKeyRevoke(WitnessKey {
                     vkey,
                     party: party.into(),
                     signature,
-                }))
+                })
             }
             Self::PartyKeyChange { vkey, party, signature, proof } => {
                 let party = party.into();
-                Deed::Administer(Administer::PartyKeyChange(PartyKey { vkey, party, signature, proof }))
+                Administer::PartyKeyChange(PartyKey { vkey, party, signature, proof })
             }
             Self::PartyKeyRecover { vkey, party, recovery, signature, proof } => {
                 let party = party.into();
                 let key = RecoveredKey { vkey, party, recovery, signature, proof };
-                Deed::Administer(Administer::PartyKeyRecover(key))
+                Administer::PartyKeyRecover(key)
             }
             Self::LogKeyChange { from, vkey, handed, taken, party, signature } => {
                 let party = party.into();
                 let key = LogKey { from, vkey, handed, taken, party, signature };
-                Deed::Administer(Administer::LogKeyChange(key))
+                Administer::LogKeyChange(key)
             }
             Self::LogKeyRecover { from, vkey, taken, party, signature } => {
                 let party = party.into();
                 let key = RecoveredLogKey { from, vkey, taken, party, signature };
-                Deed::Administer(Administer::LogKeyRecover(key))
+                Administer::LogKeyRecover(key)
             }
+            other => return Err(Box::new(other)),
+        })
+    }
+
+    fn deed(self, terms: &Terms) -> Result<Deed, Problem> {
+        let other = match self.change() {
+            Ok(change) => return Ok(Deed::Administer(change)),
+            Err(other) => *other,
+        };
+        Ok(match other {
             Self::Attest { clause, condition, evidence, party, signature } => Deed::Attest(Attest {
                 clause: clause.into(),
                 condition: condition.map(Into::into),
@@ -356,14 +365,7 @@ impl Wanted {
                 party: party.into(),
                 signature,
             }),
-            Self::KeyNew { .. }
-            | Self::Amend { .. }
-            | Self::Erase(_)
-            | Self::BudgetSet(_)
-            | Self::BudgetRaise(_)
-            | Self::BudgetRemove(_) => {
-                unreachable!("keys, amendments, erasures and amounts have ways of their own")
-            }
+            _ => unreachable!("keys, amendments, erasures and amounts have ways of their own"),
         })
     }
 }
