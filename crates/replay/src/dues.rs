@@ -122,13 +122,7 @@ impl Replay {
     }
 
     /// A party gives its word on a payment once.
-    fn gives_word(
-        &mut self,
-        id: ActId,
-        clause: &[u8],
-        reference: &[u8],
-        party: &[u8],
-    ) -> Result<(), Fault> {
+    fn gives_word(&mut self, id: ActId, clause: &[u8], reference: &[u8], party: &[u8]) -> Result<(), Fault> {
         let is_new = self.words.entry(clause.into()).or_default().insert((reference.into(), party.into()));
         if is_new { Ok(()) } else { Err(Fault::BookedBefore(id, plain(clause))) }
     }

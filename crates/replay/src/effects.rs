@@ -57,14 +57,7 @@ impl Replay {
                 self.signed(head.id, party, &message, signature)?;
                 Effect::Attest { clause: about.into(), evidence, party: party.into() }
             }
-            Deed::Draw { clause } => {
-                self.books_once(head.id, clause)?;
-                let of_it = self.attested.iter().filter(|((of, _), _)| **of == *clause);
-                let attested = of_it.map(|(_, by)| by.iter().map(|party| plain(party)).collect()).collect();
-                let (index, under, clause_name) = (self.entries, self.in_force(), plain(clause));
-                self.drawn.push(Drawn { index, at: head.at, under, clause: clause_name, attested });
-                Effect::Draw(clause.into())
-            }
+            Deed::Draw { clause } => self.draws(head.id, head.at, clause)?,
             Deed::Expire { clause } => {
                 self.books_once(head.id, clause)?;
                 Effect::Expire(clause.into())
@@ -117,6 +110,16 @@ impl Replay {
         if fits { Ok(Effect::Budget(Box::new(change))) } else { Err(Fault::Budget(id)) }
     }
 
+    /// A tranche is drawn, once; who has attested it is kept.
+    fn draws(&mut self, id: ActId, at: Moment, clause: &[u8]) -> Result<Effect, Fault> {
+        self.books_once(id, clause)?;
+        let of_it = self.attested.iter().filter(|((of, _), _)| **of == *clause);
+        let attested = of_it.map(|(_, by)| by.iter().map(|party| plain(party)).collect()).collect();
+        let (index, under, name) = (self.entries, self.in_force(), plain(clause));
+        self.drawn.push(Drawn { index, at, under, clause: name, attested });
+        Ok(Effect::Draw(clause.into()))
+    }
+
     /// What a schedule says is erased by the clerk, each month once.
     fn erases(
         &mut self,
@@ -162,7 +165,13 @@ impl Replay {
         if self.booked.insert(clause.into()) { Ok(()) } else { Err(Fault::BookedBefore(id, plain(clause))) }
     }
 
-    pub(crate) fn signed(&self, id: ActId, party: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn signed(
+        &self,
+        id: ActId,
+        party: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), Fault> {
         let holds = self.keys.verify(party, message, signature);
         if holds { Ok(()) } else { Err(Fault::Signature(id, plain(party))) }
     }

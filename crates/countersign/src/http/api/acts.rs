@@ -294,18 +294,10 @@ impl Wanted {
             Self::KeyRevoke { id } => Administer::KeyRevoke { id: id.into() },
             Self::ModelResume { model } => Administer::ModelResume { model: model.into() },
             Self::WitnessKeyAdd { vkey, party, signature } => {
-                Administer::WitnessKeyAdd(WitnessKey {
-                    vkey,
-                    party: party.into(),
-                    signature,
-                })
+                Administer::WitnessKeyAdd(WitnessKey { vkey, party: party.into(), signature })
             }
             Self::WitnessKeyRevoke { vkey, party, signature } => {
-                Administer::WitnessKeyRevoke(WitnessKey {
-                    vkey,
-                    party: party.into(),
-                    signature,
-                })
+                Administer::WitnessKeyRevoke(WitnessKey { vkey, party: party.into(), signature })
             }
             Self::PartyKeyChange { vkey, party, signature, proof } => {
                 let party = party.into();

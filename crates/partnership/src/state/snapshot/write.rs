@@ -18,6 +18,7 @@ use crate::state::{Booked, Count, Evidence, Line, LogSigns, Open, Signed, State,
 use ledger::{Book, Price};
 use std::collections::{BTreeMap, BTreeSet};
 
+#[expect(clippy::too_many_lines, reason = "a line for each field, so that none can be left out")]
 pub(super) fn state(state: &State) -> StateText {
     let money = money::write(state);
     let State {
