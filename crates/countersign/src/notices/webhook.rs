@@ -16,7 +16,7 @@ use record::hash::{base64, from_base64};
 use ring::hmac;
 use serde_json::json;
 use std::error::Error as _;
-use std::fmt;
+use std::{fmt, io};
 
 /// Where webhooks go, and how they are signed.
 pub(super) struct Webhook {
@@ -104,12 +104,16 @@ fn body(letter: &Letter) -> Vec<u8> {
 fn word(error: &Error) -> &'static str {
     let mut source = error.source();
     while let Some(inner) = source {
-        // What rustls has to say comes as the data of a connection that makes no sense.
-        let is_tls = |io: &std::io::Error| io.kind() == std::io::ErrorKind::InvalidData;
-        if inner.downcast_ref::<std::io::Error>().is_some_and(is_tls) {
+        if inner.downcast_ref::<io::Error>().is_some_and(is_of_tls) {
             return "tls";
         }
         source = inner.source();
     }
     if error.is_connect() { "unreachable" } else { "cut" }
+}
+
+/// Whether rustls said it, which comes as data that makes no sense. An error of another's making hides what it holds from its sources.
+fn is_of_tls(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>());
+    error.kind() == io::ErrorKind::InvalidData || inner.is_some_and(is_of_tls)
 }

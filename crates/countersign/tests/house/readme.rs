@@ -44,7 +44,7 @@ const EXPECTED: &[(&str, &[&str])] = &[
             ",northwind,halcyon,750000.00,USD,CS",
             "office",
             "commitment:release-tranche:paid",
-            "chat",
+            "act,kind,about,decided_at",
         ],
     ),
     (
