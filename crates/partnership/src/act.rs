@@ -3,8 +3,10 @@
 //! Not here: whether an act is allowed (see [`crate::decision`]) or how it is performed.
 
 mod budgets;
+mod digest;
 mod dues;
 mod keys;
+mod spelled;
 mod undelivered;
 
 use crate::ids::{ActId, ApplicationId, BudgetId, ClauseId, ConditionId, KeyId, ModelId, PartyId, Timestamp};
@@ -13,16 +15,14 @@ use std::fmt;
 
 pub(crate) use budgets::is_pseudonym;
 pub use budgets::{BadPeriod, BudgetRaise, BudgetSet, Of, Period, pseudonym};
+pub use digest::{BadDigest, Digest};
 pub use dues::{Book, Declare, Payment, REFERENCE_BYTES_MAX, declaration_bytes, payment_bytes};
 pub use keys::{
     LogKey, PartyKey, RecoveredKey, RecoveredLogKey, WitnessKey, party_key_bytes, witness_key_bytes,
 };
 pub use record::handover::text as log_key_text;
+pub(crate) use spelled::{optional_text, text};
 pub use undelivered::{NOTICE_BYTES_MAX, RECEIVER_BYTES_MAX, Undelivered};
-
-/// Thirty-two bytes: a SHA-256 digest or a commitment. Written as standard base64 in the record.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest(pub [u8; 32]);
 
 /// One thing a principal proposes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -521,122 +521,4 @@ pub fn subject_commitment(salt: &[u8; 32], id: &str) -> Digest {
 pub fn change_digest(origin: &str, id: &str, kind: &str, what: &[u8]) -> Digest {
     let head = format!("countersign/act/v1\0{origin}\0{id}\0{kind}\0");
     Digest(record::hash::sha256_of(&[head.as_bytes(), what]))
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use base64::Engine as _;
-        f.write_str(&base64::engine::general_purpose::STANDARD.encode(self.0))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Digest {
-    /// The digest in lower-case hexadecimal, as file names use it.
-    #[must_use]
-    pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    /// Reads 64 lower-case hexadecimal digits.
-    #[must_use]
-    pub fn from_hex(text: &str) -> Option<Self> {
-        let digits = text.as_bytes();
-        if digits.len() != 64 || digits.iter().any(|d| !matches!(d, b'0'..=b'9' | b'a'..=b'f')) {
-            return None;
-        }
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-        }
-        Some(Self(bytes))
-    }
-}
-
-impl std::str::FromStr for Digest {
-    type Err = BadDigest;
-
-    fn from_str(text: &str) -> Result<Self, BadDigest> {
-        use base64::Engine as _;
-        let bytes = base64::engine::general_purpose::STANDARD.decode(text).map_err(|_| BadDigest)?;
-        bytes.try_into().map(Self).map_err(|_| BadDigest)
-    }
-}
-
-/// The text is not 32 bytes in standard base64.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a digest is 32 bytes in standard base64")]
-pub struct BadDigest;
-
-impl Serialize for Digest {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <std::borrow::Cow<'de, str>>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl Serialize for Timestamp {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Timestamp {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <std::borrow::Cow<'de, str>>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// Integers as strings, as the record writes them.
-pub(crate) mod text {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-    use std::fmt::Display;
-    use std::str::FromStr;
-
-    pub(crate) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
-    }
-
-    pub(crate) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-    where
-        T: FromStr + Display,
-        D: Deserializer<'de>,
-    {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        let value: T = text.parse().map_err(|_| D::Error::custom(format!("`{text}` does not parse")))?;
-        if value.to_string() == *text {
-            Ok(value)
-        } else {
-            Err(D::Error::custom(format!("`{text}` is not canonical")))
-        }
-    }
-}
-
-/// [`text`] where there may be none.
-pub(crate) mod optional_text {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    #[expect(clippy::ref_option, reason = "the shape that serde asks of a `with` module")]
-    pub(crate) fn serialize<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-        match value {
-            Some(value) => serializer.collect_str(value),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-        Option::<std::borrow::Cow<'de, str>>::deserialize(deserializer)?
-            .map(|text| text.parse().map_err(|_| D::Error::custom(format!("`{text}` is not an integer"))))
-            .transpose()
-    }
 }

@@ -2,7 +2,8 @@
 //!
 //! Not here: calls of models, which come in through the model APIs with an application's key.
 
-use super::budgets::{Raising, Removing, Setting};
+mod wanted;
+
 use super::{Problem, blocking};
 use crate::clock::Clock;
 use crate::http::Caller;
@@ -17,8 +18,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use partnership::act::{
-    Administer, Amend, Application, Approve, Attest, Budget, Declare, Deed, Digest, Key, LogKey, PartyKey,
-    Payment, Principal, RecoveredKey, RecoveredLogKey, WitnessKey, subject_commitment,
+    Administer, Amend, Approve, Budget, Deed, Digest, Key, Principal, subject_commitment,
 };
 use partnership::decision::{Decision, Settlement, Ticket};
 use partnership::ids::{ActId, ApplicationId, KeyId, PartyId, Timestamp};
@@ -28,6 +28,7 @@ use record::hash::{base64, hex, sha256};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
+use wanted::{Erasure, Wanted};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,123 +36,6 @@ struct Proposal {
     party: Option<String>,
     person: Option<String>,
     act: Wanted,
-}
-
-/// What can be proposed here.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-enum Wanted {
-    ApplicationAdd {
-        name: String,
-        party: String,
-        audience: String,
-        purpose: String,
-        market: String,
-    },
-    ApplicationRemove {
-        name: String,
-    },
-    KeyNew {
-        application: String,
-        requests_per_minute: Option<u64>,
-        budget: Option<String>,
-        expires: Option<String>,
-    },
-    KeyRevoke {
-        id: String,
-    },
-    ModelResume {
-        model: String,
-    },
-    WitnessKeyAdd {
-        vkey: String,
-        party: String,
-        signature: String,
-    },
-    WitnessKeyRevoke {
-        vkey: String,
-        party: String,
-        signature: String,
-    },
-    PartyKeyChange {
-        vkey: String,
-        party: String,
-        signature: String,
-        proof: String,
-    },
-    PartyKeyRecover {
-        vkey: String,
-        party: String,
-        recovery: String,
-        signature: String,
-        proof: String,
-    },
-    LogKeyChange {
-        from: String,
-        vkey: String,
-        handed: String,
-        taken: String,
-        party: String,
-        signature: String,
-    },
-    LogKeyRecover {
-        from: String,
-        vkey: String,
-        taken: String,
-        party: String,
-        signature: String,
-    },
-    Attest {
-        clause: String,
-        #[serde(default)]
-        condition: Option<String>,
-        evidence: String,
-        party: String,
-        signature: String,
-    },
-    Declare {
-        clause: String,
-        /// The first day after the period.
-        on: String,
-        /// With its asset.
-        revenue: String,
-        party: String,
-        signature: String,
-    },
-    Payment {
-        clause: String,
-        /// With its asset.
-        amount: String,
-        reference: String,
-        party: String,
-        signature: String,
-    },
-    Approve {
-        act: String,
-        digest: String,
-        party: String,
-        signature: String,
-    },
-    Amend {
-        text: String,
-        party: String,
-        signature: String,
-    },
-    Erase(Erasure),
-    BudgetSet(Setting),
-    BudgetRaise(Raising),
-    BudgetRemove(Removing),
-}
-
-/// What is to be erased.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Erasure {
-    application: Option<String>,
-    /// A day, the first of a month.
-    before: Option<String>,
-    /// An end user's id, which goes no further than to the vault.
-    subject: Option<String>,
 }
 
 /// The answer to an act that is done or waits.
@@ -254,126 +138,6 @@ async fn whole(body: axum::body::Body, within: Duration) -> Result<Bytes, Proble
 const BODY_BYTES_MAX: usize = 1 << 20;
 /// How long a caller may take to send one.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
-impl Wanted {
-    /// The party whose signature it carries, where it is one that a party makes by itself.
-    fn signed_by(&self) -> Option<&str> {
-        match self {
-            Self::WitnessKeyAdd { party, .. }
-            | Self::WitnessKeyRevoke { party, .. }
-            | Self::PartyKeyChange { party, .. }
-            | Self::Attest { party, .. }
-            | Self::Declare { party, .. }
-            | Self::Payment { party, .. }
-            | Self::Approve { party, .. } => Some(party),
-            _ => None,
-        }
-    }
-
-    /// The party whose lost key it replaces.
-    fn recovers(&self) -> Option<&str> {
-        match self {
-            Self::PartyKeyRecover { party, .. } => Some(party),
-            _ => None,
-        }
-    }
-
-    /// The change of the register that it is; what it is, where it is none.
-    fn change(self) -> Result<Administer, Box<Self>> {
-        Ok(match self {
-            Self::ApplicationAdd { name, party, audience, purpose, market } => {
-                Administer::ApplicationAdd(Application {
-                    name: name.into(),
-                    party: party.into(),
-                    audience,
-                    purpose,
-                    market,
-                })
-            }
-            Self::ApplicationRemove { name } => Administer::ApplicationRemove { name: name.into() },
-            Self::KeyRevoke { id } => Administer::KeyRevoke { id: id.into() },
-            Self::ModelResume { model } => Administer::ModelResume { model: model.into() },
-            Self::WitnessKeyAdd { vkey, party, signature } => {
-                Administer::WitnessKeyAdd(WitnessKey { vkey, party: party.into(), signature })
-            }
-            Self::WitnessKeyRevoke { vkey, party, signature } => {
-                Administer::WitnessKeyRevoke(WitnessKey { vkey, party: party.into(), signature })
-            }
-            Self::PartyKeyChange { vkey, party, signature, proof } => {
-                let party = party.into();
-                Administer::PartyKeyChange(PartyKey { vkey, party, signature, proof })
-            }
-            Self::PartyKeyRecover { vkey, party, recovery, signature, proof } => {
-                let party = party.into();
-                let key = RecoveredKey { vkey, party, recovery, signature, proof };
-                Administer::PartyKeyRecover(key)
-            }
-            Self::LogKeyChange { from, vkey, handed, taken, party, signature } => {
-                let party = party.into();
-                let key = LogKey { from, vkey, handed, taken, party, signature };
-                Administer::LogKeyChange(key)
-            }
-            Self::LogKeyRecover { from, vkey, taken, party, signature } => {
-                let party = party.into();
-                let key = RecoveredLogKey { from, vkey, taken, party, signature };
-                Administer::LogKeyRecover(key)
-            }
-            other => return Err(Box::new(other)),
-        })
-    }
-
-    fn deed(self, terms: &Terms) -> Result<Deed, Problem> {
-        let other = match self.change() {
-            Ok(change) => return Ok(Deed::Administer(change)),
-            Err(other) => *other,
-        };
-        Ok(match other {
-            Self::Attest { clause, condition, evidence, party, signature } => Deed::Attest(Attest {
-                clause: clause.into(),
-                condition: condition.map(Into::into),
-                evidence: digest("evidence", &evidence)?,
-                party: party.into(),
-                signature,
-            }),
-            Self::Declare { clause, on, revenue, party, signature } => Deed::Declare(Declare {
-                clause: clause.into(),
-                on: on.parse().map_err(|_| {
-                    Problem::unreadable(format!("`on`: `{on}` is no day such as `2026-04-01`"))
-                })?,
-                revenue: money("revenue", &revenue, terms)?,
-                party: party.into(),
-                signature,
-            }),
-            Self::Payment { clause, amount, reference, party, signature } => Deed::Payment(Payment {
-                clause: clause.into(),
-                amount: money("amount", &amount, terms)?,
-                reference,
-                party: party.into(),
-                signature,
-            }),
-            Self::Approve { act, digest: over, party, signature } => Deed::Approve(Approve {
-                act,
-                digest: digest("digest", &over)?,
-                party: party.into(),
-                signature,
-            }),
-            _ => unreachable!("keys, amendments, erasures and amounts have ways of their own"),
-        })
-    }
-}
-
-/// Reads `250000.00 USD` at the asset's scale; it may be nothing.
-fn money(field: &str, text: &str, terms: &Terms) -> Result<Budget, Problem> {
-    let money = terms.memorandum().header.amount(text);
-    let (asset, amount) = money.map_err(|error| {
-        Problem::unreadable(format!("`{field}`, `{text}`: {error}; write it as `250000.00 USD`"))
-    })?;
-    Ok(Budget { asset: asset.to_string(), amount: amount.minor() })
-}
-
-fn digest(field: &str, text: &str) -> Result<Digest, Problem> {
-    text.parse().map_err(|error| Problem::unreadable(format!("`{field}`: {error}")))
-}
 
 async fn decide(office: &Office, by: Principal, deed: Deed) -> Result<Answer, Problem> {
     match road::decide(office, by, deed).await? {
