@@ -2,6 +2,7 @@
 //!
 //! Not here: what a clause does once it is in force, and where the file lies. Reading is pure: text in, terms or faults out.
 
+mod amounts;
 mod check;
 mod clause;
 mod condition;
