@@ -195,7 +195,7 @@ PARTY_KEYS = ("party-key-change", "party-key-recover")
 LOG_KEYS = ("log-key-change", "log-key-recover")
 BUDGETS = ("budget-set", "budget-raise", "budget-remove")
 CHANGES = ("application-add", "application-remove", "key-new", "key-revoke", "model-resume", *WITNESS_KEYS, *PARTY_KEYS, *LOG_KEYS, *BUDGETS)
-KINDS = ("infer", "amend", "approve", "attest", "draw", "expire", "book", "declare", "payment", "undelivered", "erase", *CHANGES)
+KINDS = ("infer", "amend", "approve", "attest", "draw", "expire", "book", "declare", "payment", "reconcile", "undelivered", "erase", *CHANGES)
 ENDINGS = ("done", "failed", "cancelled", "lost", "lapsed")
 MONEY = members(("asset", string), ("amount", amount))
 
@@ -261,6 +261,7 @@ WHAT = {
     "book": members(("clause", string), ("on", day)),
     "declare": members(("clause", string), ("on", day), ("revenue", MONEY), *SIGNED),
     "payment": members(("clause", string), ("amount", MONEY), ("reference", string), *SIGNED),
+    "reconcile": members(("report", digest), ("period", string), ("of?", string), ("differing", count), *SIGNED),
     "undelivered": members(("notice", string), ("receiver", string), ("error", string), ("attempts", count)),
     "erase": members(
         ("application?", string), ("before?", instant), ("subject?", digest), ("clause?", string), ("keys?", count),
@@ -936,7 +937,7 @@ class Replay:
         self.revoked = []
         self.booked = set()
         # The last day of each clause that was booked or declared, and whose words there were on payments.
-        self.last_due, self.words, self.undelivered = {}, set(), set()
+        self.last_due, self.words, self.undelivered, self.reconciled = {}, set(), set(), set()
         # Every version that was in force, the last one last.
         self.versions = []
         # The applications that there are or were: the audiences of each, since when, and before when all was erased as due.
@@ -1212,6 +1213,8 @@ class Replay:
             self.words.add(word)
             signed = [what["clause"], what["amount"]["asset"], what["amount"]["amount"], what["reference"]]
             self.check_signature(what["party"], what["signature"], self.words_of("payment", signed), place)
+        if kind == "reconcile":
+            self.check_reconciliation(what, place)
         if kind == "undelivered":
             self.check_undelivered(what, part["who"], place)
         if kind == "approve":
@@ -1231,6 +1234,16 @@ class Replay:
             self.check_budget(kind, what, place)
         if kind == "key-new":
             check(":" not in what["id"], place, "a key has the name of another's purse")
+
+    def check_reconciliation(self, what, place):
+        """A party gives its word on a report once, and a reconciliation is of a month or a year."""
+        is_period = re.fullmatch(r"[0-9]{4}(-(0[1-9]|1[0-2]))?", what["period"], re.ASCII) and what["period"] >= "1970"
+        check(is_period, place, f"`{what['period']}` is no period of a reconciliation")
+        word = (what["report"], what["party"])
+        check(word not in self.reconciled, place, "a party attests a reconciliation twice")
+        self.reconciled.add(word)
+        signed = [what["period"], what.get("of", ""), what["differing"], what["report"]]
+        self.check_signature(what["party"], what["signature"], self.words_of("reconciliation", signed), place)
 
     def check_undelivered(self, what, who, place):
         """A notice is given up for a receiver by the clerk, once."""

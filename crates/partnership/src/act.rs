@@ -6,6 +6,7 @@ mod budgets;
 mod digest;
 mod dues;
 mod keys;
+mod reconcile;
 mod spelled;
 mod undelivered;
 
@@ -20,6 +21,7 @@ pub use dues::{Book, Declare, Payment, REFERENCE_BYTES_MAX, declaration_bytes, p
 pub use keys::{
     LogKey, PartyKey, RecoveredKey, RecoveredLogKey, WitnessKey, party_key_bytes, witness_key_bytes,
 };
+pub use reconcile::{Reconcile, reconciliation_bytes};
 pub use record::handover::text as log_key_text;
 pub(crate) use spelled::{optional_text, text};
 pub use undelivered::{NOTICE_BYTES_MAX, RECEIVER_BYTES_MAX, Undelivered};
@@ -90,6 +92,8 @@ pub enum Deed {
     Declare(Declare),
     /// Give one's word on a payment.
     Payment(Payment),
+    /// Give one's word on a reconciliation.
+    Reconcile(Reconcile),
     /// Record that a notice could not be delivered.
     Undelivered(Undelivered),
     /// Destroy content keys.
@@ -112,6 +116,7 @@ impl Deed {
             Self::Book(_) => "book",
             Self::Declare(_) => "declare",
             Self::Payment(_) => "payment",
+            Self::Reconcile(_) => "reconcile",
             Self::Undelivered(_) => "undelivered",
             Self::Erase(_) => "erase",
             Self::Administer(administer) => administer.name(),

@@ -6,6 +6,7 @@ mod clause_state;
 mod fold;
 mod money;
 mod projection;
+mod reconciled;
 mod repeats;
 mod snapshot;
 mod undelivered;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 pub use clause_state::{ClauseState, Evidence};
 pub use money::{Days, DueBooked, Paid};
+pub use reconciled::Reconciled;
 pub use repeats::IDEMPOTENCY_LASTS_MS;
 pub use snapshot::{Snapshot, SnapshotError};
 pub use undelivered::DeadLetter;
@@ -69,6 +71,8 @@ pub struct State {
     pub(crate) suspended_since: BTreeMap<ModelId, Timestamp>,
     /// What could not be delivered, by the notice's id and the receiver's name.
     pub(crate) undelivered: BTreeMap<(String, String), DeadLetter>,
+    /// Whose word there is on reconciliations, in its order.
+    pub(crate) reconciled: Vec<Reconciled>,
     pub(crate) counts: BTreeMap<ClauseId, Count>,
     pub(crate) tallied: BTreeMap<KeyId, u64>,
     pub(crate) recent: VecDeque<Line>,
@@ -308,6 +312,7 @@ impl State {
             days: BTreeMap::new(),
             suspended_since: BTreeMap::new(),
             undelivered: BTreeMap::new(),
+            reconciled: Vec::new(),
             counts: BTreeMap::new(),
             tallied: BTreeMap::new(),
             recent: VecDeque::new(),

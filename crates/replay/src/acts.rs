@@ -31,6 +31,8 @@ pub enum Kind {
     Declare,
     /// Give one's word on a payment.
     Payment,
+    /// Give one's word on a reconciliation.
+    Reconcile,
     /// Record that a notice could not be delivered.
     Undelivered,
     /// Destroy content keys.
@@ -79,6 +81,7 @@ impl Kind {
             Self::Book => "book",
             Self::Declare => "declare",
             Self::Payment => "payment",
+            Self::Reconcile => "reconcile",
             Self::Undelivered => "undelivered",
             Self::Erase => "erase",
             Self::ApplicationAdd => "application-add",
@@ -109,6 +112,7 @@ impl Kind {
             b"book" => Self::Book,
             b"declare" => Self::Declare,
             b"payment" => Self::Payment,
+            b"reconcile" => Self::Reconcile,
             b"undelivered" => Self::Undelivered,
             b"erase" => Self::Erase,
             b"application-add" => Self::ApplicationAdd,

@@ -85,6 +85,9 @@ pub enum Fault {
     /// Something is booked or declared before its day, or the day is none.
     #[error("act `{0}` books or declares what is not due yet")]
     NotYetDue(ActId),
+    /// A party gives its word on a reconciliation twice, or of what is no month and no year.
+    #[error("act `{0}` attests a reconciliation that its party had attested, or that is of no period")]
+    Reconciled(ActId),
     /// A notice is recorded as undelivered by another than the clerk, twice, or in a way that no clerk writes.
     #[error("act `{0}` records a notice as undelivered that was, or is not the clerk's, or is misspelt")]
     Undelivered(ActId),

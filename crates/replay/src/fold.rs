@@ -14,6 +14,7 @@ use crate::founding::Keys;
 use crate::keys::Succession;
 use crate::log_keys::{LogSaid, LogSuccession};
 use crate::moment::Moment;
+use crate::reconciled::Reports;
 use crate::repeats::Repeats;
 use crate::seen::Seen;
 use crate::settling::{Settling, may_reserve};
@@ -71,6 +72,7 @@ pub struct Replay {
     pub(crate) words: Words,
     pub(crate) paid: Vec<Paid>,
     pub(crate) undelivered: Letters,
+    pub(crate) reconciled: Reports,
     /// The applications that there are or were.
     pub(crate) kept: BTreeMap<Box<[u8]>, Kept>,
     pub(crate) erased: Vec<Erased>,
@@ -121,6 +123,7 @@ impl Replay {
             words: Words::new(),
             paid: Vec::new(),
             undelivered: Letters::new(),
+            reconciled: Reports::new(),
             kept: BTreeMap::new(),
             erased: Vec::new(),
             budgets: Budgets::default(),

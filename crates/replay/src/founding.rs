@@ -5,7 +5,7 @@ use crate::entry::Genesis;
 use crate::fault::Fault;
 use crate::text::plain;
 use record::Hash;
-use record::hash::from_base64;
+use record::hash::{base64, from_base64};
 use record::note::Verifier;
 
 /// The key of each party, by the party's name as it is spelled.
@@ -94,6 +94,12 @@ pub(crate) fn declaration(origin: &str, clause: &str, on: &str, asset: &str, amo
 /// What a party signs to give its word on a payment.
 pub(crate) fn payment(origin: &str, clause: &str, asset: &str, amount: i128, reference: &str) -> Vec<u8> {
     format!("countersign/payment/v1\0{origin}\0{clause}\0{asset}\0{amount}\0{reference}").into_bytes()
+}
+
+/// What a party signs to give its word on a reconciliation.
+pub(crate) fn reconciliation(origin: &str, period: &str, of: &str, differing: u64, report: &Hash) -> Vec<u8> {
+    let report = base64(report);
+    format!("countersign/reconciliation/v1\0{origin}\0{period}\0{of}\0{differing}\0{report}").into_bytes()
 }
 
 /// What the addition of a key that cosigns, or its revocation, is signed over.

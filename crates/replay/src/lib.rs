@@ -26,6 +26,7 @@ mod founding;
 mod keys;
 mod log_keys;
 mod moment;
+mod reconciled;
 mod repeats;
 mod saved;
 mod seen;

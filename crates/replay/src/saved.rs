@@ -11,6 +11,7 @@ mod dues;
 pub(crate) mod line;
 mod log_keys;
 mod parts;
+mod reconciled;
 mod undelivered;
 
 use crate::fold::Replay;

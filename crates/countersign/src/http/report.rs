@@ -7,11 +7,13 @@ mod forecast;
 mod funds;
 mod kept;
 mod money;
+mod reconciled;
 
 pub(crate) use areas::Area;
 pub(crate) use funds::Fund;
 pub(crate) use kept::{Kept, Keys};
 pub(crate) use money::{Account, Money};
+pub(crate) use reconciled::Reconciliation;
 
 use crate::cosigned::Standing;
 use partnership::State;
@@ -61,6 +63,8 @@ pub(crate) struct Report {
     pub(crate) suspended: Vec<String>,
     /// The notices that the record has given up, as `ID to RECEIVER`.
     pub(crate) undelivered: Vec<String>,
+    /// The reconciliations on which there is a party's word, in the order of the first words.
+    pub(crate) reconciled: Vec<Reconciliation>,
     /// How many entries the record has.
     pub(crate) entries: u64,
     /// How many of them the last checkpoint covers.
@@ -186,6 +190,7 @@ impl Report {
             acts: state.recent().map(|line| Deed::of(state, line)).collect(),
             suspended: texts(state.registry().suspended()),
             undelivered: state.dead_letters().map(|(id, to, _)| format!("{id} to {to}")).collect(),
+            reconciled: Reconciliation::all(state),
             entries: state.entries(),
             checkpoint_size,
             witnesses,

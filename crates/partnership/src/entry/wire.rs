@@ -9,7 +9,7 @@ use super::{
 };
 use crate::act::{
     Act, Administer, Amend, Approve, Attest, Book, Declare, Deed, Draw, Erase, Expire, Infer, Payment,
-    Principal, Undelivered,
+    Principal, Reconcile, Undelivered,
 };
 use crate::ids::{ActId, PartyId, Timestamp};
 use ledger::{AccountId, Amount, AssetId, Operation, Transfer, TransferId};
@@ -267,6 +267,7 @@ pub(crate) fn what(deed: &Deed) -> Box<serde_json::value::RawValue> {
         Deed::Book(book) => serde_json::value::to_raw_value(book),
         Deed::Declare(declare) => serde_json::value::to_raw_value(declare),
         Deed::Payment(payment) => serde_json::value::to_raw_value(payment),
+        Deed::Reconcile(reconcile) => serde_json::value::to_raw_value(reconcile),
         Deed::Undelivered(undelivered) => serde_json::value::to_raw_value(undelivered),
         Deed::Erase(erase) => serde_json::value::to_raw_value(erase),
         Deed::Administer(administer) => serde_json::value::to_raw_value(administer),
@@ -296,6 +297,7 @@ pub(crate) fn deed(kind: &str, what: &[u8]) -> Result<Deed, EntryError> {
         "book" => Deed::Book(of::<Book>(kind, what)?),
         "declare" => Deed::Declare(of::<Declare>(kind, what)?),
         "payment" => Deed::Payment(of::<Payment>(kind, what)?),
+        "reconcile" => Deed::Reconcile(of::<Reconcile>(kind, what)?),
         "undelivered" => Deed::Undelivered(of::<Undelivered>(kind, what)?),
         "erase" => {
             let erase = of::<Erase>(kind, what)?;

@@ -10,6 +10,7 @@ pub mod dues;
 mod erasing;
 mod keys;
 mod log_keys;
+mod reconciling;
 mod undelivered;
 
 pub(crate) use due::Due;
@@ -94,6 +95,7 @@ impl State {
             Deed::Book(book) => self.judge_booking(book),
             Deed::Declare(declare) => self.judge_declaration(declare, at),
             Deed::Payment(payment) => self.judge_payment(payment),
+            Deed::Reconcile(said) => self.judge_reconciliation(said),
             Deed::Undelivered(undelivered) => self.judge_undelivered(act, undelivered),
             Deed::Erase(erase) => self.judge_erasure(act, erase, at),
             Deed::Administer(change) => self.judge_change(act.id, change, at),
@@ -146,6 +148,7 @@ impl State {
             Deed::Administer(Administer::KeyNew(key)) => (budget_of(key, act.id), None),
             Deed::Approve(_)
             | Deed::Attest(_)
+            | Deed::Reconcile(_)
             | Deed::Undelivered(_)
             | Deed::Erase(_)
             | Deed::Administer(_) => (Vec::new(), None),

@@ -5,7 +5,7 @@
 use super::SimulationError;
 use crate::act::{
     Act, Approve, Deed, Digest, Ended, Outcome, Principal, approval_bytes, attestation_bytes,
-    declaration_bytes, payment_bytes,
+    declaration_bytes, payment_bytes, reconciliation_bytes,
 };
 use crate::decision::{Decision, Warrant};
 use crate::entry::Genesis;
@@ -220,6 +220,10 @@ impl Rehearsal {
             Deed::Payment(payment) => {
                 let signed = payment_bytes(origin, &payment.clause, &payment.amount, &payment.reference);
                 payment.signature = self.signature(&payment.party, &signed);
+            }
+            Deed::Reconcile(said) => {
+                let signed = reconciliation_bytes(origin, said);
+                said.signature = self.signature(&said.party, &signed);
             }
             _ => {}
         }

@@ -255,6 +255,7 @@ impl State {
                 self.book_due(&declare.clause, declare.on, booked);
             }
             Deed::Payment(payment) => self.note_payment(payment, !settled.transfers.is_empty(), at),
+            Deed::Reconcile(said) => self.note_reconciled(said, at),
             Deed::Undelivered(undelivered) => self.note_undelivered(undelivered, at),
             Deed::Administer(change) => {
                 if let Administer::ApplicationAdd(application) = change {
@@ -422,6 +423,7 @@ fn about(deed: &Deed) -> String {
         Deed::Book(book) => format!("{} on {}", book.clause, book.on),
         Deed::Declare(declare) => format!("{} to {}", declare.clause, declare.on),
         Deed::Payment(payment) => format!("{} {}", payment.clause, payment.reference),
+        Deed::Reconcile(said) => format!("{} with {} differences", said.period, said.differing),
         Deed::Undelivered(undelivered) => format!("{} to {}", undelivered.notice, undelivered.receiver),
         Deed::Erase(erase) => {
             let whose = if erase.subject.is_some() { "an end user" } else { "all" };

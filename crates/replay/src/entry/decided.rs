@@ -7,6 +7,7 @@ use crate::acts::Kind;
 use crate::budgets::{Caller, Of, Period};
 use crate::log_keys::LogSaid;
 use crate::moment::Moment;
+use crate::reconciled::Reconciliation;
 use crate::text::{Read, Text};
 use record::Hash;
 
@@ -81,6 +82,8 @@ pub(crate) enum Deed<'a> {
         party: &'a [u8],
         signature: &'a [u8],
     },
+    /// A party's word on a reconciliation.
+    Reconcile(Reconciliation<'a>),
     /// A notice that its receiver did not take.
     Undelivered {
         notice: &'a [u8],
@@ -254,12 +257,26 @@ fn deed<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
             if kind == Kind::Draw { Deed::Draw { clause } } else { Deed::Expire { clause } }
         }
         Kind::Book | Kind::Declare | Kind::Payment => money(text, kind)?,
+        Kind::Reconcile => reconciliation(text)?,
         Kind::Undelivered => undelivered(text)?,
         Kind::Erase => erase(text)?,
         _ => change(text, kind)?,
     };
     text.literal("}")?;
     Ok(deed)
+}
+
+/// Reads a party's word on a reconciliation.
+fn reconciliation<'a>(text: &mut Text<'a>) -> Read<Deed<'a>> {
+    text.literal(r#""report":""#)?;
+    let report = text.hash()?;
+    text.literal(r#","period":""#)?;
+    let period = text.string()?;
+    let of = text.has(r#","of":""#).then(|| text.string()).transpose()?;
+    text.literal(r#","differing":""#)?;
+    let differing = text.count()?;
+    let (party, signature) = signed(text)?;
+    Ok(Deed::Reconcile(Reconciliation { report, period, of, differing, party, signature }))
 }
 
 /// Reads what was told to nobody.

@@ -46,6 +46,7 @@ impl Replay {
             words: _,
             paid: _,
             undelivered: _,
+            reconciled: _,
             kept: _,
             erased: _,
             budgets,
@@ -73,6 +74,7 @@ impl Replay {
         self.write_dues(to)?;
         budgets.write(to)?;
         self.write_undelivered(to)?;
+        self.write_reconciled(to)?;
         if let Some(Lease { expires, calls, amounts }) = lease {
             Line::of("lease").field(expires).field(calls).end(to)?;
             amounts
@@ -217,6 +219,9 @@ impl Replay {
             "attested" => {
                 let evidence = (fields.spelled()?, fields.hash()?);
                 self.attested.insert(evidence, fields.all_spelled());
+            }
+            "reconciled" => {
+                self.reconciled.insert((fields.hash()?, fields.spelled()?));
             }
             "undelivered" => {
                 self.undelivered.insert((fields.spelled()?, fields.spelled()?));

@@ -102,6 +102,42 @@ fn a_notice_is_given_up_by_the_clerk_once_for_each_receiver_and_a_saved_replay_k
     assert!(said(&after(&[(clerk, &letter("n", "board", "timeout", "01"))])).contains("one spelling"));
 }
 
+#[test]
+fn a_reconciliation_is_attested_by_a_party_once_and_of_a_period_and_a_saved_replay_knows_it() {
+    let after = |said: &[&str]| {
+        let mut entries = whole();
+        for (act, what) in (100..).zip(said) {
+            entries.extend(scene::reconciled(entries.len(), act, what));
+        }
+        entries
+    };
+    let say = scene::reconciliation;
+    let first = say(5, "2026-11", None, "north");
+    let both = after(&[&first, &say(5, "2026-11", None, "south"), &say(6, "2026", Some("south"), "north")]);
+    let replay = folded(&both).unwrap_or_else(|(index, fault)| panic!("{index}: {fault}"));
+    assert_eq!(replay.reconciled(), 3);
+    assert!(saved::resumes_the_same(&replay), "whose word there is is saved");
+    let changed = first.replacen("2026-11", "2026-10", 1);
+    let counted = first.replacen(r#""differing":"3""#, r#""differing":"2""#, 1);
+    let widened = first.replacen(r#","differing""#, r#","of":"south","differing""#, 1);
+    for (what, expected) in [
+        (first.clone(), "attests a reconciliation that its party had attested"),
+        (say(7, "2026-13", None, "north"), "of no period"),
+        (say(7, "1969", None, "north"), "of no period"),
+        (say(7, "2026-1", None, "north"), "of no period"),
+        (say(7, "+026-11", None, "north"), "of no period"),
+        (changed.replacen(&base64(&[5; 32]), &base64(&[8; 32]), 1), "signature"),
+        (say(7, "2026-11", None, "north").replacen(&base64(&[7; 32]), &base64(&[8; 32]), 1), "signature"),
+        (counted.replacen(&base64(&[5; 32]), &base64(&[8; 32]), 1), "signature"),
+        (widened.replacen(&base64(&[5; 32]), &base64(&[8; 32]), 1), "signature"),
+        (say(7, "2026-11", None, "north").replacen(r#""3""#, r#""03""#, 1), "one spelling"),
+        (say(7, "2026-11", None, "north").replacen(r#""north""#, r#""south""#, 1), "signature"),
+    ] {
+        let found = said(&after(&[&first, &what]));
+        assert!(found.contains(expected), "{what}: {found}");
+    }
+}
+
 /// What stands in entry `index` becomes something else; what is said of it.
 type Change<'a> = (usize, &'a str, &'a str, &'a str);
 

@@ -25,7 +25,11 @@ fn resume(text: &[u8]) -> Result<Replay, SavedError> {
 /// Whether what is saved of a replay is resumed to the same, which has given up as many notices.
 pub(super) fn resumes_the_same(replay: &Replay) -> bool {
     let text = save(replay);
-    resume(&text).is_ok_and(|resumed| save(&resumed) == text && resumed.undelivered() == replay.undelivered())
+    resume(&text).is_ok_and(|resumed| {
+        save(&resumed) == text
+            && resumed.undelivered() == replay.undelivered()
+            && resumed.reconciled() == replay.reconciled()
+    })
 }
 
 #[test]

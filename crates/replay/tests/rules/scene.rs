@@ -110,6 +110,26 @@ pub(super) fn undelivered(entries: usize, act: u32, who: &str, what: &str) -> [T
     [Text { envelope, parties }, settled(act, 1220, "undelivered", &done(entries), NOTHING)]
 }
 
+/// A party's word on a reconciliation, in the same place.
+pub(super) fn reconciled(entries: usize, act: u32, what: &str) -> [Text; 2] {
+    let decision = Decision { act, at: 1220, kind: "reconcile", who: ANA, what, why: ALLOW, money: NOTHING };
+    let Text { envelope, parties } = decision.text();
+    let parties = parties.replacen(r#""memorandum":"1""#, r#""memorandum":"2""#, 1);
+    [Text { envelope, parties }, settled(act, 1220, "reconcile", &done(entries), NOTHING)]
+}
+
+/// What a party says of a reconciliation, with its signature.
+pub(super) fn reconciliation(report: u8, period: &str, of: Option<&str>, party: &str) -> String {
+    let report = base64(&[report; 32]);
+    let whose = of.unwrap_or_default();
+    let message = format!("countersign/reconciliation/v1\0{ORIGIN}\0{period}\0{whose}\03\0{report}");
+    let signature = sign(party, &[message.as_bytes()]);
+    let of = of.map(|of| format!(r#","of":"{of}""#)).unwrap_or_default();
+    format!(
+        r#"{{"report":"{report}","period":"{period}"{of},"differing":"3","party":"{party}","signature":"{signature}"}}"#
+    )
+}
+
 /// An erasure of this under the second version, after the last entry of the record.
 pub(super) fn erasure(what: &str, decision: &str) -> Text {
     let decision =

@@ -44,16 +44,20 @@ fn area_card(area: &Area) -> Markup {
 
 /// What waits for a person.
 pub(super) fn waiting(report: &Report) -> Markup {
+    let lacking = || report.reconciled.iter().filter(|one| !one.missing.is_empty());
     html! {
         section aria-labelledby="waiting" {
             h2 id="waiting" { "Waits for a person" }
-            @if report.waiting.is_empty() && report.attestations.is_empty() && report.suspended.is_empty() && report.undelivered.is_empty() && report.coming.is_empty() {
+            @if report.waiting.is_empty() && report.attestations.is_empty() && report.suspended.is_empty() && report.undelivered.is_empty() && report.coming.is_empty() && lacking().next().is_none() {
                 p.quiet { "Nothing waits." }
             }
             ul.waits {
                 @for wait in &report.waiting { (wait_item(wait)) }
                 @for one in report.attestations.iter().filter(|one| !one.missing.is_empty()) {
                     li { strong { (one.clause) } " attested by " (one.given.join(", ")) "; still to attest: " strong { (one.missing.join(", ")) } }
+                }
+                @for one in lacking() {
+                    li { "Reconciliation of " strong { (one.period) } ", " (one.differing) " differences, attested by " (one.by()) "; still to attest: " strong { (one.missing.join(", ")) } }
                 }
                 @for version in &report.coming {
                     li { "Version " (version.version) " is approved and comes into force on " strong { (version.effective) } }

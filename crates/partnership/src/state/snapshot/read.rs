@@ -3,6 +3,7 @@
 use super::SnapshotError;
 use super::money::{self, Money};
 use super::notices;
+use super::reconciled;
 use super::text::{
     AccountText, ActText, BudgetText, How, Id, LineText, LogKeyText, OpenText, PriceText, RetainedText,
     SignedText, StateText, TakenText, TariffText, WaitingText,
@@ -79,6 +80,7 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
         days,
         suspended_since: map(text.suspended_since.into_iter().map(notices::read_suspended))?,
         undelivered: map(text.undelivered.into_iter().map(notices::read_dead))?,
+        reconciled: text.reconciled.into_iter().map(reconciled::read).collect(),
         counts: map(counts)?,
         tallied: map(text.tallied.into_iter().map(|refused| (refused.key, refused.count)))?,
         recent: text.recent.into_iter().map(line).collect::<Result<_, _>>()?,
@@ -239,7 +241,7 @@ fn word(text: &str) -> Result<&'static str, SnapshotError> {
         .ok_or_else(|| malformed(&format!("`{text}` is no word of ours")))
 }
 
-const WORDS: [&str; 33] = [
+const WORDS: [&str; 34] = [
     "infer",
     "amend",
     "approve",
@@ -249,6 +251,7 @@ const WORDS: [&str; 33] = [
     "book",
     "declare",
     "payment",
+    "reconcile",
     "undelivered",
     "erase",
     "application-add",

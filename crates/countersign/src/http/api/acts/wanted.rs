@@ -7,7 +7,7 @@ use crate::http::api::budgets::{Raising, Removing, Setting};
 use partnership::Terms;
 use partnership::act::{
     Administer, Application, Approve, Attest, Budget, Declare, Deed, Digest, LogKey, PartyKey, Payment,
-    RecoveredKey, RecoveredLogKey, WitnessKey,
+    Reconcile, RecoveredKey, RecoveredLogKey, WitnessKey,
 };
 use serde::Deserialize;
 
@@ -100,6 +100,16 @@ pub(super) enum Wanted {
         party: String,
         signature: String,
     },
+    Reconcile {
+        /// The digest of the report.
+        report: String,
+        period: String,
+        #[serde(default)]
+        of: Option<String>,
+        differing: u64,
+        party: String,
+        signature: String,
+    },
     Approve {
         act: String,
         digest: String,
@@ -138,6 +148,7 @@ impl Wanted {
             | Self::Attest { party, .. }
             | Self::Declare { party, .. }
             | Self::Payment { party, .. }
+            | Self::Reconcile { party, .. }
             | Self::Approve { party, .. } => Some(party),
             _ => None,
         }
@@ -224,6 +235,16 @@ impl Wanted {
                 party: party.into(),
                 signature,
             }),
+            Self::Reconcile { report, period, of, differing, party, signature } => {
+                Deed::Reconcile(Reconcile {
+                    report: digest("report", &report)?,
+                    period,
+                    of: of.map(Into::into),
+                    differing,
+                    party: party.into(),
+                    signature,
+                })
+            }
             Self::Approve { act, digest: over, party, signature } => Deed::Approve(Approve {
                 act,
                 digest: digest("digest", &over)?,
