@@ -15,6 +15,7 @@ mod owners;
 mod period;
 mod plain_text;
 mod reader;
+pub(super) mod reconcile;
 mod rows;
 mod statement;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use crate::files;
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use partnership::ids::PartyId;
-use period::Period;
+pub(super) use period::Period;
 pub(super) use reader::Documents;
 use reader::Read;
 use rows::{Format, Scope};

@@ -2,6 +2,7 @@
 
 mod budget;
 mod commitments;
+mod reconcile;
 mod sealed;
 mod statement;
 
@@ -78,6 +79,8 @@ enum Verb {
     },
     /// Lists commitments: what was agreed, what became of it, and where it leads.
     List,
+    /// Holds an invoice against the record: what agrees, what differs, with the acts behind it and the money it makes.
+    Reconcile(Box<reconcile::Wanted>),
     /// Seals an amount for an `undisclosed` clause; the opening goes to a file.
     Seal {
         /// The amount with its asset: "5000000.00 USD".
@@ -162,6 +165,7 @@ pub(crate) fn run(fund: Fund) -> anyhow::Result<Said> {
             commitments::draw(place, &clause, (format, out.as_ref()), &signing)
         }
         Verb::List => commitments::list(place),
+        Verb::Reconcile(wanted) => reconcile::run(place, &wanted),
         Verb::Seal { amount, out, agreement } => sealed::seal(place, &agreement, &amount, &out),
         Verb::Open { clauses, opening, agreement } => sealed::open(place, &agreement, &clauses, &opening),
         Verb::Total { openings, out, agreement } => sealed::total(place, &agreement, &openings, &out),

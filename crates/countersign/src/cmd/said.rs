@@ -68,11 +68,16 @@ pub(crate) fn cell(value: &Value, field: &str) -> String {
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.chars().map(plain).collect(),
+        Value::String(text) => safe(text),
         Value::Array(all) => all.iter().map(shown).collect::<Vec<_>>().join(", "),
         Value::Object(money) => money.values().map(shown).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
     }
+}
+
+/// Text as it may stand on a terminal.
+pub(crate) fn safe(text: &str) -> String {
+    text.chars().map(plain).collect()
 }
 
 /// A character as it may stand on a terminal: what would move the cursor or turn the text around is shown as a mark.

@@ -41,6 +41,7 @@ mod nginx;
 mod notices;
 mod overlap;
 mod readme;
+mod reconcile;
 mod repeats;
 mod retention;
 mod room;
