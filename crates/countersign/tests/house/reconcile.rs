@@ -230,7 +230,7 @@ fn both_parties_attest_the_same_report_and_who_has_not_is_named() {
     assert_eq!((&list[0]["differing"], &list[0]["missing"]), (&json!(1), &json!([PARTIES[1]])));
     let page = Client::new(server.url()).ask(Request::get("/")).unwrap().text();
     assert!(
-        page.contains("1 differences, attested by northwind; still to attest"),
+        page.contains("differences: 1, attested by northwind; still to attest"),
         "the page says whose word is missing"
     );
     let again = folder.told_wrong(&[&asked[..], &["--attest", PARTIES[0]]].concat());

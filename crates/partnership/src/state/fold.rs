@@ -423,7 +423,7 @@ fn about(deed: &Deed) -> String {
         Deed::Book(book) => format!("{} on {}", book.clause, book.on),
         Deed::Declare(declare) => format!("{} to {}", declare.clause, declare.on),
         Deed::Payment(payment) => format!("{} {}", payment.clause, payment.reference),
-        Deed::Reconcile(said) => format!("{} with {} differences", said.period, said.differing),
+        Deed::Reconcile(said) => format!("{}, differences: {}", said.period, said.differing),
         Deed::Undelivered(undelivered) => format!("{} to {}", undelivered.notice, undelivered.receiver),
         Deed::Erase(erase) => {
             let whose = if erase.subject.is_some() { "an end user" } else { "all" };

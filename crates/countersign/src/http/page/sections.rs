@@ -57,7 +57,7 @@ pub(super) fn waiting(report: &Report) -> Markup {
                     li { strong { (one.clause) } " attested by " (one.given.join(", ")) "; still to attest: " strong { (one.missing.join(", ")) } }
                 }
                 @for one in lacking() {
-                    li { "Reconciliation of " strong { (one.period) } ", " (one.differing) " differences, attested by " (one.by()) "; still to attest: " strong { (one.missing.join(", ")) } }
+                    li { "Reconciliation of " strong { (one.period) } ", differences: " (one.differing) ", attested by " (one.by()) "; still to attest: " strong { (one.missing.join(", ")) } }
                 }
                 @for version in &report.coming {
                     li { "Version " (version.version) " is approved and comes into force on " strong { (version.effective) } }
