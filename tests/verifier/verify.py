@@ -747,6 +747,8 @@ class Memorandum:
             return self.minor(clause["price"], place) * clause["quantity"]
         is_over = on > starts and (on in firsts or on == clause.get("ends"))
         check(is_over and "revenue" in what, place, f"no period of `{name}` is over on {on}")
+        ended = at_the_latest(clause["until"]) if "until" in clause else None
+        check(ended is None or [first for first in firsts if first < on][-1] < ended, place, f"`{name}` had ended")
         check(what["revenue"]["asset"] == clause["asset"], place, "revenue is declared in another asset")
         rate = fractions.Fraction(clause["rate"].removesuffix("%")) / 100
         # Python rounds half to even.
@@ -776,6 +778,19 @@ def date_after(day, duration):
         return first.replace(day=min(day.day, last.day)) + datetime.timedelta(days=7 * weeks + days)
     except (OverflowError, ValueError):
         return None
+
+
+def at_the_latest(condition):
+    """The first day on which a condition holds whatever is attested; None if that may never be."""
+    if isinstance(condition, datetime.date):
+        return condition
+    ((form, value),) = [(form, value) for form, value in condition.items() if form not in ("id", "attested_by")]
+    if form in ("date", "milestone"):
+        return value if form == "date" else None
+    days = [at_the_latest(part) for part in value]
+    if form == "all_of":
+        return None if None in days else max(days)
+    return min((day for day in days if day), default=None)
 
 
 def periods(first, every, last):

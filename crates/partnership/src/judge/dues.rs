@@ -9,7 +9,7 @@ use crate::act::{
 use crate::decision::{Deviation, RefusalCode};
 use crate::ids::{ActId, ClauseId, PartyId, Timestamp};
 use crate::investment::{chart, dues};
-use crate::memorandum::{Clause, Kind, RevenueShare};
+use crate::memorandum::{Clause, Kind, Milestone, RevenueShare};
 use crate::state::State;
 use jiff::civil::Date;
 use ledger::{Amount, AssetId, Transfer};
@@ -32,6 +32,15 @@ impl State {
     /// The last day of a clause that was booked or declared.
     pub(crate) fn last_due(&self, clause: &ClauseId) -> Option<Date> {
         self.due_booked.get(clause)?.last_key_value().map(|(on, _)| *on)
+    }
+
+    /// The day on which the next period of a share is to be declared; none when no period is shared any more.
+    #[must_use]
+    pub fn next_declared(&self, clause: &ClauseId, share: &RevenueShare) -> Option<Date> {
+        let is_met = |milestone: &Milestone, on: Date| {
+            self.attested_on(clause, milestone).is_some_and(|since| since <= on)
+        };
+        dues::next_declared(share, self.last_due(clause), &is_met)
     }
 
     pub(super) fn judge_booking(&self, book: &Book) -> Judgement {
@@ -76,7 +85,7 @@ impl State {
         if *party != share.from {
             return Err(format!("revenue under `{}` is declared by `{}`", clause.id, share.from));
         }
-        let next = dues::next_declared(share, self.last_due(&clause.id));
+        let next = self.next_declared(&clause.id, share);
         if next != Some(*on) {
             let expected = next.map_or_else(
                 || "no period is left to be declared".to_owned(),

@@ -16,7 +16,7 @@ use record::Leaf;
 use serde::{Deserialize, Serialize};
 
 /// The version of the encoding. A snapshot of another version is not read.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 /// A state as it stood after a `state-digest` entry, with the tree that ends with it.
 #[derive(Debug)]

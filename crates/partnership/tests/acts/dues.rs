@@ -173,6 +173,56 @@ fn a_share_is_rounded_once_and_stops_at_its_cap() {
     house.replayed();
 }
 
+/// A share that ends with its cap and days, or sooner when both have attested, or on a day beside.
+fn ending(until: &str) -> House {
+    let with = format!("ends = 2027-08-01\nuntil = {until}\n");
+    house(&CLAUSES.replacen("ends = 2027-08-01\n", &with, 1))
+}
+
+const FOUND: &str = "{ milestone = \"the panel has found it\", attested_by = [\"northwind\", \"halcyon\"] }";
+
+#[test]
+fn a_share_ends_with_the_period_in_which_both_have_attested_its_end() {
+    // The periods begin on the 1st of December, March and June.
+    for (first, second, declared) in [
+        ("2027-02-28", "2027-02-28", ["2027-03-01"].as_slice()),
+        ("2027-02-01", "2027-03-01", &["2027-03-01"]),
+        ("2027-02-01", "2027-03-02", &["2027-03-01", "2027-06-01"]),
+        ("2027-06-02", "2027-06-03", &["2027-03-01", "2027-06-01", "2027-08-01"]),
+    ] {
+        let mut house = ending(FOUND);
+        for (party, day) in [("northwind", first), ("halcyon", second)] {
+            house.until(day);
+            assert!(matches!(house.attests(party, ("share", None), "share"), Decision::Done(_)), "{day}");
+        }
+        house.until("2027-09-01");
+        for on in declared {
+            let declared = house.declare("halcyon", on.parse().unwrap(), "USD", 1_000);
+            assert!(matches!(declared, Decision::Done(_)), "{second}: {declared:?}");
+        }
+        let next = date(2027, 3, 1).checked_add(jiff::Span::new().months(3 * declared.len() as i64)).unwrap();
+        let Decision::Deny(refusal) = house.declare("halcyon", next, "USD", 1_000) else {
+            panic!("nothing is shared after {second}")
+        };
+        assert!(refusal.remedy.contains("no period is left to be declared"), "{}", refusal.remedy);
+        assert_eq!(house.net("revenue:share:owed"), 200 * declared.len() as i128);
+        house.replayed();
+    }
+}
+
+#[test]
+fn the_earlier_of_a_day_and_a_milestone_ends_a_share_and_one_word_alone_does_not() {
+    let mut house = ending(&format!("{{ earlier_of = [{{ date = 2027-04-01 }}, {FOUND}] }}"));
+    house.until("2027-02-01");
+    assert!(matches!(house.attests("northwind", ("share", None), "share"), Decision::Done(_)));
+    house.until("2027-09-01");
+    for on in [date(2027, 3, 1), date(2027, 6, 1)] {
+        assert!(matches!(house.declare("halcyon", on, "USD", 1_000), Decision::Done(_)), "{on}");
+    }
+    assert!(matches!(house.declare("halcyon", date(2027, 8, 1), "USD", 1_000), Decision::Deny(_)));
+    house.replayed();
+}
+
 #[test]
 fn revenue_is_declared_by_who_earns_it_for_the_next_period_that_is_over() {
     let mut house = house(CLAUSES);

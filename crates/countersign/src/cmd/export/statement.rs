@@ -277,7 +277,7 @@ fn standing(view: &View<'_>, clause: &Clause, tranche: &CashTranche) -> String {
                 .state
                 .attested()
                 .filter(|(evidence, _)| evidence.clause == clause.id)
-                .flat_map(|(_, by)| by.iter().map(partnership::ids::PartyId::as_str))
+                .flat_map(|(_, by)| by.keys().map(partnership::ids::PartyId::as_str))
                 .collect();
             if given.is_empty() {
                 "open".to_owned()

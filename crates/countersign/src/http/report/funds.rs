@@ -128,7 +128,7 @@ impl Fund {
         let today = state.at().date();
         let last = state.due_booked(&clause.id).last().map(|(on, _)| *on);
         let next = match &clause.kind {
-            Kind::RevenueShare(share) => dues::next_declared(share, last),
+            Kind::RevenueShare(share) => state.next_declared(&clause.id, share),
             _ => dues::next(clause, last),
         };
         let next_due = next.map(|day| day.to_string());
@@ -338,8 +338,8 @@ fn by_the_calendar(state: &State, clause: &Clause, today: Date) -> Option<&'stat
         }
         Kind::Capacity(capacity) => capacity.periods.ends.filter(|ends| *ends <= today).map(|_| "met"),
         Kind::RevenueShare(share) => {
-            let last = state.due_booked(&clause.id).last().map(|(on, _)| *on);
-            (last.is_some() && dues::next_declared(share, last).is_none()).then_some("met")
+            let is_declared = state.due_booked(&clause.id).next().is_some();
+            (is_declared && state.next_declared(&clause.id, share).is_none()).then_some("met")
         }
         _ => None,
     }
