@@ -198,6 +198,7 @@ CHANGES = ("application-add", "application-remove", "key-new", "key-revoke", "mo
 KINDS = ("infer", "amend", "approve", "attest", "draw", "expire", "book", "declare", "payment", "undelivered", "erase", *CHANGES)
 ENDINGS = ("done", "failed", "cancelled", "lost", "lapsed")
 MONEY = members(("asset", string), ("amount", amount))
+PAID_IN = members(("asset", string), ("amount", amount), ("source", string))
 
 
 def act_id(value, place):
@@ -260,7 +261,7 @@ WHAT = {
     "expire": members(("clause", string)),
     "book": members(("clause", string), ("on", day)),
     "declare": members(("clause", string), ("on", day), ("revenue", MONEY), *SIGNED),
-    "payment": members(("clause", string), ("amount", MONEY), ("reference", string), *SIGNED),
+    "payment": members(("clause", string), ("amount", MONEY), ("paid_in?", PAID_IN), ("reference", string), *SIGNED),
     "undelivered": members(("notice", string), ("receiver", string), ("error", string), ("attempts", count)),
     "erase": members(
         ("application?", string), ("before?", instant), ("subject?", digest), ("clause?", string), ("keys?", count),
@@ -1225,8 +1226,10 @@ class Replay:
             word = (what["clause"], what["reference"], what["party"])
             check(word not in self.words, place, "a party gives its word on a payment twice")
             self.words.add(word)
-            signed = [what["clause"], what["amount"]["asset"], what["amount"]["amount"], what["reference"]]
-            self.check_signature(what["party"], what["signature"], self.words_of("payment", signed), place)
+            given = list(what["paid_in"].values()) if "paid_in" in what else []
+            signed = [what["clause"], *what["amount"].values(), *given, what["reference"]]
+            about = "converted-payment" if given else "payment"
+            self.check_signature(what["party"], what["signature"], self.words_of(about, signed), place)
         if kind == "undelivered":
             self.check_undelivered(what, part["who"], place)
         if kind == "approve":
@@ -1493,9 +1496,14 @@ class Replay:
             expected = [(clause, ":open", ":owed"), (clause, ":agreed", ":owed")]
         elif act.kind == "payment":
             stages = (("commitment", ":drawn"), ("minimum", ":shortfall"), ("capacity", ":owed"), ("revenue", ":owed"))
-            expected = [(f"{head}:{act.what['clause']}", stage, ":paid") for head, stage in stages]
+            sums, target = [act.what["amount"]], ":paid"
+            if "paid_in" in act.what:
+                asset, amount = act.what["paid_in"]["asset"], act.what["paid_in"]["amount"]
+                sums, target = [*sums, {"asset": asset, "amount": amount}], ":converted"
+                expected = [(f"{head}:{act.what['clause']}", f":converted:{asset}", f":paid:{asset}") for head, _ in stages]
+            expected += [(f"{head}:{act.what['clause']}", stage, target) for head, stage in stages]
             paid = [{"asset": move["asset"], "amount": move["amount"]} for move in moves]
-            check(paid in ([], [act.what["amount"]]), place, "it settles another amount than was paid")
+            check(paid in ([], sums), place, "it settles another amount than was paid")
         elif act.kind == "key-new" and act.what["budget"] is not None:
             expected = [("budget:" + act.what["id"], ":issued", ":available")]
             budget = [{"asset": move["asset"], "amount": move["amount"]} for move in moves]
@@ -1504,7 +1512,7 @@ class Replay:
             self.check_owed(act, moves, place)
         if act.kind == "declare":
             moves = moves[:1] if len(moves) == 2 and is_rounding(moves[1]) else [] if moves and is_rounding(moves[0]) else moves
-        check(len(moves) <= 1, place, "it moves more than one thing")
+        check(len(moves) <= (2 if "paid_in" in act.what else 1), place, "it moves more than one thing")
         for move in moves:
             stems = [(stem_of(move, source, target) or "", stem) for stem, source, target in expected]
             holds = any(found in (stem, "memo:" + stem) for found, stem in stems)

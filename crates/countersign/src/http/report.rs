@@ -54,6 +54,8 @@ pub(crate) struct Report {
     pub(crate) funds: Vec<Fund>,
     /// What is kept of each application and month.
     pub(crate) kept: Vec<Kept>,
+    /// The assets of the memorandum in force, and how many decimals each has.
+    pub(crate) assets: BTreeMap<String, u8>,
     /// Every account with its sums.
     pub(crate) balances: Vec<Account>,
     /// The last acts, newest first.
@@ -183,6 +185,7 @@ impl Report {
             attestations: attestations(state),
             funds: Fund::all(state),
             kept: Kept::all(state, keys),
+            assets: header.assets.iter().map(|(asset, scale)| (asset.to_string(), *scale)).collect(),
             balances: Account::all(state),
             acts: state.recent().map(|line| Deed::of(state, line)).collect(),
             suspended: texts(state.registry().suspended()),

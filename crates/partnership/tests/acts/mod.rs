@@ -13,6 +13,7 @@ mod log_keys;
 mod notices;
 mod party_keys;
 mod properties;
+mod rehearsed;
 mod repeats;
 mod second;
 mod simulated;
