@@ -3,8 +3,8 @@
 //! Not here: the balances (`read`, `write`).
 
 use super::SnapshotError;
-use crate::act::text as integer;
 use crate::act::PaidIn;
+use crate::act::text as integer;
 use crate::ids::{ClauseId, PartyId, Timestamp};
 use crate::state::{Days, DueBooked, Paid, State};
 use jiff::civil::Date;
