@@ -198,6 +198,7 @@ CHANGES = ("application-add", "application-remove", "key-new", "key-revoke", "mo
 KINDS = ("infer", "amend", "approve", "attest", "draw", "expire", "book", "declare", "payment", "reconcile", "undelivered", "erase", *CHANGES)
 ENDINGS = ("done", "failed", "cancelled", "lost", "lapsed")
 MONEY = members(("asset", string), ("amount", amount))
+PAID_IN = members(("asset", string), ("amount", amount), ("source", string))
 
 
 def act_id(value, place):
@@ -260,7 +261,7 @@ WHAT = {
     "expire": members(("clause", string)),
     "book": members(("clause", string), ("on", day)),
     "declare": members(("clause", string), ("on", day), ("revenue", MONEY), *SIGNED),
-    "payment": members(("clause", string), ("amount", MONEY), ("reference", string), *SIGNED),
+    "payment": members(("clause", string), ("amount", MONEY), ("paid_in?", PAID_IN), ("reference", string), *SIGNED),
     "reconcile": members(("report", digest), ("period", string), ("of?", string), ("differing", count), *SIGNED),
     "undelivered": members(("notice", string), ("receiver", string), ("error", string), ("attempts", count)),
     "erase": members(
@@ -748,6 +749,8 @@ class Memorandum:
             return self.minor(clause["price"], place) * clause["quantity"]
         is_over = on > starts and (on in firsts or on == clause.get("ends"))
         check(is_over and "revenue" in what, place, f"no period of `{name}` is over on {on}")
+        ended = at_the_latest(clause["until"]) if "until" in clause else None
+        check(ended is None or [first for first in firsts if first < on][-1] < ended, place, f"`{name}` had ended")
         check(what["revenue"]["asset"] == clause["asset"], place, "revenue is declared in another asset")
         rate = fractions.Fraction(clause["rate"].removesuffix("%")) / 100
         # Python rounds half to even.
@@ -777,6 +780,19 @@ def date_after(day, duration):
         return first.replace(day=min(day.day, last.day)) + datetime.timedelta(days=7 * weeks + days)
     except (OverflowError, ValueError):
         return None
+
+
+def at_the_latest(condition):
+    """The first day on which a condition holds whatever is attested; None if that may never be."""
+    if isinstance(condition, datetime.date):
+        return condition
+    ((form, value),) = [(form, value) for form, value in condition.items() if form not in ("id", "attested_by")]
+    if form in ("date", "milestone"):
+        return value if form == "date" else None
+    days = [at_the_latest(part) for part in value]
+    if form == "all_of":
+        return None if None in days else max(days)
+    return min((day for day in days if day), default=None)
 
 
 def periods(first, every, last):
@@ -1211,8 +1227,10 @@ class Replay:
             word = (what["clause"], what["reference"], what["party"])
             check(word not in self.words, place, "a party gives its word on a payment twice")
             self.words.add(word)
-            signed = [what["clause"], what["amount"]["asset"], what["amount"]["amount"], what["reference"]]
-            self.check_signature(what["party"], what["signature"], self.words_of("payment", signed), place)
+            given = list(what["paid_in"].values()) if "paid_in" in what else []
+            signed = [what["clause"], *what["amount"].values(), *given, what["reference"]]
+            about = "converted-payment" if given else "payment"
+            self.check_signature(what["party"], what["signature"], self.words_of(about, signed), place)
         if kind == "reconcile":
             self.check_reconciliation(what, place)
         if kind == "undelivered":
@@ -1491,9 +1509,14 @@ class Replay:
             expected = [(clause, ":open", ":owed"), (clause, ":agreed", ":owed")]
         elif act.kind == "payment":
             stages = (("commitment", ":drawn"), ("minimum", ":shortfall"), ("capacity", ":owed"), ("revenue", ":owed"))
-            expected = [(f"{head}:{act.what['clause']}", stage, ":paid") for head, stage in stages]
+            sums, target = [act.what["amount"]], ":paid"
+            if "paid_in" in act.what:
+                asset, amount = act.what["paid_in"]["asset"], act.what["paid_in"]["amount"]
+                sums, target = [*sums, {"asset": asset, "amount": amount}], ":converted"
+                expected = [(f"{head}:{act.what['clause']}", f":converted:{asset}", f":paid:{asset}") for head, _ in stages]
+            expected += [(f"{head}:{act.what['clause']}", stage, target) for head, stage in stages]
             paid = [{"asset": move["asset"], "amount": move["amount"]} for move in moves]
-            check(paid in ([], [act.what["amount"]]), place, "it settles another amount than was paid")
+            check(paid in ([], sums), place, "it settles another amount than was paid")
         elif act.kind == "key-new" and act.what["budget"] is not None:
             expected = [("budget:" + act.what["id"], ":issued", ":available")]
             budget = [{"asset": move["asset"], "amount": move["amount"]} for move in moves]
@@ -1502,7 +1525,7 @@ class Replay:
             self.check_owed(act, moves, place)
         if act.kind == "declare":
             moves = moves[:1] if len(moves) == 2 and is_rounding(moves[1]) else [] if moves and is_rounding(moves[0]) else moves
-        check(len(moves) <= 1, place, "it moves more than one thing")
+        check(len(moves) <= (2 if "paid_in" in act.what else 1), place, "it moves more than one thing")
         for move in moves:
             stems = [(stem_of(move, source, target) or "", stem) for stem, source, target in expected]
             holds = any(found in (stem, "memo:" + stem) for found, stem in stems)

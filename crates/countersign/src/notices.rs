@@ -241,3 +241,6 @@ fn wait_ms(attempts: u64, random: u8) -> i64 {
     let spread = (wait / 2).saturating_mul(i64::from(random)) / 255;
     (wait - wait / 4).saturating_add(spread)
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,10 @@ use std::fmt;
 pub(crate) use budgets::is_pseudonym;
 pub use budgets::{BadPeriod, BudgetRaise, BudgetSet, Of, Period, pseudonym};
 pub use digest::{BadDigest, Digest};
-pub use dues::{Book, Declare, Payment, REFERENCE_BYTES_MAX, declaration_bytes, payment_bytes};
+pub use dues::{
+    Book, Declare, PaidIn, Payment, RATE_SOURCE_BYTES_MAX, REFERENCE_BYTES_MAX, declaration_bytes,
+    payment_bytes,
+};
 pub use keys::{
     LogKey, PartyKey, RecoveredKey, RecoveredLogKey, WitnessKey, party_key_bytes, witness_key_bytes,
 };

@@ -124,14 +124,21 @@ impl fmt::Debug for ActId {
 }
 
 impl FromStr for ActId {
-    type Err = uuid::Error;
+    type Err = NotAnActId;
 
-    /// Reads the hyphenated lower-case form only, so that an id has one spelling.
+    /// Reads the hyphenated lower-case form of version 7 only, so that an id has one spelling and every reader the same ids.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let id = Self(uuid::Uuid::try_parse(text)?.as_u128());
-        if id.to_string() == text { Ok(id) } else { uuid::Uuid::try_parse("").map(|_| id) }
+        let read = uuid::Uuid::try_parse(text).map_err(|_| NotAnActId)?;
+        let id = Self(read.as_u128());
+        let is_seven = read.get_version_num() == 7 && read.get_variant() == uuid::Variant::RFC4122;
+        if is_seven && id.to_string() == text { Ok(id) } else { Err(NotAnActId) }
     }
 }
+
+/// A text that is no act's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an act's id is a uuid of version 7, in lower case and with hyphens")]
+pub struct NotAnActId;
 
 /// A moment of the record's time. Units: milliseconds since 1970-01-01T00:00:00Z; never goes back within a record.
 ///
@@ -231,3 +238,28 @@ impl FromStr for Timestamp {
 
 /// The last millisecond of the year 9999.
 const LAST_MS: i64 = 253_402_300_799_999;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_acts_id_has_one_spelling_and_is_of_version_seven() {
+        let text = "01935a2b-0000-7000-8000-000000000001";
+        assert_eq!(text.parse::<ActId>().map(|id| id.to_string()).as_deref(), Ok(text));
+        let others = [
+            "",
+            "01935A2B-0000-7000-8000-000000000001",
+            "01935a2b000070008000000000000001",
+            "{01935a2b-0000-7000-8000-000000000001}",
+            "urn:uuid:01935a2b-0000-7000-8000-000000000001",
+            "01935a2b-0000-b000-8000-000000000001",
+            "01935a2b-0000-4000-8000-000000000001",
+            "01935a2b-0000-7000-c000-000000000001",
+            "00000000-0000-0000-0000-000000000000",
+        ];
+        for other in others {
+            assert_eq!(other.parse::<ActId>(), Err(NotAnActId), "`{other}`");
+        }
+    }
+}

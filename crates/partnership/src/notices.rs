@@ -150,7 +150,7 @@ impl State {
                 (on, [&minimum.by, &minimum.to], "what was to be consumed by then is counted")
             }
             Kind::RevenueShare(share) => {
-                let on = dues::next_declared(share, last)?;
+                let on = self.next_declared(&clause.id, share)?;
                 (on, [&share.from, &share.to], "the revenue of the period before is to be declared")
             }
             _ => return None,

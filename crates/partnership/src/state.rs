@@ -60,7 +60,7 @@ pub struct State {
     projection: Projection,
     pub(crate) open: BTreeMap<ActId, Open>,
     pub(crate) waiting: BTreeMap<ActId, Waiting>,
-    pub(crate) attested: BTreeMap<Evidence, BTreeSet<PartyId>>,
+    pub(crate) attested: BTreeMap<Evidence, BTreeMap<PartyId, Date>>,
     pub(crate) booked: BTreeMap<ClauseId, Booked>,
     /// What was booked or declared by the calendar, for each clause by the day that it was due.
     pub(crate) due_booked: BTreeMap<ClauseId, BTreeMap<Date, DueBooked>>,
@@ -454,8 +454,8 @@ impl State {
         self.waiting.iter()
     }
 
-    /// What was attested under the version in force, and by whom, in order of clause, milestone and evidence.
-    pub fn attested(&self) -> impl Iterator<Item = (&Evidence, &BTreeSet<PartyId>)> {
+    /// What was attested under the version in force, and by whom on which day (UTC), in order of clause, milestone and evidence.
+    pub fn attested(&self) -> impl Iterator<Item = (&Evidence, &BTreeMap<PartyId, Date>)> {
         self.attested.iter()
     }
 

@@ -3,7 +3,7 @@
 
 use crate::act_id::ActId;
 use crate::budgets;
-use crate::dues::SaidDue;
+use crate::dues::{SaidDue, SaidPaid};
 use crate::keys::Change;
 use crate::log_keys::LogChange;
 use crate::moment::Moment;
@@ -300,8 +300,8 @@ pub(crate) enum Effect {
     Expire(Box<[u8]>),
     /// What a clause makes due on a day is booked or declared.
     Due(Box<SaidDue>),
-    /// A party gives its word on a payment of this asset and amount.
-    Pay { clause: Box<[u8]>, party: Box<[u8]>, asset: Box<[u8]>, amount: i128 },
+    /// A party gives its word on a payment.
+    Pay(Box<SaidPaid>),
     /// This key gets a budget of this asset and amount, or none.
     Key(Box<[u8]>, Option<(Box<[u8]>, i128)>),
     /// Cosignatures by this key, of this party, count; or count no more.

@@ -64,6 +64,17 @@ pub(crate) struct SaidDue {
     pub(crate) revenue: Option<(Box<[u8]>, i128)>,
 }
 
+/// What a party says was paid, as it is spelled.
+#[derive(Debug, Clone)]
+pub(crate) struct SaidPaid {
+    pub(crate) clause: Box<[u8]>,
+    pub(crate) party: Box<[u8]>,
+    /// How much of the debt, in its asset. Units: minor units.
+    pub(crate) amount: (Box<[u8]>, i128),
+    /// What was paid, where that is another asset.
+    pub(crate) paid_in: Option<(Box<[u8]>, i128)>,
+}
+
 /// Which payments each clause has had word of: the bank's reference and the party.
 pub(crate) type Words = BTreeMap<Box<[u8]>, std::collections::BTreeSet<(Box<[u8]>, Box<[u8]>)>>;
 
@@ -98,11 +109,16 @@ impl Replay {
                 let revenue = Some((asset.into(), amount));
                 Effect::Due(Box::new(SaidDue { clause: clause.into(), on: on.into(), revenue }))
             }
-            Deed::Payment { clause, amount: (asset, amount), reference, party, signature } => {
+            Deed::Payment { clause, amount: (asset, amount), paid_in, reference, party, signature } => {
                 self.gives_word(head.id, clause, reference, party)?;
-                let message = payment(&self.origin, &plain(clause), &plain(asset), amount, &plain(reference));
+                let given = paid_in.map(|((asset, amount), source)| (plain(asset), amount, plain(source)));
+                let given = given.as_ref().map(|(asset, amount, source)| (&**asset, *amount, &**source));
+                let debt = (&*plain(asset), amount);
+                let message = payment(&self.origin, &plain(clause), debt, given, &plain(reference));
                 self.signed(head.id, party, &message, signature)?;
-                Effect::Pay { clause: clause.into(), party: party.into(), asset: asset.into(), amount }
+                let paid_in = paid_in.map(|((asset, amount), _)| (asset.into(), amount));
+                let (clause, party) = (clause.into(), party.into());
+                Effect::Pay(Box::new(SaidPaid { clause, party, amount: (asset.into(), amount), paid_in }))
             }
             _ => Effect::Other,
         })

@@ -455,7 +455,7 @@ impl Replay {
         self.counts.ending(settled.ended);
         match self.at_once.as_ref().map(|at_once| at_once.effect.clone()) {
             Some(Effect::Due(said)) => self.fell_due(&said, owed),
-            Some(Effect::Pay { clause, party, .. }) => self.paid_by(&clause, &party, has_moved),
+            Some(Effect::Pay(said)) => self.paid_by(&said.clause, &said.party, has_moved),
             _ => {}
         }
         self.take_effect(head.id, settled.ended)

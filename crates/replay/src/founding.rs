@@ -92,8 +92,19 @@ pub(crate) fn declaration(origin: &str, clause: &str, on: &str, asset: &str, amo
 }
 
 /// What a party signs to give its word on a payment.
-pub(crate) fn payment(origin: &str, clause: &str, asset: &str, amount: i128, reference: &str) -> Vec<u8> {
-    format!("countersign/payment/v1\0{origin}\0{clause}\0{asset}\0{amount}\0{reference}").into_bytes()
+pub(crate) fn payment(
+    origin: &str,
+    clause: &str,
+    (asset, amount): (&str, i128),
+    paid_in: Option<(&str, i128, &str)>,
+    reference: &str,
+) -> Vec<u8> {
+    let (domain, converted) = match paid_in {
+        None => ("payment", String::new()),
+        Some((asset, amount, source)) => ("converted-payment", format!("{asset}\0{amount}\0{source}\0")),
+    };
+    format!("countersign/{domain}/v1\0{origin}\0{clause}\0{asset}\0{amount}\0{converted}{reference}")
+        .into_bytes()
 }
 
 /// What a party signs to give its word on a reconciliation.

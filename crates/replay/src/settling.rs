@@ -36,7 +36,17 @@ pub(crate) struct Settling<'a, 'b> {
     moved: Option<&'a [u8]>,
     /// What came to be owed, and the account it was taken from.
     owed: Option<(&'a [u8], i128)>,
+    /// Whether what was paid in another asset was moved in that.
+    is_converted: bool,
 }
+
+/// Where what is owed stands, by the kind of its clause.
+const DEBTS: [(&[u8], &[u8]); 4] = [
+    (b"commitment:", b":drawn"),
+    (b"minimum:", b":shortfall"),
+    (b"capacity:", b":owed"),
+    (b"revenue:", b":owed"),
+];
 
 impl<'a, 'b> Settling<'a, 'b> {
     pub(crate) fn of(settled: &Settled<'a>, at_once: Option<&'b AtOnce>) -> Self {
@@ -54,6 +64,7 @@ impl<'a, 'b> Settling<'a, 'b> {
             counted: Vec::new(),
             moved: None,
             owed: None,
+            is_converted: false,
         }
     }
 
@@ -162,15 +173,22 @@ impl<'a, 'b> Settling<'a, 'b> {
                 };
                 is_first && fits
             }
-            Some(Effect::Pay { clause, asset, amount, .. }) => {
-                let debts: [(&[u8], &[u8]); 4] = [
-                    (b"commitment:", b":drawn"),
-                    (b"minimum:", b":shortfall"),
-                    (b"capacity:", b":owed"),
-                    (b"revenue:", b":owed"),
-                ];
-                let is_debt = debts.into_iter().any(|(head, from)| stage(head, clause, from, b":paid"));
-                is_first && is_debt && (&**asset, *amount) == (transfer.asset, transfer.amount)
+            Some(Effect::Pay(said)) => {
+                let (clause, moved) = (&said.clause, (transfer.asset, transfer.amount));
+                if !is_first {
+                    let Some((asset, amount)) = said.paid_in.as_ref().filter(|_| !self.is_converted) else {
+                        return false;
+                    };
+                    self.is_converted = true;
+                    let [from, to] =
+                        [b":converted:".as_slice(), b":paid:"].map(|head| [head, &**asset].concat());
+                    let heads = DEBTS.iter().map(|(head, _)| head);
+                    return heads.into_iter().any(|head| stage(head, clause, &from, &to))
+                        && (&**asset, *amount) == moved;
+                }
+                let to: &[u8] = if said.paid_in.is_some() { b":converted" } else { b":paid" };
+                let is_debt = DEBTS.iter().any(|(head, from)| stage(head, clause, from, to));
+                is_debt && (&*said.amount.0, said.amount.1) == moved
             }
             Some(Effect::Key(id, Some((asset, amount)))) => {
                 is_first
@@ -212,9 +230,13 @@ impl<'a, 'b> Settling<'a, 'b> {
         self.moved.filter(|_| empties)
     }
 
-    /// Whether the act moved what it must: a new key gets its budget.
+    /// Whether the act moved what it must: a new key gets its budget, and what is paid in another asset moves in both.
     pub(crate) fn is_whole(&self) -> bool {
         let has_budget = matches!(self.effect, Some(Effect::Key(_, Some(_))));
+        let converts = matches!(self.effect, Some(Effect::Pay(said)) if said.paid_in.is_some());
+        if converts && self.moved.is_some() && !self.is_converted {
+            return false;
+        }
         self.moved.is_some() || !has_budget || self.ended != Ended::Done
     }
 }

@@ -40,6 +40,12 @@ enum Verb {
         /// An amount with its asset that was paid under the clause: "250000.00 USD". The word of the party that is paid settles the debt.
         #[arg(long, requires = "reference")]
         paid: Option<String>,
+        /// What was paid where that is another asset: "231000.00 EUR". `--paid` then says how much of the debt that pays.
+        #[arg(long = "in", requires_all = ["paid", "rate_source"])]
+        paid_in: Option<String>,
+        /// Where the rate is from that the two amounts come to: a central bank's of a day, or what was agreed.
+        #[arg(long, requires = "paid_in")]
+        rate_source: Option<String>,
         /// The bank's reference of the payment.
         #[arg(long, requires = "paid")]
         reference: Option<String>,
@@ -149,9 +155,10 @@ enum Verb {
 pub(crate) fn run(fund: Fund) -> anyhow::Result<Said> {
     let place = &fund.place;
     match fund.verb {
-        Verb::Attest { clause, paid: Some(paid), reference, signing, .. } => {
-            let reference = reference.unwrap_or_default();
-            commitments::paid(place, &clause, (&paid, &reference), &signing)
+        Verb::Attest { clause, paid: Some(paid), paid_in, rate_source, reference, signing, .. } => {
+            let (reference, source) = (reference.unwrap_or_default(), rate_source.unwrap_or_default());
+            let paid_in = paid_in.as_deref().map(|paid_in| (paid_in, source.as_str()));
+            commitments::paid(place, &clause, (&paid, paid_in, &reference), &signing)
         }
         Verb::Attest { clause, condition, evidence, signing, .. } => {
             let about = (clause.as_str(), condition.as_deref());

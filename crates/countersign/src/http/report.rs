@@ -16,13 +16,14 @@ pub(crate) use money::{Account, Money};
 pub(crate) use reconciled::Reconciliation;
 
 use crate::cosigned::Standing;
+use jiff::civil::Date;
 use partnership::State;
 use partnership::ids::PartyId;
 use partnership::memorandum::{self, explain};
 use partnership::state::{Evidence, Line, Waiting};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// The partnership as it stands between two turns.
 #[derive(Debug, Clone, Serialize)]
@@ -55,6 +56,8 @@ pub(crate) struct Report {
     pub(crate) funds: Vec<Fund>,
     /// What is kept of each application and month.
     pub(crate) kept: Vec<Kept>,
+    /// The assets of the memorandum in force, and how many decimals each has.
+    pub(crate) assets: BTreeMap<String, u8>,
     /// Every account with its sums.
     pub(crate) balances: Vec<Account>,
     /// The last acts, newest first.
@@ -186,6 +189,7 @@ impl Report {
             attestations: attestations(state),
             funds: Fund::all(state),
             kept: Kept::all(state, keys),
+            assets: header.assets.iter().map(|(asset, scale)| (asset.to_string(), *scale)).collect(),
             balances: Account::all(state),
             acts: state.recent().map(|line| Deed::of(state, line)).collect(),
             suspended: texts(state.registry().suspended()),
@@ -271,7 +275,7 @@ fn coming(state: &State) -> Vec<Coming> {
 
 fn attestations(state: &State) -> Vec<Attestation> {
     let under_way = state.attested().filter(|(evidence, _)| state.booked(&evidence.clause).is_none());
-    let of = |(evidence, given): (&Evidence, &BTreeSet<PartyId>)| {
+    let of = |(evidence, given): (&Evidence, &BTreeMap<PartyId, Date>)| {
         let Evidence { clause, condition, digest } = evidence;
         let clause_in_force = state.terms().and_then(|terms| terms.memorandum().clause(clause));
         let asked = clause_in_force.and_then(|clause| clause.milestone(condition.as_ref()));
@@ -280,8 +284,8 @@ fn attestations(state: &State) -> Vec<Attestation> {
             clause: clause.to_string(),
             condition: condition.as_ref().map(ToString::to_string),
             evidence: digest.to_string(),
-            given: texts(given),
-            missing: texts(asked.iter().filter(|party| !given.contains(*party))),
+            given: texts(given.keys()),
+            missing: texts(asked.iter().filter(|party| !given.contains_key(*party))),
         }
     };
     under_way.map(of).collect()

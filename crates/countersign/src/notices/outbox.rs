@@ -1,6 +1,7 @@
 //! The outbox: which notices there are, and what became of each attempt to tell them. One file, `notices` in the partnership's folder.
 //!
-//! Lines of JSON, only ever added, each durable before anything rests on it. Where the file is lost, what still holds is told again under
+//! Lines of JSON, each durable before anything rests on it. While the outbox is open they are only ever added; when it is opened and most
+//! of them tell of attempts that later ones have overtaken, it is written anew. Where the file is lost, what still holds is told again under
 //! the ids that it had, by which receivers drop it. Not here: what was given up, which is on the record.
 
 use super::{Failure, Letter, TRIED_MS, WAIT_MS, wait_ms};
@@ -114,7 +115,9 @@ impl Outbox {
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last.saturating_add(1));
         let mut held = Held { bytes: u64::try_from(whole)?, ..Held::default() };
         let lines = text.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n');
+        let mut count = 0_usize;
         for (number, line) in (1_u64..).zip(lines).filter(|(_, line)| !line.is_empty()) {
+            count = count.saturating_add(1);
             let read = serde_json::from_slice(line).map_err(anyhow::Error::new);
             let taken = read.and_then(|line| held.take(line));
             taken.with_context(|| {
@@ -124,6 +127,7 @@ impl Outbox {
                 )
             })?;
         }
+        held.compact(&path, count).with_context(|| format!("`{}` cannot be written anew", path.display()))?;
         Ok(Self { path, held: Mutex::new(held) })
     }
 
@@ -228,13 +232,25 @@ impl Held {
         Ok(())
     }
 
+    /// Writes the file anew where more than half of its `count` lines were overtaken by later ones: those of earlier attempts.
+    fn compact(&mut self, path: &Path, count: usize) -> io::Result<()> {
+        let mut lines = Vec::new();
+        for (id, Noted { notice, at, tried }) in &self.noted {
+            lines.push(LineText::Noted(noted_text(notice.clone(), *at)));
+            lines.extend(tried.iter().map(|(to, tried)| LineText::Tried(tried_text(id, to, tried))));
+        }
+        if count <= lines.len().saturating_mul(2) {
+            return Ok(());
+        }
+        let text = spelled(&lines)?;
+        files::replace(path, &text, 0o600)?;
+        self.bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+
     /// Adds lines to the file. What an earlier write has left of a line is cut off first.
     fn write(&mut self, path: &Path, lines: &[LineText]) -> io::Result<()> {
-        let mut text = Vec::new();
-        for line in lines {
-            serde_json::to_writer(&mut text, line)?;
-            text.push(b'\n');
-        }
+        let text = spelled(lines)?;
         let mut file = match self.file.take() {
             Some(file) => file,
             None => open(path)?,
@@ -246,6 +262,15 @@ impl Held {
         self.file = Some(file);
         Ok(())
     }
+}
+
+fn spelled(lines: &[LineText]) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    for line in lines {
+        serde_json::to_writer(&mut text, line)?;
+        text.push(b'\n');
+    }
+    Ok(text)
 }
 
 /// The file, to add to; made where it is missing.

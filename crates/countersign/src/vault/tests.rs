@@ -91,7 +91,7 @@ fn subjects() -> [Subject; 5] {
 }
 
 fn act(number: u128) -> ActId {
-    ActId::from_u128(number)
+    ActId::from_u128(number | (7 << 76) | (2 << 62))
 }
 
 fn scope(application: Option<&str>, before: Option<&str>, end_user: Option<&str>) -> Scope {

@@ -140,29 +140,37 @@ fn what_falls_due_is_booked_while_a_server_runs_paid_by_word_and_shown_with_wher
     assert!(csv.lines().nth(1).unwrap().contains(",3900.00,USD,"), "{csv}");
 
     let reference = instruction["reference"].as_str().unwrap();
-    let word = |party: &str, amount: &str| {
-        scene.folder.command(&[
-            "fund",
-            "attest",
-            "throughput",
-            "--paid",
-            amount,
-            "--reference",
-            reference,
-            "--party",
-            party,
-        ])
+    let attest = |party: &str, amount: &str, reference: &str, more: &[&str]| {
+        let words = ["fund", "attest", "throughput", "--paid", amount, "--reference", reference];
+        scene.folder.command(&[&words[..], &["--party", party], more].concat())
     };
+    let word = |party: &str, amount: &str| attest(party, amount, reference, &[]);
     assert!(word("halcyon", "3900.00 USD").status.success());
     assert_eq!(amount(&scene.fund("throughput"), "owed"), "3900.00", "who owes says that it was sent");
     let refused = word("northwind", "3900.01 USD");
     assert_eq!(refused.status.code(), Some(1), "more than is owed");
-    assert!(word("northwind", "3900.00 USD").status.success());
+    let converted = ["--in", "923.00 EUR", "--rate-source", "European Central Bank, a made-up day"];
+    assert_eq!(
+        attest("northwind", "1000.00 USD", "R-EUR", &converted[..2]).status.code(),
+        Some(2),
+        "no source"
+    );
+    let unknown = attest("northwind", "1000.00 USD", "R-EUR", &["--in", "9.00 XYZ", "--rate-source", "x"]);
+    let told = String::from_utf8(unknown.stderr).unwrap();
+    assert!(told.contains("no asset `XYZ`") && told.contains("CREDIT, EUR"), "{told}");
+    assert!(attest("northwind", "1000.00 USD", "R-EUR", &converted).status.success());
+    assert!(word("northwind", "2900.00 USD").status.success());
     let paid = scene.fund("throughput");
     assert_eq!((amount(&paid, "owed"), amount(&paid, "paid")), ("0.00".to_owned(), "3900.00".to_owned()));
     let words: Vec<_> =
         paid["payments"].as_array().unwrap().iter().map(|word| word["settles"].clone()).collect();
-    assert_eq!(words, [json!(false), json!(true)]);
+    assert_eq!(words, [json!(false), json!(true), json!(true)]);
+    assert_eq!(paid["payments"][1]["paid_in"], json!({ "amount": "923.00", "asset": "EUR" }));
+    let lines = ["capacity:throughput:converted  1000.00 USD", "capacity:throughput:paid:EUR  923.00 EUR"];
+    eventually("both sides of the conversion are in the books", || {
+        let journal = scene.folder.told(&["export", "hledger"]);
+        lines.iter().all(|line| journal.contains(line))
+    });
     scene.holds();
 }
 

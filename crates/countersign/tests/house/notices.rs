@@ -1,4 +1,4 @@
-//! Notices that leave the house, from outside: to a receiver that is there, or answers 500 for a day, and across a `kill -9`.
+//! Notices that leave the house, from outside: to a receiver that is there, down, broken, slow or elsewhere, and across a `kill -9`.
 //!
 //! The receiver stands in the test and checks each signature by the formula of Standard Webhooks, by hand. Not here: what is told on
 //! which day (`partnership`, `acts::notices`), and receivers of others (`mailroom`).
@@ -8,6 +8,7 @@ use crate::second_verifier;
 use crate::server::{Folder, Server, config, eventually, write};
 use record::hash::{base64, from_base64, sha256_of};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
@@ -24,6 +25,7 @@ const WAITS: &str = "waiting/";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mood {
     Status(u16),
+    Redirect,
     /// Takes the connection, and says nothing.
     Silent,
 }
@@ -107,6 +109,9 @@ fn receive(stream: TcpStream, mood: Mood, came: &Mutex<Vec<Came>>) {
     let mut stream = reader.into_inner();
     let answer = match mood {
         Mood::Status(status) => format!("HTTP/1.1 {status} so\r\ncontent-length: 0\r\n\r\n"),
+        Mood::Redirect => {
+            "HTTP/1.1 307 there\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n".to_owned()
+        }
         Mood::Silent => {
             thread::sleep(Duration::from_secs(60));
             return;
@@ -182,6 +187,39 @@ fn each_receiver_is_told_once_with_a_signature_that_holds_and_only_of_what_conce
     assert_eq!(halcyon.came()[1].body["data"], came.body["data"]);
     server.stop();
     folder.verified();
+}
+
+#[test]
+fn a_receiver_that_is_down_hangs_redirects_or_fails_harms_nobody_and_is_told_once_it_is_well() {
+    let [well, ill, silent] = [Mood::Status(200), Mood::Redirect, Mood::Silent].map(Hook::start);
+    // A port that nobody listens at.
+    let down = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let hooks = [("well", well.address), ("ill", ill.address), ("silent", silent.address), ("down", down)];
+    let bad = webhook("bad", well.address).replace("http://", "https://");
+    let folder = founded(&(hooks.map(|(name, address)| webhook(name, address)).concat() + &bad));
+    let server = serve(&folder);
+    ask(&folder, "letters");
+    eventually("who is well is told", || well.took(WAITS).len() == 2);
+    let failed = |name: &str| {
+        let lines = listed(&folder, name);
+        lines.iter().filter_map(|line| line["error"].as_str().map(str::to_owned)).collect::<BTreeSet<_>>()
+    };
+    for (name, error) in [("ill", "redirect"), ("silent", "timeout"), ("down", "unreachable"), ("bad", "tls")]
+    {
+        eventually(name, || failed(name) == BTreeSet::from([error.to_owned()]));
+    }
+    assert!(server.sockets() < 40, "each has one connection at most");
+    let first = ill.came();
+    ill.turns(Mood::Status(503));
+    eventually("it is tried again", || failed("ill").contains("status-503"));
+    ill.turns(Mood::Status(200));
+    let up = Hook::at(down, Mood::Status(200));
+    eventually("who is well again is told", || ill.took(WAITS).len() == 2 && up.took(WAITS).len() == 2);
+    let ids = |came: &[Came]| came.iter().map(|came| came.id.clone()).collect::<BTreeSet<_>>();
+    assert!(ids(&first).is_subset(&ids(&ill.took(WAITS))), "under the id that it was first sent with");
+    assert_eq!(ids(&up.took(WAITS)), ids(&well.took(WAITS)));
+    assert!(ill.came().iter().all(|came| came.signed), "each attempt is signed anew");
+    server.stop();
 }
 
 #[test]

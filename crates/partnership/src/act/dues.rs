@@ -40,8 +40,11 @@ pub struct Declare {
 pub struct Payment {
     /// The clause.
     pub clause: ClauseId,
-    /// How much; more than zero.
+    /// How much of the debt it pays, in the debt's own asset; more than zero.
     pub amount: Budget,
+    /// What was paid, where that is another asset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid_in: Option<PaidIn>,
     /// The bank's reference.
     pub reference: String,
     /// The party whose word it is.
@@ -49,6 +52,21 @@ pub struct Payment {
     /// Ed25519 signature over [`payment_bytes`]. Base64.
     pub signature: String,
 }
+
+/// What was paid in another asset than that of the debt. The rate is what the two amounts come to, exactly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaidIn {
+    /// The asset's id.
+    pub asset: String,
+    /// Units: minor units of the asset; more than zero.
+    #[serde(with = "text")]
+    pub amount: i128,
+    /// Where the rate is from, in words: a central bank's rate of a day, or what was agreed. Shape: 1 to 140 bytes, none of them a control.
+    pub source: String,
+}
+
+/// The longest that the source of a rate may be. Units: bytes.
+pub const RATE_SOURCE_BYTES_MAX: usize = 140;
 
 /// The longest that a bank's reference may be. Units: bytes. ISO 20022 has 35 characters for an end-to-end identification, and up to
 /// 140 for remittance information.
@@ -61,9 +79,20 @@ pub fn declaration_bytes(origin: &str, clause: &ClauseId, on: Date, revenue: &Bu
     format!("countersign/declaration/v1\0{origin}\0{clause}\0{on}\0{asset}\0{amount}").into_bytes()
 }
 
-/// What a party signs to give its word on a payment.
+/// What a party signs to give its word on a payment, converted or not.
 #[must_use]
-pub fn payment_bytes(origin: &str, clause: &ClauseId, amount: &Budget, reference: &str) -> Vec<u8> {
+pub fn payment_bytes(
+    origin: &str,
+    clause: &ClauseId,
+    (amount, paid_in): (&Budget, Option<&PaidIn>),
+    reference: &str,
+) -> Vec<u8> {
     let Budget { asset, amount } = amount;
-    format!("countersign/payment/v1\0{origin}\0{clause}\0{asset}\0{amount}\0{reference}").into_bytes()
+    let Some(paid) = paid_in else {
+        return format!("countersign/payment/v1\0{origin}\0{clause}\0{asset}\0{amount}\0{reference}")
+            .into_bytes();
+    };
+    let of = format!("{}\0{}\0{}", paid.asset, paid.amount, paid.source);
+    format!("countersign/converted-payment/v1\0{origin}\0{clause}\0{asset}\0{amount}\0{of}\0{reference}")
+        .into_bytes()
 }

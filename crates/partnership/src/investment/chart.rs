@@ -9,6 +9,7 @@
 //! | `minimum:<clause>:agreed`, `:open`, `:consumed`, `:shortfall`, `:paid` | what is to be consumed, and what fell short and is owed |
 //! | `capacity:<clause>:billed`, `:owed`, `:paid` | capacity that is rented |
 //! | `revenue:<clause>:agreed`, `:open`, `:owed`, `:paid` | revenue that is shared; without a cap, nothing is open before it is owed |
+//! | `…:converted`, `…:converted:<asset>`, `…:paid:<asset>` | of the four above: a debt that was paid in another asset, and what was paid for it |
 //! | `budget:<key>:issued`, `:available`, `:spent` | what one key may spend in all |
 //! | `budget:<budget>:<period>:issued`, `:available`, `:spent` | what a budget leaves in a period: `2026-11`, `2026-11-22` or `total`; of end users each has the last two, after a pseudonym |
 //! | `<operator>:overrun:<asset>` | what upstreams reported beyond a reservation; the operator bears it |
@@ -66,6 +67,23 @@ pub fn debt(clause: &Clause) -> Option<(AccountId, AccountId)> {
         Kind::RevenueShare(_) => (revenue(clause, "owed"), revenue(clause, "paid")),
         _ => return None,
     })
+}
+
+/// Where a debt goes that is paid in another asset, where what was paid comes from, and where it stands then. What one holds in the one
+/// asset the other lacks in its own, by the rates that the payments say. `paid` is where the debt would stand unconverted.
+#[must_use]
+pub fn conversion(paid: &AccountId, asset: &AssetId) -> [AccountId; 3] {
+    let converted = converted(paid);
+    let of = |account: &AccountId| AccountId::from(format!("{account}:{asset}").as_str());
+    let (from, to) = (of(&converted), of(paid));
+    [converted, from, to]
+}
+
+/// Where a debt goes that is paid in another asset than its own. `paid` is where it would stand unconverted.
+#[must_use]
+pub fn converted(paid: &AccountId) -> AccountId {
+    let name: &str = paid.as_ref();
+    AccountId::from(format!("{}converted", name.strip_suffix("paid").unwrap_or(name)).as_str())
 }
 
 /// The account of a key's budget at one of its stages: `issued`, `available` or `spent`.

@@ -4,7 +4,7 @@
 
 use super::chart::{self, Legs};
 use crate::ids::{ActId, PartyId};
-use crate::memorandum::{Clause, Kind, MinimumConsumption, RevenueShare};
+use crate::memorandum::{Clause, Condition, Kind, Milestone, MinimumConsumption, RevenueShare};
 use crate::terms::Terms;
 use jiff::civil::Date;
 use ledger::{Amount, AssetId, Book, Operation, Transfer};
@@ -21,10 +21,17 @@ pub fn next(clause: &Clause, last: Option<Date>) -> Option<Date> {
     }
 }
 
-/// The first day after `last` on which the revenue of a period is to be declared.
+/// The first day after `last` on which the revenue of a period is to be declared; none when no period is shared any more. `is_met` says
+/// whether a milestone of the clause was reached by a day.
 #[must_use]
-pub fn next_declared(share: &RevenueShare, last: Option<Date>) -> Option<Date> {
-    share.periods.last_days().find(|day| last.is_none_or(|last| *day > last))
+pub fn next_declared(
+    share: &RevenueShare,
+    last: Option<Date>,
+    is_met: &dyn Fn(&Milestone, Date) -> bool,
+) -> Option<Date> {
+    let (first, over) = share.periods.all().find(|(_, over)| last.is_none_or(|last| *over > last))?;
+    let is_over = |until: &Condition| until.holds(first, &|milestone| is_met(milestone, first));
+    (!share.until.as_ref().is_some_and(is_over)).then_some(over)
 }
 
 /// How much a clause makes due on a day that it names: the price of the period, or what falls short of the minimum so far.

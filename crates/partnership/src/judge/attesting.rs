@@ -4,9 +4,11 @@
 
 use super::{Judgement, bad_signature};
 use crate::act::{Attest, attestation_bytes};
-use crate::ids::{PartyId, Timestamp};
+use crate::ids::{ClauseId, PartyId, Timestamp};
 use crate::memorandum::{Clause, Milestone};
 use crate::state::{ClauseState, Evidence, State};
+use jiff::civil::Date;
+use std::collections::BTreeMap;
 
 impl State {
     pub(super) fn judge_attestation(&self, attest: &Attest, at: Timestamp) -> Judgement {
@@ -47,7 +49,7 @@ impl State {
         }
         let Attest { clause: of, condition, evidence, .. } = attest;
         let evidence = Evidence { clause: of.clone(), condition: condition.clone(), digest: *evidence };
-        if self.attested.get(&evidence).is_some_and(|given| given.contains(party)) {
+        if self.attested.get(&evidence).is_some_and(|given| given.contains_key(party)) {
             return Err(format!("party `{party}` has attested this evidence already"));
         }
         if self.in_force().has_ended(id, at.date()) {
@@ -78,15 +80,23 @@ fn unnamed(clause: &Clause, attest: &Attest) -> String {
 impl State {
     /// Whether all whom a milestone of a clause names have attested it over one digest, under the version in force.
     #[must_use]
-    pub fn is_attested(&self, clause: &crate::ids::ClauseId, milestone: &Milestone) -> bool {
-        let has_all = |given: &std::collections::BTreeSet<PartyId>| {
-            milestone.attested_by.iter().all(|party| given.contains(party))
+    pub fn is_attested(&self, clause: &ClauseId, milestone: &Milestone) -> bool {
+        self.attested_on(clause, milestone).is_some()
+    }
+
+    /// The day by which all whom a milestone of a clause names had attested it over one digest; none while they have not.
+    pub(crate) fn attested_on(&self, clause: &ClauseId, milestone: &Milestone) -> Option<Date> {
+        let complete = |given: &BTreeMap<PartyId, Date>| {
+            let days: Option<Vec<Date>> =
+                milestone.attested_by.iter().map(|party| given.get(party).copied()).collect();
+            days?.into_iter().max()
         };
         // Where a clause has one milestone only, what attests it names none.
         let is_of = |evidence: &Evidence| {
             evidence.clause == *clause
                 && evidence.condition.as_ref().is_none_or(|named| milestone.id.as_ref() == Some(named))
         };
-        self.attested.iter().any(|(evidence, given)| is_of(evidence) && has_all(given))
+        let all = self.attested.iter().filter(|(evidence, _)| is_of(evidence));
+        all.filter_map(|(_, given)| complete(given)).min()
     }
 }

@@ -4,12 +4,13 @@
 
 use super::{Due, Judgement, bad_signature};
 use crate::act::{
-    Book, Budget, Declare, Deed, Payment, REFERENCE_BYTES_MAX, declaration_bytes, payment_bytes,
+    Book, Budget, Declare, Deed, PaidIn, Payment, RATE_SOURCE_BYTES_MAX, REFERENCE_BYTES_MAX,
+    declaration_bytes, payment_bytes,
 };
 use crate::decision::{Deviation, RefusalCode};
 use crate::ids::{ActId, ClauseId, PartyId, Timestamp};
 use crate::investment::{chart, dues};
-use crate::memorandum::{Clause, Kind, RevenueShare};
+use crate::memorandum::{Clause, Kind, Milestone, RevenueShare};
 use crate::state::State;
 use jiff::civil::Date;
 use ledger::{Amount, AssetId, Transfer};
@@ -32,6 +33,15 @@ impl State {
     /// The last day of a clause that was booked or declared.
     pub(crate) fn last_due(&self, clause: &ClauseId) -> Option<Date> {
         self.due_booked.get(clause)?.last_key_value().map(|(on, _)| *on)
+    }
+
+    /// The day on which the next period of a share is to be declared; none when no period is shared any more.
+    #[must_use]
+    pub fn next_declared(&self, clause: &ClauseId, share: &RevenueShare) -> Option<Date> {
+        let is_met = |milestone: &Milestone, on: Date| {
+            self.attested_on(clause, milestone).is_some_and(|since| since <= on)
+        };
+        dues::next_declared(share, self.last_due(clause), &is_met)
     }
 
     pub(super) fn judge_booking(&self, book: &Book) -> Judgement {
@@ -76,7 +86,7 @@ impl State {
         if *party != share.from {
             return Err(format!("revenue under `{}` is declared by `{}`", clause.id, share.from));
         }
-        let next = dues::next_declared(share, self.last_due(&clause.id));
+        let next = self.next_declared(&clause.id, share);
         if next != Some(*on) {
             let expected = next.map_or_else(
                 || "no period is left to be declared".to_owned(),
@@ -106,7 +116,7 @@ impl State {
     }
 
     fn pays(&self, clause: &Clause, payment: &Payment) -> Result<(), String> {
-        let Payment { amount, reference, party, signature, .. } = payment;
+        let Payment { amount, paid_in, reference, party, signature, .. } = payment;
         let id = &clause.id;
         let (Some((owed, _)), Some((debtor, creditor))) = (chart::debt(clause), sides(clause)) else {
             return Err(format!("nothing is paid under `{id}`, a clause of kind `{}`", clause.kind.name()));
@@ -136,8 +146,32 @@ impl State {
         if let Some(asset) = self.book.asset_of(&owed) {
             asset_is(asset, amount)?;
         }
-        let signed = payment_bytes(&self.origin, id, amount, reference);
+        paid_in.as_ref().map_or(Ok(()), |paid| self.is_conversion(amount, paid))?;
+        let signed = payment_bytes(&self.origin, id, (amount, paid_in.as_ref()), reference);
         self.is_signed(party, &signed, signature).then_some(()).ok_or_else(|| bad_signature(party))
+    }
+
+    /// Whether a payment in another asset says what it must: an asset that the memorandum has, and where its rate is from.
+    fn is_conversion(&self, amount: &Budget, paid: &PaidIn) -> Result<(), String> {
+        let asset = AssetId::from(paid.asset.as_str());
+        if self.in_force().memorandum().header.scale(&asset).is_none() {
+            return Err(format!("the memorandum in force has no asset `{asset}`"));
+        }
+        if paid.asset == amount.asset {
+            return Err(format!(
+                "what is paid in {asset} is not converted to {asset}: give the amount alone"
+            ));
+        }
+        if paid.amount <= 0 {
+            return Err("what was paid is above zero".to_owned());
+        }
+        let is_said = !paid.source.trim().is_empty() && paid.source.len() <= RATE_SOURCE_BYTES_MAX;
+        if !is_said || paid.source.chars().any(char::is_control) {
+            return Err(format!(
+                "say where the rate is from, in {RATE_SOURCE_BYTES_MAX} bytes at most and on one line"
+            ));
+        }
+        Ok(())
     }
 
     /// The transfers that book what is due on a day.
@@ -155,7 +189,8 @@ impl State {
             .unwrap_or_default()
     }
 
-    /// What a payment moves: the debt, where the party that is paid says that it has arrived.
+    /// What a payment moves: the debt, where the party that is paid says that it has arrived. What is paid in another asset moves twice, once
+    /// in each.
     pub(super) fn paying_of(&self, payment: &Payment, act: ActId) -> Vec<Transfer> {
         let mut legs = chart::Legs::new(act.as_u128(), 0);
         if let Some(clause) = self.clause_ever(&payment.clause)
@@ -163,7 +198,16 @@ impl State {
             && sides(clause).is_some_and(|(_, creditor)| *creditor == payment.party)
         {
             let asset = AssetId::from(payment.amount.asset.as_str());
-            legs.push(ledger::Operation::Move, owed, paid, asset, Amount::new(payment.amount.amount));
+            let amount = Amount::new(payment.amount.amount);
+            match &payment.paid_in {
+                None => legs.push(ledger::Operation::Move, owed, paid, asset, amount),
+                Some(other) => {
+                    let given = AssetId::from(other.asset.as_str());
+                    let [converted, from, to] = chart::conversion(&paid, &given);
+                    legs.push(ledger::Operation::Move, owed, converted, asset, amount);
+                    legs.push(ledger::Operation::Move, from, to, given, Amount::new(other.amount));
+                }
+            }
         }
         legs.done()
     }

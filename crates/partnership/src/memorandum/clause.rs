@@ -357,6 +357,8 @@ pub struct RevenueShare {
     pub cap: Option<Amount>,
     /// When revenue is declared.
     pub periods: Periods,
+    /// What ends it beside the end of the periods: none is shared that begins when this holds already.
+    pub until: Option<Condition>,
 }
 
 /// Something agreed whose terms are not public.

@@ -10,6 +10,7 @@ use super::clause::{Capacity, MinimumConsumption, Money, RevenueShare, Step};
 use super::decimal::Decimal;
 use super::explain::{Teller, models};
 use super::kinds::differ;
+use super::observed::read::until;
 use super::periods::Periods;
 use super::read::{Found, Reader};
 
@@ -127,7 +128,8 @@ pub(super) fn revenue_share(reader: &mut Reader<'_>) -> Option<RevenueShare> {
         None
     };
     let periods = periods(reader);
-    Some(RevenueShare { from: from?, to: to?, rate: rate?, asset: asset?, cap, periods: periods? })
+    let until = until(reader, periods.as_ref().map(|periods| periods.starts));
+    Some(RevenueShare { from: from?, to: to?, rate: rate?, asset: asset?, cap, periods: periods?, until })
 }
 
 fn periods(reader: &mut Reader<'_>) -> Option<Periods> {
@@ -190,6 +192,9 @@ impl Teller<'_> {
     }
 
     pub(super) fn revenue_share(&self, share: &RevenueShare) -> String {
+        let until = share.until.as_ref().map_or_else(String::new, |until| {
+            format!(", for no period that begins once this holds: {}", self.condition(until))
+        });
         let cap = share.cap.map_or_else(
             || ", without a bound".to_owned(),
             |amount| {
@@ -197,7 +202,7 @@ impl Teller<'_> {
             },
         );
         format!(
-            "{} {} {} of what it declares as revenue in {} to {} after each {}{cap}{}",
+            "{} {} {} of what it declares as revenue in {} to {} after each {}{cap}{}{until}",
             self.name(&share.from),
             self.does("owes", "pay"),
             percent_of(share.rate),

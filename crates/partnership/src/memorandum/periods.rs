@@ -23,11 +23,11 @@ impl Periods {
         self.days().take_while(move |day| ends.is_none_or(|ends| *day < ends))
     }
 
-    /// The days on which the periods are over, in their order: for each the first that no longer belongs to it. The last is cut short
-    /// where the end comes first.
-    pub fn last_days(&self) -> impl Iterator<Item = Date> + use<> {
+    /// The periods in their order: for each its first day, and the first that no longer belongs to it. The last is cut short where the
+    /// end comes first.
+    pub fn all(&self) -> impl Iterator<Item = (Date, Date)> + use<> {
         let ends = self.ends;
-        let cut = move |(_, next): (Date, Date)| ends.map_or(next, |ends| next.min(ends));
+        let cut = move |(first, next): (Date, Date)| (first, ends.map_or(next, |ends| next.min(ends)));
         self.first_days().zip(self.days().skip(1)).map(cut)
     }
 
@@ -56,10 +56,9 @@ mod tests {
     #[test]
     fn the_last_period_is_cut_short_and_none_begins_after() {
         let cut = periods(date(2026, 1, 1), "P3M", Some(date(2026, 8, 1)));
-        let first: Vec<_> = cut.first_days().collect();
-        assert_eq!(first, [date(2026, 1, 1), date(2026, 4, 1), date(2026, 7, 1)]);
-        let last: Vec<_> = cut.last_days().collect();
-        assert_eq!(last, [date(2026, 4, 1), date(2026, 7, 1), date(2026, 8, 1)]);
+        let days = [date(2026, 1, 1), date(2026, 4, 1), date(2026, 7, 1), date(2026, 8, 1)];
+        let all: Vec<_> = cut.all().collect();
+        assert_eq!(all, days.into_iter().zip(days.into_iter().skip(1)).collect::<Vec<_>>());
     }
 
     #[test]

@@ -218,7 +218,12 @@ impl Rehearsal {
                 declare.signature = self.signature(&declare.party, &signed);
             }
             Deed::Payment(payment) => {
-                let signed = payment_bytes(origin, &payment.clause, &payment.amount, &payment.reference);
+                let signed = payment_bytes(
+                    origin,
+                    &payment.clause,
+                    (&payment.amount, payment.paid_in.as_ref()),
+                    &payment.reference,
+                );
                 payment.signature = self.signature(&payment.party, &signed);
             }
             Deed::Reconcile(said) => {

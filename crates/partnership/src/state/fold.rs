@@ -237,7 +237,8 @@ impl State {
                 let Attest { clause, condition, evidence, .. } = attest;
                 let evidence =
                     Evidence { clause: clause.clone(), condition: condition.clone(), digest: *evidence };
-                self.attested.entry(evidence).or_default().insert(attest.party.clone());
+                let given = self.attested.entry(evidence).or_default();
+                given.entry(attest.party.clone()).or_insert(at.date());
             }
             Deed::Draw(draw) => {
                 self.booked.insert(draw.clause.clone(), Booked::Drawn(at));

@@ -4,7 +4,7 @@
 //! Not here: balances (`ledger::Book`), or the forecast itself.
 
 use super::State;
-use crate::act::{Ended, Payment};
+use crate::act::{Ended, PaidIn, Payment};
 use crate::entry::Settled;
 use crate::ids::{ClauseId, PartyId, Timestamp};
 use jiff::civil::Date;
@@ -29,10 +29,12 @@ pub struct Paid {
     pub at: Timestamp,
     /// Whose word it is.
     pub party: PartyId,
-    /// How much.
+    /// How much of the debt.
     pub amount: Amount,
     /// In which asset.
     pub asset: AssetId,
+    /// What was paid, where that is another asset.
+    pub paid_in: Option<PaidIn>,
     /// The bank's reference.
     pub reference: String,
     /// Whether it settled the debt, since it is the word of the party that is paid.
@@ -77,12 +79,13 @@ impl State {
     }
 
     pub(super) fn note_payment(&mut self, payment: &Payment, settles: bool, at: Timestamp) {
-        let Payment { clause, amount, reference, party, .. } = payment;
+        let Payment { clause, amount, paid_in, reference, party, .. } = payment;
         self.payments.entry(clause.clone()).or_default().push(Paid {
             at,
             party: party.clone(),
             amount: Amount::new(amount.amount),
             asset: AssetId::from(amount.asset.as_str()),
+            paid_in: paid_in.clone(),
             reference: reference.clone(),
             settles,
         });

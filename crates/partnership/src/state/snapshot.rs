@@ -17,7 +17,7 @@ use record::Leaf;
 use serde::{Deserialize, Serialize};
 
 /// The version of the encoding. A snapshot of another version is not read.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 /// A state as it stood after a `state-digest` entry, with the tree that ends with it.
 #[derive(Debug)]

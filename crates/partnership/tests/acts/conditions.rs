@@ -43,7 +43,12 @@ fn house() -> House {
 }
 
 impl House {
-    fn attests(&mut self, party: &str, (clause, condition): (&str, Option<&str>), about: &str) -> Decision {
+    pub(super) fn attests(
+        &mut self,
+        party: &str,
+        (clause, condition): (&str, Option<&str>),
+        about: &str,
+    ) -> Decision {
         let version = self.partnership.state().terms().unwrap().digest();
         let evidence = Digest([4; 32]);
         let signature = self.sign(party, &attestation_bytes(ORIGIN, &version, about, &evidence));

@@ -2,12 +2,12 @@
 
 use super::*;
 use jiff::civil::{Date, date};
-use partnership::act::{Budget, Declare, Payment, declaration_bytes, payment_bytes};
+use partnership::act::{Budget, Declare, PaidIn, Payment, declaration_bytes, payment_bytes};
 
 /// A call of 40 tokens of input and 10 of output costs 40 × 500 + 10 × 1,500 = 35,000 billionths of a credit.
 const CALL: i128 = 35_000;
 
-const CLAUSES: &str = r#"
+pub(super) const CLAUSES: &str = r#"
 ```toml clause least-use
 kind = "minimum-consumption"
 source = "signed"
@@ -76,10 +76,30 @@ impl House {
     }
 
     fn pay(&mut self, clause: &str, party: &str, asset: &str, amount: i128, reference: &str) -> Decision {
+        self.pay_in(clause, party, (asset, amount), None, reference)
+    }
+
+    fn pay_in(
+        &mut self,
+        clause: &str,
+        party: &str,
+        (asset, amount): (&str, i128),
+        paid_in: Option<(&str, i128, &str)>,
+        reference: &str,
+    ) -> Decision {
         let (clause, amount) = (ClauseId::from(clause), Budget { asset: asset.to_owned(), amount });
-        let signature = self.sign(party, &payment_bytes(ORIGIN, &clause, &amount, reference));
-        let reference = reference.to_owned();
-        self.by(party, Deed::Payment(Payment { clause, amount, reference, party: party.into(), signature }))
+        let paid_in = paid_in.map(|(asset, amount, source)| PaidIn {
+            asset: asset.to_owned(),
+            amount,
+            source: source.to_owned(),
+        });
+        let signature =
+            self.sign(party, &payment_bytes(ORIGIN, &clause, (&amount, paid_in.as_ref()), reference));
+        let (reference, party) = (reference.to_owned(), PartyId::from(party));
+        self.by(
+            party.clone().as_str(),
+            Deed::Payment(Payment { clause, amount, paid_in, reference, party, signature }),
+        )
     }
 
     fn declare(&mut self, party: &str, on: Date, asset: &str, amount: i128) -> Decision {
@@ -173,6 +193,56 @@ fn a_share_is_rounded_once_and_stops_at_its_cap() {
     house.replayed();
 }
 
+/// A share that ends with its cap and days, or sooner when both have attested, or on a day beside.
+fn ending(until: &str) -> House {
+    let with = format!("ends = 2027-08-01\nuntil = {until}\n");
+    house(&CLAUSES.replacen("ends = 2027-08-01\n", &with, 1))
+}
+
+const FOUND: &str = "{ milestone = \"the panel has found it\", attested_by = [\"northwind\", \"halcyon\"] }";
+
+#[test]
+fn a_share_ends_with_the_period_in_which_both_have_attested_its_end() {
+    // The periods begin on the 1st of December, March and June.
+    for (first, second, declared) in [
+        ("2027-02-28", "2027-02-28", ["2027-03-01"].as_slice()),
+        ("2027-02-01", "2027-03-01", &["2027-03-01"]),
+        ("2027-02-01", "2027-03-02", &["2027-03-01", "2027-06-01"]),
+        ("2027-06-02", "2027-06-03", &["2027-03-01", "2027-06-01", "2027-08-01"]),
+    ] {
+        let mut house = ending(FOUND);
+        for (party, day) in [("northwind", first), ("halcyon", second)] {
+            house.until(day);
+            assert!(matches!(house.attests(party, ("share", None), "share"), Decision::Done(_)), "{day}");
+        }
+        house.until("2027-09-01");
+        for on in declared {
+            let declared = house.declare("halcyon", on.parse().unwrap(), "USD", 1_000);
+            assert!(matches!(declared, Decision::Done(_)), "{second}: {declared:?}");
+        }
+        let next = date(2027, 3, 1).checked_add(jiff::Span::new().months(3 * declared.len() as i64)).unwrap();
+        let Decision::Deny(refusal) = house.declare("halcyon", next, "USD", 1_000) else {
+            panic!("nothing is shared after {second}")
+        };
+        assert!(refusal.remedy.contains("no period is left to be declared"), "{}", refusal.remedy);
+        assert_eq!(house.net("revenue:share:owed"), 200 * declared.len() as i128);
+        house.replayed();
+    }
+}
+
+#[test]
+fn the_earlier_of_a_day_and_a_milestone_ends_a_share_and_one_word_alone_does_not() {
+    let mut house = ending(&format!("{{ earlier_of = [{{ date = 2027-04-01 }}, {FOUND}] }}"));
+    house.until("2027-02-01");
+    assert!(matches!(house.attests("northwind", ("share", None), "share"), Decision::Done(_)));
+    house.until("2027-09-01");
+    for on in [date(2027, 3, 1), date(2027, 6, 1)] {
+        assert!(matches!(house.declare("halcyon", on, "USD", 1_000), Decision::Done(_)), "{on}");
+    }
+    assert!(matches!(house.declare("halcyon", date(2027, 8, 1), "USD", 1_000), Decision::Deny(_)));
+    house.replayed();
+}
+
 #[test]
 fn revenue_is_declared_by_who_earns_it_for_the_next_period_that_is_over() {
     let mut house = house(CLAUSES);
@@ -226,6 +296,45 @@ fn a_debt_is_settled_by_the_word_of_who_is_paid_and_each_word_counts_once() {
     assert!(matches!(house.pay("first-tranche", "halcyon", "USD", 25_000_000, "T1"), Decision::Done(_)));
     assert_eq!(house.net("commitment:first-tranche:drawn"), 0);
     house.replayed();
+}
+
+/// 3,900.00 USD are owed for a month; of these 1,000.00 are paid with 923.00 EUR.
+#[test]
+fn a_debt_that_is_paid_in_another_asset_moves_in_both_at_the_rate_of_the_two_amounts() {
+    let mut house = house(CLAUSES);
+    house.until("2026-12-31");
+    let rate = Some(("EUR", 92_300, "European Central Bank, 2026-12-30"));
+    let debt = ("USD", 100_000);
+    assert!(matches!(house.pay_in("throughput", "halcyon", debt, rate, "R1"), Decision::Done(_)));
+    assert_eq!(house.net("capacity:throughput:owed"), 390_000, "the word of who pays settles nothing");
+    assert!(matches!(house.pay_in("throughput", "northwind", debt, rate, "R1"), Decision::Done(_)));
+    let balances = [
+        ("capacity:throughput:owed", 290_000),
+        ("capacity:throughput:converted", 100_000),
+        ("capacity:throughput:converted:EUR", -92_300),
+        ("capacity:throughput:paid:EUR", 92_300),
+        ("capacity:throughput:paid", 0),
+    ];
+    assert_eq!(balances.map(|(account, _)| (account, house.net(account))), balances);
+    for (paid_in, said) in [
+        (("GBP", 1, ""), "say where the rate is from"),
+        (("GBP", 1, "a\nb"), "say where the rate is from"),
+        (("USD", 1, "agreed"), "is not converted"),
+        (("GBP", 0, "agreed"), "above zero"),
+        (("JPY", 1, "agreed"), "has no asset `JPY`"),
+    ] {
+        let Decision::Deny(refusal) =
+            house.pay_in("throughput", "northwind", ("USD", 1), Some(paid_in), "R2")
+        else {
+            panic!("{paid_in:?} is refused")
+        };
+        assert!(refusal.remedy.contains(said), "{paid_in:?}: {}", refusal.remedy);
+    }
+    assert!(matches!(house.pay("throughput", "northwind", "USD", 290_000, "R3"), Decision::Done(_)));
+    assert_eq!((house.net("capacity:throughput:owed"), house.net("capacity:throughput:paid")), (0, 290_000));
+    let state = house.replayed();
+    let paid = state.payments(&ClauseId::from("throughput"));
+    assert_eq!(paid.iter().filter(|paid| paid.paid_in.is_some()).count(), 2);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod notices;
 mod party_keys;
 mod properties;
 mod reconciliations;
+mod rehearsed;
 mod repeats;
 mod second;
 mod simulated;

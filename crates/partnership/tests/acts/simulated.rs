@@ -86,7 +86,7 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
 
 impl House {
     /// Lets hours go by, the clerk looking at what is due at each midnight.
-    fn pass(&mut self, hours: i64) {
+    pub(super) fn pass(&mut self, hours: i64) {
         let until = self.at.plus_millis(hours * 3_600_000);
         while let Some(midnight) = self.at.date().tomorrow().ok().map(Timestamp::start_of) {
             if midnight > until {
@@ -99,7 +99,7 @@ impl House {
     }
 
     /// Proposes and approves a change by acts whose ids are `ids`'.
-    fn change_as(&mut self, ids: &mut Entropy, change: Administer) {
+    pub(super) fn change_as(&mut self, ids: &mut Entropy, change: Administer) {
         let by = |party: &str| Principal::Party { party: PartyId::from(party), person: "ana".to_owned() };
         let deed = Deed::Administer(change);
         let act = Act { id: ids.act_id(self.at), principal: by("northwind"), deed };
@@ -158,14 +158,14 @@ impl House {
         }
     }
 
-    fn entries(&self) -> Vec<Entry> {
+    pub(super) fn entries(&self) -> Vec<Entry> {
         self.leaves.iter().map(|leaf| Entry::decode(&leaf.envelope, &leaf.parties).unwrap()).collect()
     }
 }
 
 /// A house under these terms in which nothing has happened yet. The ids of scripted acts are drawn from elsewhere, so that a house
 /// draws from its own randomness just as a rehearsal does.
-fn house((text, library): &(String, Library)) -> House {
+pub(super) fn house((text, library): &(String, Library)) -> House {
     House::founded_over(text, library.clone(), "2026-11-22T23:00:00Z".parse().unwrap())
 }
 
@@ -184,7 +184,7 @@ fn calls_of(entries: &[Entry]) -> impl Iterator<Item = (ActId, bool)> {
 }
 
 /// A record simulated under other terms: what the rehearsal wrote, and what is told of it.
-fn simulated(recorded: &[Entry], before: &Library, after: &Library) -> (Vec<Entry>, Simulation) {
+pub(super) fn simulated(recorded: &[Entry], before: &Library, after: &Library) -> (Vec<Entry>, Simulation) {
     let terms = |library: &Library| Terms::of(library.values().next().unwrap().memorandum().clone()).unwrap();
     let mut simulation = Simulation::new(terms(after), SEED).keeping();
     simulation.know(terms(before));

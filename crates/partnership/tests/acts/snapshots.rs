@@ -103,8 +103,8 @@ fn a_forged_snapshot_with_a_right_digest_is_found_where_anything_speaks_against_
         read(&body.replacen(from, to, 1)).unwrap_err().to_string()
     };
     for (from, to, said) in [
-        ("\"snapshot\":\"5\"", "\"snapshot\":\"1\"", "format 1 and fold 1"),
-        ("\"fold\":\"1\"", "\"fold\":\"9\"", "format 5 and fold 9"),
+        ("\"snapshot\":\"", "\"snapshot\":\"10", "format 10"),
+        ("\"fold\":\"1\"", "\"fold\":\"9\"", "and fold 9"),
         (ORIGIN, "another.test/record", "of the record `another.test/record`"),
         ("\"debits_pending\":\"0\"", "\"debits_pending\":\"1\"", "books do not add up"),
         ("\"credits_posted\":\"0\"", "\"credits_posted\":\"1\"", "books do not add up"),

@@ -78,6 +78,8 @@ pub(crate) enum Deed<'a> {
     Payment {
         clause: &'a [u8],
         amount: (&'a [u8], i128),
+        /// What was paid in another asset, and where its rate is from.
+        paid_in: Option<((&'a [u8], i128), &'a [u8])>,
         reference: &'a [u8],
         party: &'a [u8],
         signature: &'a [u8],
@@ -298,10 +300,11 @@ fn money<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
     if kind == Kind::Payment {
         text.literal(r#","amount":"#)?;
         let amount = amount_of_asset(text)?;
+        let paid_in = if text.has(r#","paid_in":{"asset":""#) { Some(paid_in(text)?) } else { None };
         text.literal(r#","reference":""#)?;
         let reference = text.string()?;
         let (party, signature) = signed(text)?;
-        return Ok(Deed::Payment { clause, amount, reference, party, signature });
+        return Ok(Deed::Payment { clause, amount, paid_in, reference, party, signature });
     }
     text.literal(r#","on":""#)?;
     let on = text.string()?;
@@ -312,6 +315,17 @@ fn money<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
     let revenue = amount_of_asset(text)?;
     let (party, signature) = signed(text)?;
     Ok(Deed::Declare { clause, on, revenue, party, signature })
+}
+
+/// Reads what was paid in another asset, from the asset's name on.
+fn paid_in<'a>(text: &mut Text<'a>) -> Read<((&'a [u8], i128), &'a [u8])> {
+    let asset = text.string()?;
+    text.literal(r#","amount":""#)?;
+    let amount = text.amount()?;
+    text.literal(r#","source":""#)?;
+    let source = text.string()?;
+    text.literal("}")?;
+    Ok(((asset, amount), source))
 }
 
 fn signed<'a>(text: &mut Text<'a>) -> Read<(&'a [u8], &'a [u8])> {

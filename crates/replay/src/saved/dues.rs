@@ -3,7 +3,7 @@
 use super::ToLine;
 use super::line::{Expected, Fields, Line};
 use super::parts::text;
-use crate::dues::{Dued, Paid, SaidDue, Stood};
+use crate::dues::{Dued, Paid, SaidDue, SaidPaid, Stood};
 use crate::fold::Replay;
 use std::io;
 
@@ -77,6 +77,25 @@ pub(super) fn read_said_due(fields: &mut Fields<'_>) -> Result<SaidDue, Expected
         _ => None,
     };
     Ok(SaidDue { clause, on, revenue })
+}
+
+pub(super) fn said_paid(line: Line, SaidPaid { clause, party, amount, paid_in }: &SaidPaid) -> Line {
+    let (asset, amount) = amount;
+    let line = line.spelled(clause).spelled(party).spelled(asset).field(amount);
+    match paid_in {
+        Some((asset, amount)) => line.field("in").spelled(asset).field(amount),
+        None => line.field("none"),
+    }
+}
+
+pub(super) fn read_said_paid(fields: &mut Fields<'_>) -> Result<SaidPaid, Expected> {
+    let (clause, party) = (fields.spelled()?, fields.spelled()?);
+    let amount = (fields.spelled()?, fields.number()?);
+    let paid_in = match fields.field()? {
+        "in" => Some((fields.spelled()?, fields.number()?)),
+        _ => None,
+    };
+    Ok(SaidPaid { clause, party, amount, paid_in })
 }
 
 fn pair(line: Line, pair: Option<&(String, i128)>) -> Line {

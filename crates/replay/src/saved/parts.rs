@@ -1,7 +1,7 @@
 //! The parts of a replay as lines, but for the ids of acts. Not here: the spelling of a line.
 
 use super::budgets::{budget, change_fields};
-use super::dues::{read_said_due, said_due};
+use super::dues::{read_said_due, read_said_paid, said_due, said_paid};
 use super::line::{Expected, Fields, Line, hash, moment, number};
 use super::log_keys::{log_fields, log_succession, write_log_succession};
 use crate::act_id::ActId;
@@ -290,9 +290,7 @@ fn write_at_once(AtOnce { id, effect }: &AtOnce, to: super::ToLine<'_>) -> io::R
         Effect::Draw(clause) => line.field("draw").spelled(clause),
         Effect::Expire(clause) => line.field("expire").spelled(clause),
         Effect::Due(said) => said_due(line.field("due"), said),
-        Effect::Pay { clause, party, asset, amount } => {
-            line.field("pay").spelled(clause).spelled(party).spelled(asset).field(amount)
-        }
+        Effect::Pay(said) => said_paid(line.field("pay"), said),
         Effect::Key(id, None) => line.field("key").spelled(id),
         Effect::Key(id, Some((asset, amount))) => {
             line.field("budget").spelled(id).spelled(asset).field(amount)
@@ -322,10 +320,7 @@ fn effect(fields: &mut Fields<'_>) -> Result<Effect, Expected> {
         "draw" => Effect::Draw(fields.spelled()?),
         "expire" => Effect::Expire(fields.spelled()?),
         "due" => Effect::Due(Box::new(read_said_due(fields)?)),
-        "pay" => {
-            let (clause, party, asset) = (fields.spelled()?, fields.spelled()?, fields.spelled()?);
-            Effect::Pay { clause, party, asset, amount: fields.number()? }
-        }
+        "pay" => Effect::Pay(Box::new(read_said_paid(fields)?)),
         "budget-set" => Effect::Budget(Box::new(Change::Set(fields.spelled()?, budget(fields)?))),
         "budget-raise" => {
             let (id, amount, until) = (fields.spelled()?, fields.number()?, fields.moment()?);

@@ -14,7 +14,7 @@ use cloud::Chat;
 use cloud::gateway::Call;
 use partnership::act::{
     Act, Administer, Application, Approve, Attest, Budget, BudgetRaise, BudgetSet, Declare, Deed, Digest,
-    Infer, Key, Of, Payment, Period, Principal, WitnessKey, approval_bytes, attestation_bytes,
+    Infer, Key, Of, PaidIn, Payment, Period, Principal, WitnessKey, approval_bytes, attestation_bytes,
     declaration_bytes, idempotency_digest, payment_bytes, pseudonym, witness_key_bytes,
 };
 use partnership::decision::{Decision, Settlement};
@@ -242,9 +242,11 @@ impl<'a> Life<'a> {
         let (clause, asset) = owed[self.pick(owed.len())];
         let amount = Budget { asset: asset.to_owned(), amount: i128::from(self.chance.below(40)) + 1 };
         let (clause, reference) = (ClauseId::from(clause), format!("R{}", self.chance.below(30)));
-        let bytes = payment_bytes(place::ORIGIN, &clause, &amount, &reference);
+        let of = |amount| PaidIn { asset: "EUR".to_owned(), amount, source: "agreed".to_owned() };
+        let paid_in = (self.chance.below(3) == 0).then(|| of(amount.amount.saturating_mul(2)));
+        let bytes = payment_bytes(place::ORIGIN, &clause, (&amount, paid_in.as_ref()), &reference);
         let signature = record::hash::base64(&place::party(party).sign_bytes(&bytes));
-        Deed::Payment(Payment { clause, amount, reference, party: party.into(), signature })
+        Deed::Payment(Payment { clause, amount, paid_in, reference, party: party.into(), signature })
     }
 
     /// A party declares what it earned on a day that may be over.

@@ -237,8 +237,13 @@ fn tranches(view: &View<'_>) -> Markup {
 /// What has fallen due of a clause, paid or not.
 fn drawn(view: &View<'_>, clause: &Clause) -> i128 {
     let sum =
-        |(owed, paid): (AccountId, AccountId)| view.books.net(&owed).saturating_add(view.books.net(&paid));
+        |(owed, paid): (AccountId, AccountId)| view.books.net(&owed).saturating_add(settled(view, &paid));
     chart::debt(clause).map_or(0, sum)
+}
+
+/// What was paid of a debt, in its own asset or in another.
+fn settled(view: &View<'_>, paid: &AccountId) -> i128 {
+    view.books.net(paid).saturating_add(view.books.net(&chart::converted(paid)))
 }
 
 /// What is owed under clauses of which the party is a side, and what was paid of it by the word of who is paid.
@@ -257,7 +262,7 @@ fn debts(view: &View<'_>) -> Markup {
                             td { (named(clause)) }
                             td { (from) ", " (to) }
                             td class="n" { (view.books.text(&asset, drawn(view, clause))) " " (asset) }
-                            td class="n" { (view.books.text(&asset, view.books.net(&paid))) }
+                            td class="n" { (view.books.text(&asset, settled(view, &paid))) }
                             td class="n" { (view.books.text(&asset, view.books.net(&owed))) }
                         }
                     }
@@ -277,7 +282,7 @@ fn standing(view: &View<'_>, clause: &Clause, tranche: &CashTranche) -> String {
                 .state
                 .attested()
                 .filter(|(evidence, _)| evidence.clause == clause.id)
-                .flat_map(|(_, by)| by.iter().map(partnership::ids::PartyId::as_str))
+                .flat_map(|(_, by)| by.keys().map(partnership::ids::PartyId::as_str))
                 .collect();
             if given.is_empty() {
                 "open".to_owned()

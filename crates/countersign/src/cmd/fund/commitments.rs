@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::ValueEnum;
 use jiff::civil::Date;
 use ledger::Amount;
-use partnership::act::{Budget, declaration_bytes, payment_bytes};
+use partnership::act::{Budget, PaidIn, declaration_bytes, payment_bytes};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -125,21 +125,48 @@ impl Found {
     }
 }
 
+/// Reads an amount in any asset of the memorandum in force.
+fn money(status: &Value, text: &str) -> anyhow::Result<Budget> {
+    let assets = status.get("assets").and_then(Value::as_object);
+    let known =
+        || assets.into_iter().flatten().map(|(asset, _)| asset.as_str()).collect::<Vec<_>>().join(", ");
+    let (number, asset) = text
+        .split_once(' ')
+        .with_context(|| format!("`{text}` has no asset; the memorandum's are {}", known()))?;
+    let scale =
+        assets.and_then(|assets| assets.get(asset)?.as_u64()).and_then(|scale| u8::try_from(scale).ok());
+    let scale = scale
+        .with_context(|| format!("the memorandum in force has no asset `{asset}`; there is: {}", known()))?;
+    let amount =
+        Amount::parse(number, scale).with_context(|| format!("`{number}` is no amount of {asset}"))?;
+    Ok(Budget { asset: asset.to_owned(), amount: amount.minor() })
+}
+
 /// Gives a party's word on a payment.
 pub(super) fn paid(
     place: &Place,
     clause: &str,
-    (amount, reference): (&str, &str),
+    (amount, paid_in, reference): (&str, Option<(&str, &str)>, &str),
     signing: &Signing,
 ) -> anyhow::Result<Said> {
     let signer = signing.signer(place)?;
     let answer = client::with(place, async |client| {
-        let found = find(&client.get("/api/status").await?.json()?, clause)?;
-        let bytes = payment_bytes(&found.origin, &clause.into(), &found.amount(amount)?, reference);
-        let act = json!({
+        let status = client.get("/api/status").await?.json()?;
+        let found = find(&status, clause)?;
+        let given = paid_in.map(|(amount, source)| {
+            let Budget { asset, amount } = money(&status, amount)?;
+            anyhow::Ok(PaidIn { asset, amount, source: source.to_owned() })
+        });
+        let given = given.transpose()?;
+        let debt = found.amount(amount)?;
+        let bytes = payment_bytes(&found.origin, &clause.into(), (&debt, given.as_ref()), reference);
+        let mut act = json!({
             "kind": "payment", "clause": clause, "amount": amount, "reference": reference,
             "party": signing.party, "signature": record::hash::base64(&signer.sign_bytes(&bytes)),
         });
+        if let (Some((amount, source)), Some(fields)) = (paid_in, act.as_object_mut()) {
+            fields.insert("paid_in".to_owned(), json!({ "amount": amount, "source": source }));
+        }
         client.propose(Some(&signing.party), &act).await
     })?;
     Ok(client::outcome(place, &answer, client::plain))

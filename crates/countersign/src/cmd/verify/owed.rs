@@ -10,7 +10,7 @@ use partnership::Terms;
 use partnership::ids::ClauseId;
 use partnership::investment::dues;
 use partnership::judge::dues::sides;
-use partnership::memorandum::{Clause, Kind, MinimumConsumption, RevenueShare};
+use partnership::memorandum::{Clause, Condition, Kind, MinimumConsumption, RevenueShare};
 use replay::{Dued, Paid, Replay};
 
 /// Whether everything that was booked or declared by the calendar, and every payment, is as the clauses in force say. `in_force` gives
@@ -87,8 +87,11 @@ fn shared(
     (on, asset, revenue): (Date, &str, i128),
     dued: &Dued,
 ) -> Option<i128> {
-    let is_its = share.periods.last_days().take_while(|day| *day <= on).any(|day| day == on);
-    if !is_its || AsRef::<str>::as_ref(&share.asset) != asset {
+    let mut periods = share.periods.all().take_while(|(_, over)| *over <= on);
+    let (first, _) = periods.find(|(_, over)| *over == on)?;
+    // Whether a milestone had ended it by then is for the party to say that signed the declaration: nobody else's debt grows by it.
+    let ended = share.until.as_ref().and_then(Condition::at_the_latest).is_some_and(|day| day <= first);
+    if ended || AsRef::<str>::as_ref(&share.asset) != asset {
         return None;
     }
     let (part, _) = dues::share_of(share, Amount::new(revenue))?;

@@ -196,14 +196,17 @@ fn a_record_that_begins_with_something_else_is_found_and_not_fallen_over() {
     let at = ground.at;
     for body in [
         Body::Clock(ClockStep { at, was: at.plus_millis(9), now: at }),
-        Body::Settled(Box::new(done(&Act { id: ActId::from_u128(1), principal: ana(), deed: key() }, 0))),
+        Body::Settled(Box::new(done(
+            &Act { id: ActId::from_u128((7 << 76) | (2 << 62)), principal: ana(), deed: key() },
+            0,
+        ))),
     ] {
         let state = State::new([]);
         let entry = Entry::new(&[1; 32], at, body);
         assert!(state.check(&entry).is_ok(), "the fold refuses it");
         assert!(State::new([]).apply(&entry, 0).is_err());
     }
-    let act = Act { id: ActId::from_u128(1), principal: ana(), deed: key() };
+    let act = Act { id: ActId::from_u128((7 << 76) | (2 << 62)), principal: ana(), deed: key() };
     let decided = Decided {
         act,
         standing: None,

@@ -80,7 +80,11 @@ pub(crate) struct DueLine {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PaymentLine {
     pub(crate) attested_by: String,
+    /// How much of the debt.
     pub(crate) amount: Money,
+    /// What was paid, where that is another asset, and where the rate is from.
+    pub(crate) paid_in: Option<Money>,
+    pub(crate) rate_source: Option<String>,
     pub(crate) reference: String,
     pub(crate) at: String,
     /// Whether it is the word of the party that is paid, which settles the debt.
@@ -128,7 +132,7 @@ impl Fund {
         let today = state.at().date();
         let last = state.due_booked(&clause.id).last().map(|(on, _)| *on);
         let next = match &clause.kind {
-            Kind::RevenueShare(share) => dues::next_declared(share, last),
+            Kind::RevenueShare(share) => state.next_declared(&clause.id, share),
             _ => dues::next(clause, last),
         };
         let next_due = next.map(|day| day.to_string());
@@ -209,6 +213,11 @@ fn payment_line(state: &State, paid: &partnership::state::Paid) -> PaymentLine {
     PaymentLine {
         attested_by: paid.party.to_string(),
         amount: Money::of(state, paid.amount, &paid.asset),
+        paid_in: paid
+            .paid_in
+            .as_ref()
+            .map(|given| Money::of(state, Amount::new(given.amount), &AssetId::from(given.asset.as_str()))),
+        rate_source: paid.paid_in.as_ref().map(|given| given.source.clone()),
         reference: paid.reference.clone(),
         at: paid.at.to_string(),
         settles: paid.settles,
@@ -236,7 +245,10 @@ fn agreed_of(clause: &Clause) -> Option<(AssetId, (String, String))> {
 fn sums(state: &State, clause: &Clause) -> Sums {
     let net =
         |account: AccountId| Amount::new(state.book().balance(&account).map_or(0, |balance| balance.net()));
-    let owed_and_paid = chart::debt(clause).map(|(owed, paid)| (net(owed), net(paid)));
+    let owed_and_paid = chart::debt(clause).map(|(owed, paid)| {
+        let converted = net(chart::converted(&paid));
+        (net(owed), Amount::new(net(paid).minor().saturating_add(converted.minor())))
+    });
     let (owed, paid) = owed_and_paid.unzip();
     let drawn = owed.zip(paid).and_then(|(owed, paid)| owed.checked_add(paid));
     match &clause.kind {
@@ -338,8 +350,8 @@ fn by_the_calendar(state: &State, clause: &Clause, today: Date) -> Option<&'stat
         }
         Kind::Capacity(capacity) => capacity.periods.ends.filter(|ends| *ends <= today).map(|_| "met"),
         Kind::RevenueShare(share) => {
-            let last = state.due_booked(&clause.id).last().map(|(on, _)| *on);
-            (last.is_some() && dues::next_declared(share, last).is_none()).then_some("met")
+            let is_declared = state.due_booked(&clause.id).next().is_some();
+            (is_declared && state.next_declared(&clause.id, share).is_none()).then_some("met")
         }
         _ => None,
     }

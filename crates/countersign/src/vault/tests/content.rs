@@ -23,7 +23,7 @@ fn given(vault: &Vault, subject: &Subject, (id, part): (ActId, Part), kept: Dige
 }
 
 fn act_of(subject: &Subject) -> ActId {
-    ActId::from_u128(u128::from(subject.at.as_millis().unsigned_abs()) << 80)
+    ActId::from_u128((u128::from(subject.at.as_millis().unsigned_abs()) << 80) | (7 << 76) | (2 << 62))
 }
 
 #[test]

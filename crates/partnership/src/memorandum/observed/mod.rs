@@ -197,6 +197,7 @@ impl Kind {
         match self {
             Self::CashTranche(tranche) if !tranche.already_paid => vec![&tranche.condition],
             Self::Vesting(vesting) => vesting.tranches.iter().map(|vest| &vest.when).collect(),
+            Self::RevenueShare(share) => share.until.iter().collect(),
             _ => self.period().and_then(|period| period.until.as_ref()).into_iter().collect(),
         }
     }

@@ -154,12 +154,15 @@ fn duration(reader: &mut Reader<'_>, name: &str) -> Option<String> {
 
 fn period(reader: &mut Reader<'_>) -> Period {
     let starts = reader.date("starts").unwrap_or(reader.scope.effective);
-    let until = reader.condition("until");
-    let latest: Option<Date> = until.as_ref().and_then(Condition::at_the_latest);
-    reader.ordered(("starts", Some(starts)), ("until", latest));
-    let milestones = until.as_ref().map(Condition::milestones).unwrap_or_default();
-    told_apart(reader, &milestones, "until");
-    Period { starts, until }
+    Period { starts, until: until(reader, Some(starts)) }
+}
+
+/// What ends something that begins on a day.
+pub(in crate::memorandum) fn until(reader: &mut Reader<'_>, starts: Option<Date>) -> Option<Condition> {
+    let until = reader.condition("until")?;
+    reader.ordered(("starts", starts), ("until", until.at_the_latest()));
+    told_apart(reader, &until.milestones(), "until");
+    Some(until)
 }
 
 fn told_apart(reader: &mut Reader<'_>, milestones: &[&Milestone], name: &str) {

@@ -3,6 +3,7 @@
 //! Not here: the balances (`read`, `write`).
 
 use super::SnapshotError;
+use crate::act::PaidIn;
 use crate::act::text as integer;
 use crate::ids::{ClauseId, PartyId, Timestamp};
 use crate::state::{Days, DueBooked, Paid, State};
@@ -45,6 +46,8 @@ struct PaidText {
     #[serde(with = "integer")]
     amount: i128,
     asset: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paid_in: Option<PaidIn>,
     reference: String,
     settles: bool,
 }
@@ -90,13 +93,14 @@ fn due_text((clause, (on, DueBooked { at, amount, revenue })): (&ClauseId, (&Dat
 }
 
 fn paid_text((clause, paid): (&ClauseId, &Paid)) -> PaidText {
-    let Paid { at, party, amount, asset, reference, settles } = paid;
+    let Paid { at, party, amount, asset, paid_in, reference, settles } = paid;
     PaidText {
         clause: clause.clone(),
         at: *at,
         party: party.clone(),
         amount: amount.minor(),
         asset: asset.to_string(),
+        paid_in: paid_in.clone(),
         reference: reference.clone(),
         settles: *settles,
     }
@@ -115,9 +119,17 @@ pub(super) fn read(text: MoneyText) -> Result<Money, SnapshotError> {
         let booked = DueBooked { at, amount: Amount::new(amount), revenue };
         money.due_booked.entry(clause).or_default().insert(on, booked);
     }
-    for PaidText { clause, at, party, amount, asset, reference, settles } in text.payments {
+    for PaidText { clause, at, party, amount, asset, paid_in, reference, settles } in text.payments {
         let (amount, asset) = (Amount::new(amount), AssetId::from(asset.as_str()));
-        money.payments.entry(clause).or_default().push(Paid { at, party, amount, asset, reference, settles });
+        money.payments.entry(clause).or_default().push(Paid {
+            at,
+            party,
+            amount,
+            asset,
+            paid_in,
+            reference,
+            settles,
+        });
     }
     for DayText { account, on, amount } in text.days {
         money.days.entry(AccountId::from(account.as_str())).or_default().insert(on, Amount::new(amount));

@@ -21,6 +21,7 @@ use crate::state::{
     Booked, Count, Evidence, Library, Line, LogSigns, Open, Repeats, Signed, State, Taken, Waiting,
 };
 use crate::terms::Terms;
+use jiff::civil::Date;
 use ledger::{AccountId, Amount, AssetId, Balance, Book, Opened, Price, Transfer};
 use record::note::Verifier;
 use std::collections::{BTreeMap, BTreeSet};
@@ -197,10 +198,10 @@ fn waiting(text: WaitingText) -> Result<(ActId, Waiting), SnapshotError> {
 
 fn attested(
     texts: Vec<super::text::AttestedText>,
-) -> Result<BTreeMap<Evidence, BTreeSet<PartyId>>, SnapshotError> {
+) -> Result<BTreeMap<Evidence, BTreeMap<PartyId, Date>>, SnapshotError> {
     let attested = texts.into_iter().map(|text| {
         let evidence = Evidence { clause: text.clause, condition: text.condition, digest: text.evidence };
-        Ok((evidence, set(text.by)?))
+        Ok((evidence, map(text.by.into_iter().map(|given| (given.party, given.on)))?))
     });
     map(attested.collect::<Result<Vec<_>, SnapshotError>>()?)
 }

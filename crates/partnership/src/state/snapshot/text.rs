@@ -10,6 +10,7 @@ use crate::act::{Application, BudgetRaise, BudgetSet, Digest, Key, text as integ
 use crate::entry::Refused;
 use crate::entry::text::{Caps, Charge, Move, OfParty, Who};
 use crate::ids::{ActId, ApplicationId, BudgetId, ClauseId, ConditionId, ModelId, PartyId, Timestamp};
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 pub(super) fn line(value: &impl Serialize) -> Vec<u8> {
@@ -206,7 +207,17 @@ pub(super) struct AttestedText {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) condition: Option<ConditionId>,
     pub(super) evidence: Digest,
-    pub(super) by: Vec<PartyId>,
+    /// In the order of their names.
+    pub(super) by: Vec<AttesterText>,
+}
+
+/// Who has attested something, and the day on which it did.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AttesterText {
+    pub(super) party: PartyId,
+    #[serde(with = "integer")]
+    pub(super) on: Date,
 }
 
 #[derive(Serialize, Deserialize)]

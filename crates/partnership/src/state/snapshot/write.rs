@@ -1,9 +1,9 @@
 //! A state to its text. Each struct is taken apart field by field, so that what is new in one cannot be left out.
 
 use super::text::{
-    AccountText, ActText, AttestedText, BookedText, BudgetText, CountText, Freed, Held, How, Id, LeaseText,
-    LineText, LogKeyText, OpenText, PriceText, RetainedText, SignedText, StateText, TakenText, TariffText,
-    WaitingText,
+    AccountText, ActText, AttestedText, AttesterText, BookedText, BudgetText, CountText, Freed, Held, How,
+    Id, LeaseText, LineText, LogKeyText, OpenText, PriceText, RetainedText, SignedText, StateText, TakenText,
+    TariffText, WaitingText,
 };
 use super::{money, notices, reconciled};
 use crate::act::{Act, Digest};
@@ -15,8 +15,9 @@ use crate::investment::tariff::Tariff;
 use crate::registry::Budget;
 use crate::retention::Retained;
 use crate::state::{Booked, Count, Evidence, Line, LogSigns, Open, Signed, State, Taken, Waiting};
+use jiff::civil::Date;
 use ledger::{Book, Price};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 #[expect(clippy::too_many_lines, reason = "a line for each field, so that none can be left out")]
 pub(super) fn state(state: &State) -> StateText {
@@ -190,9 +191,10 @@ fn waiting_act(Waiting { act: waits, digest, clause, by, given, since }: &Waitin
     }
 }
 
-fn attested_by((evidence, by): (&Evidence, &BTreeSet<PartyId>)) -> AttestedText {
+fn attested_by((evidence, by): (&Evidence, &BTreeMap<PartyId, Date>)) -> AttestedText {
     let Evidence { clause, condition, digest } = evidence.clone();
-    AttestedText { clause, condition, evidence: digest, by: by.iter().cloned().collect() }
+    let by = by.iter().map(|(party, on)| AttesterText { party: party.clone(), on: *on });
+    AttestedText { clause, condition, evidence: digest, by: by.collect() }
 }
 
 fn booked_as((clause, booked): (&ClauseId, &Booked)) -> BookedText {

@@ -6,8 +6,8 @@ use crate::http::api::Problem;
 use crate::http::api::budgets::{Raising, Removing, Setting};
 use partnership::Terms;
 use partnership::act::{
-    Administer, Application, Approve, Attest, Budget, Declare, Deed, Digest, LogKey, PartyKey, Payment,
-    Reconcile, RecoveredKey, RecoveredLogKey, WitnessKey,
+    Administer, Application, Approve, Attest, Budget, Declare, Deed, Digest, LogKey, PaidIn, PartyKey,
+    Payment, Reconcile, RecoveredKey, RecoveredLogKey, WitnessKey,
 };
 use serde::Deserialize;
 
@@ -94,8 +94,9 @@ pub(super) enum Wanted {
     },
     Payment {
         clause: String,
-        /// With its asset.
+        /// How much of the debt, with its asset.
         amount: String,
+        paid_in: Option<WantedPaidIn>,
         reference: String,
         party: String,
         signature: String,
@@ -228,13 +229,16 @@ impl Wanted {
                 party: party.into(),
                 signature,
             }),
-            Self::Payment { clause, amount, reference, party, signature } => Deed::Payment(Payment {
-                clause: clause.into(),
-                amount: money("amount", &amount, terms)?,
-                reference,
-                party: party.into(),
-                signature,
-            }),
+            Self::Payment { clause, amount, paid_in, reference, party, signature } => {
+                Deed::Payment(Payment {
+                    clause: clause.into(),
+                    amount: money("amount", &amount, terms)?,
+                    paid_in: paid_in.map(|paid| paid.read(terms)).transpose()?,
+                    reference,
+                    party: party.into(),
+                    signature,
+                })
+            }
             Self::Reconcile { report, period, of, differing, party, signature } => {
                 Deed::Reconcile(Reconcile {
                     report: digest("report", &report)?,
@@ -257,6 +261,23 @@ impl Wanted {
 }
 
 /// Reads `250000.00 USD` at the asset's scale; it may be nothing.
+/// What was paid in another asset than that of the debt.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantedPaidIn {
+    /// With its asset.
+    amount: String,
+    /// Where the rate is from.
+    source: String,
+}
+
+impl WantedPaidIn {
+    fn read(self, terms: &Terms) -> Result<PaidIn, Problem> {
+        let Budget { asset, amount } = money("paid_in.amount", &self.amount, terms)?;
+        Ok(PaidIn { asset, amount, source: self.source })
+    }
+}
+
 fn money(field: &str, text: &str, terms: &Terms) -> Result<Budget, Problem> {
     let money = terms.memorandum().header.amount(text);
     let (asset, amount) = money.map_err(|error| {
