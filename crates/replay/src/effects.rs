@@ -63,10 +63,7 @@ impl Replay {
                 Effect::Expire(clause.into())
             }
             Deed::Book { .. } | Deed::Declare { .. } | Deed::Payment { .. } => self.owes(decided)?,
-            Deed::Reconcile(said) => {
-                self.reconciles(head.id, said)?;
-                Effect::Other
-            }
+            Deed::Reconcile(said) => self.reconciles(head.id, said)?,
             Deed::Undelivered { notice, receiver, error, attempts } => {
                 self.gives_up(decided, notice, receiver, (error, attempts))?;
                 Effect::Other

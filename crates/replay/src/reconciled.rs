@@ -1,6 +1,7 @@
 //! Parties' words on reconciliations. Not here: what was compared, which no entry says.
 
 use crate::act_id::ActId;
+use crate::acts::Effect;
 use crate::fault::Fault;
 use crate::fold::Replay;
 use crate::founding::reconciliation;
@@ -26,14 +27,15 @@ pub(crate) struct Reconciliation<'a> {
 
 impl Replay {
     /// A party gives its word on a report once, by its own key.
-    pub(crate) fn reconciles(&mut self, id: ActId, said: Reconciliation<'_>) -> Result<(), Fault> {
+    pub(crate) fn reconciles(&mut self, id: ActId, said: Reconciliation<'_>) -> Result<Effect, Fault> {
         let Reconciliation { report, period, of, differing, party, signature } = said;
         if !is_period(period) || !self.reconciled.insert((report, party.into())) {
             return Err(Fault::Reconciled(id));
         }
         let of = of.map(plain).unwrap_or_default();
         let message = reconciliation(&self.origin, &plain(period), &of, differing, &report);
-        self.signed(id, party, &message, signature)
+        self.signed(id, party, &message, signature)?;
+        Ok(Effect::Other)
     }
 
     /// How many words of parties there are on reconciliations.
