@@ -120,6 +120,8 @@ impl Entropy {
 pub struct Partnership {
     state: State,
     log: Log,
+    /// How many entries there are where they are only counted; the log then stays as it was.
+    counted: Option<u64>,
     /// What the operator asks of leases; none where every call waits until its decision is durable.
     caps: Option<Caps>,
     exposure: Exposure,
@@ -177,12 +179,34 @@ impl Partnership {
 
     fn over(state: State, log: Log) -> Self {
         let (exposure, held) = (Exposure::default(), BTreeSet::new());
-        Self { state, log, caps: None, exposure, durable: 0, held, snapshots: None, unasked: Vec::new() }
+        let counted = None;
+        Self {
+            state,
+            log,
+            counted,
+            caps: None,
+            exposure,
+            durable: 0,
+            held,
+            snapshots: None,
+            unasked: Vec::new(),
+        }
     }
 
     /// Lets calls start before their decisions are durable, under leases with these caps. The first is written with the first call.
     pub fn lend(&mut self, caps: Caps) {
         self.caps = Some(caps);
+    }
+
+    /// From now on entries are folded in and counted, and neither spelled nor kept: for a rehearsal, of which nobody reads the entries.
+    /// No snapshots are taken of it.
+    pub fn count_only(&mut self) {
+        self.counted = Some(self.log.size());
+    }
+
+    /// How many entries there are.
+    fn size(&self) -> u64 {
+        self.counted.unwrap_or_else(|| self.log.size())
     }
 
     /// Takes a snapshot at a `state-digest` entry once `every` entries have followed on the `last` of which there is one.
@@ -287,7 +311,7 @@ impl Partnership {
             }
         };
         self.digest_if_due(at, entropy)?;
-        Ok(Reply { command, durable: self.log.size(), starts, answer })
+        Ok(Reply { command, durable: self.size(), starts, answer })
     }
 
     /// Whether a call that was just allowed may start before its decision is durable; then it counts against the lease until it is.
@@ -376,7 +400,7 @@ impl Partnership {
     ) -> Result<Settlement, Fatal> {
         let open = self.state.open.get(&id).unwrap_or_else(|| unreachable!("only open acts are concluded"));
         let settled: Settled = self.state.settlement_of(open, outcome, at);
-        let told = settled.told(self.log.size());
+        let told = settled.told(self.size());
         self.write(at, entropy, Body::Settled(Box::new(settled)))?;
         Ok(told)
     }
@@ -436,7 +460,7 @@ impl Partnership {
     }
 
     fn digest_if_due(&mut self, at: Timestamp, entropy: &mut Entropy) -> Result<(), Fatal> {
-        let size = self.log.size();
+        let size = self.size();
         let is_due = size.saturating_sub(self.state.digested) >= DIGEST_EVERY;
         if is_due {
             let digest = self.state.digest_kept_up();
@@ -450,6 +474,9 @@ impl Partnership {
     fn take_snapshot_if_due(&mut self) {
         let size = self.log.size();
         let is_due = |snapshots: &&mut Snapshots| size.saturating_sub(snapshots.last) >= snapshots.every;
+        if self.counted.is_some() {
+            return;
+        }
         if let Some(snapshots) = self.snapshots.as_mut().filter(is_due) {
             snapshots.last = size;
             snapshots.taken = Snapshot::of(self.state.clone(), self.log.root());
@@ -459,7 +486,10 @@ impl Partnership {
     /// Appends one entry and folds it in: the only way anything changes.
     fn write(&mut self, at: Timestamp, entropy: &mut Entropy, body: Body) -> Result<u64, Fatal> {
         let entry = Entry::new(&entropy.seed(), at, body);
-        let index = self.log.append(entry.encode())?;
+        let index = match &mut self.counted {
+            None => self.log.append(entry.encode())?,
+            Some(count) => std::mem::replace(count, count.saturating_add(1)),
+        };
         self.state.apply(&entry, index)?;
         Ok(index)
     }

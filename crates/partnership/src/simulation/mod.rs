@@ -1,6 +1,6 @@
 //! Simulation: the recorded acts once more, under other terms, by the very code that judges live.
 //!
-//! A partnership of its own is founded on the other terms, over a log that nobody keeps, and handed the recorded acts at the recorded
+//! A partnership of its own is founded on the other terms, whose entries are counted and not kept, and handed the recorded acts at the recorded
 //! times with their recorded outcomes; what the clerk does of itself follows by itself. Not here: reading a record, or writing one.
 //! `docs/why/0017` says what of a record can be handed over, and what cannot.
 

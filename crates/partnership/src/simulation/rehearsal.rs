@@ -83,9 +83,12 @@ impl Rehearsal {
                 .collect(),
             transfers: Vec::new(),
         };
-        let partnership = Partnership::found(State::new([terms]), loaded.log, at, genesis, &mut entropy)
+        let mut partnership = Partnership::found(State::new([terms]), loaded.log, at, genesis, &mut entropy)
             .map_err(|error| SimulationError::Fatal(index, error))?;
         let (keys, warrants, leaves) = (keys.into_iter().collect(), BTreeMap::new(), keeps.then(Vec::new));
+        if !keeps {
+            partnership.count_only();
+        }
         let mut rehearsal = Self { partnership, entropy, at, keys, warrants, leaves };
         rehearsal.seal();
         Ok(rehearsal)

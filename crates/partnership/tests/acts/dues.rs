@@ -338,6 +338,35 @@ fn a_debt_that_is_paid_in_another_asset_moves_in_both_at_the_rate_of_the_two_amo
 }
 
 #[test]
+fn a_conversion_that_is_changed_or_cut_short_is_found_by_the_second_fold() {
+    let mut house = house(CLAUSES);
+    house.until("2026-12-31");
+    let rate = Some(("EUR", 92_300, "agreed"));
+    let paid = house.pay_in("throughput", "northwind", ("USD", 100_000), rate, "R1");
+    assert!(matches!(paid, Decision::Done(_)));
+    let settled: [(&str, &str); 4] = [
+        (r#""amount":"92300""#, r#""amount":"92301""#),
+        (r#""credit":"capacity:throughput:paid:EUR""#, r#""credit":"capacity:throughput:paid:GBP""#),
+        (r#""debit":"capacity:throughput:converted:EUR""#, r#""debit":"capacity:share:converted:EUR""#),
+        (r#""credit":"capacity:throughput:converted""#, r#""credit":"capacity:throughput:paid""#),
+    ];
+    let decided =
+        [(r#""amount":"92300""#, r#""amount":"92299""#), (r#""source":"agreed""#, r#""source":"fixed""#)];
+    let moved = settled.map(|(from, to)| ("\"leg\":\"1\"", from, to, "is nothing that a settlement"));
+    let signed = decided.map(|(from, to)| ("\"paid_in\"", from, to, "signature"));
+    for (of, from, to, expected) in moved.into_iter().chain(signed) {
+        let said =
+            second::said_of(&house.leaves, |text| text.contains(of).then(|| text.replacen(from, to, 1)));
+        assert!(said.contains(expected), "{from} as {to}: {said}");
+    }
+    let cut = second::said_of(&house.leaves, |text| {
+        let (before, rest) = text.split_once(r#",{"leg":"1""#).filter(|_| text.contains("converted:EUR"))?;
+        Some(format!("{before}{}", rest.split_once('}')?.1))
+    });
+    assert!(cut.contains("does not move all that it books"), "{cut}");
+}
+
+#[test]
 fn an_amendment_raises_a_minimum_and_what_was_owed_before_is_owed_though_its_clause_is_gone() {
     let mut house = house(CLAUSES);
     house.paid_call();

@@ -45,6 +45,19 @@ pub(super) fn check(leaves: &[Leaf], state: &State) {
     assert_eq!(Digest(replay.digest()), state.digest());
 }
 
+/// What the second fold says of these entries with some changed by `edit`.
+pub(super) fn said_of(leaves: &[Leaf], edit: impl Fn(&str) -> Option<String>) -> String {
+    let mut replay = Replay::new();
+    for leaf in leaves {
+        let text = String::from_utf8(leaf.parties.clone()).unwrap();
+        let text = edit(&text).unwrap_or(text);
+        if let Err(fault) = replay.entry(&leaf.envelope, text.as_bytes()) {
+            return fault.to_string();
+        }
+    }
+    panic!("nothing is found");
+}
+
 fn agree(replay: &Replay, state: &State) {
     let accounts: Vec<_> = state
         .book()

@@ -183,17 +183,29 @@ fn calls_of(entries: &[Entry]) -> impl Iterator<Item = (ActId, bool)> {
     })
 }
 
-/// A record simulated under other terms: what the rehearsal wrote, and what is told of it.
-pub(super) fn simulated(recorded: &[Entry], before: &Library, after: &Library) -> (Vec<Entry>, Simulation) {
-    let terms = |library: &Library| Terms::of(library.values().next().unwrap().memorandum().clone()).unwrap();
-    let mut simulation = Simulation::new(terms(after), SEED).keeping();
+fn run(mut simulation: Simulation, recorded: &[Entry], before: &Library) -> Simulation {
     simulation.know(terms(before));
     for (index, entry) in (0..).zip(recorded) {
         simulation.entry(index, entry).unwrap();
     }
+    simulation
+}
+
+fn terms(library: &Library) -> Terms {
+    Terms::of(library.values().next().unwrap().memorandum().clone()).unwrap()
+}
+
+/// A record simulated under other terms: what the rehearsal wrote, and what is told of it.
+pub(super) fn simulated(recorded: &[Entry], before: &Library, after: &Library) -> (Vec<Entry>, Simulation) {
+    let mut simulation = run(Simulation::new(terms(after), SEED).keeping(), recorded, before);
     let written = simulation.written();
     let entries = written.iter().map(|leaf| Entry::decode(&leaf.envelope, &leaf.parties).unwrap()).collect();
     (entries, simulation)
+}
+
+/// The same without keeping what the rehearsal writes, as `memo simulate` does it.
+fn counted(recorded: &[Entry], before: &Library, after: &Library) -> Simulation {
+    run(Simulation::new(terms(after), SEED), recorded, before)
 }
 
 fn count(entries: &[Entry]) -> u64 {
@@ -214,6 +226,9 @@ fn check(before: usize, after: usize, script: &[Call]) -> Result<Report, TestCas
         prop_assert_eq!(found, expected, "entry {}", index);
     }
     prop_assert_eq!(found.len(), expected.len());
+    let counted = counted(&recorded, &old.1, &new.1);
+    prop_assert_eq!(counted.state().unwrap().digest(), simulation.state().unwrap().digest());
+    prop_assert_eq!(counted.report(), simulation.report());
     let (state, real_state) = (simulation.state().unwrap(), real.partnership.state());
     prop_assert_eq!(state.digest(), real_state.digest());
     let balances = |state: &State| format!("{:?}", state.book().accounts().collect::<Vec<_>>());
