@@ -56,7 +56,7 @@ impl Groups {
     /// An act of the record that no row names.
     ///
     /// Errors: a sum does not fit.
-    pub(super) fn charged(&mut self, charged: Charged) -> Result<(), String> {
+    pub(super) fn charged(&mut self, charged: &Charged) -> Result<(), String> {
         let [_, day] = charged.days;
         let group = self.all.entry((day, charged.model.clone(), charged.asset.clone())).or_default();
         group.charged = plus(group.charged, charged.cost)?;

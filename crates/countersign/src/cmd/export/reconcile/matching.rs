@@ -141,11 +141,11 @@ impl Matching {
     /// An act that the record charges, in what is reconciled.
     ///
     /// Errors: a sum does not fit.
-    pub(super) fn charged(&mut self, charged: Charged) -> Result<(), String> {
+    pub(super) fn charged(&mut self, charged: &Charged) -> Result<(), String> {
         add(&mut self.found.ours, &charged.asset, charged.cost)?;
         if self.names(charged.act) {
             let rows = self.meet(charged.act);
-            return self.compare(&charged, &rows);
+            return self.compare(charged, &rows);
         }
         if let Some(groups) = &mut self.groups {
             return groups.charged(charged);

@@ -98,7 +98,7 @@ impl Ours {
         let charged = if outside.is_some() { None } else { self.charged(row, view)? };
         let Some(matching) = &mut self.matching else { return Ok(()) };
         match charged {
-            Some(charged) => matching.charged(charged),
+            Some(charged) => matching.charged(&charged),
             None if matching.names(row.act) => {
                 let entry = row.settled.map(|(_, entry)| entry);
                 matching.uncharged(row.act, entry, outside.unwrap_or_else(|| free(row)))
