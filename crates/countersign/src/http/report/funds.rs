@@ -236,7 +236,9 @@ fn agreed_of(clause: &Clause) -> Option<(AssetId, (String, String))> {
 fn sums(state: &State, clause: &Clause) -> Sums {
     let net =
         |account: AccountId| Amount::new(state.book().balance(&account).map_or(0, |balance| balance.net()));
-    let owed_and_paid = chart::debt(clause).map(|(owed, paid)| (net(owed), net(paid)));
+    // What does not bind is counted on the same stages, and nothing of it is owed.
+    let debt = chart::debt(clause).filter(|_| clause.force.is_binding());
+    let owed_and_paid = debt.map(|(owed, paid)| (net(owed), net(paid)));
     let (owed, paid) = owed_and_paid.unzip();
     let drawn = owed.zip(paid).and_then(|(owed, paid)| owed.checked_add(paid));
     match &clause.kind {
