@@ -4,6 +4,7 @@
 //! go with the entries they belong to to the syncing thread, which lets them go when those are durable. A write that fails is
 //! never retried: everyone who waits is refused, and the process ends.
 
+mod by_hand;
 mod decides;
 mod publishes;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use crate::clock::Clock;
 use crate::office::{Desk, LogKeys, Undone};
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
+pub(crate) use by_hand::ByHand;
 use decides::{Decides, Out};
 use partnership::act::{Act, Outcome};
 use partnership::decision::{Decision, Warrant};

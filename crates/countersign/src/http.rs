@@ -11,7 +11,7 @@ mod record;
 pub(crate) mod report;
 
 pub(crate) use limits::Limits;
-pub(crate) use openai::deployment;
+pub(crate) use openai::{Proposal, deployment};
 pub(crate) use party::token;
 
 use crate::config::{Config, HttpConfig};

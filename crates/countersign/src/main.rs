@@ -11,6 +11,7 @@ mod content;
 mod cosigned;
 mod fetch;
 mod files;
+mod history;
 mod http;
 mod kept;
 mod meter;

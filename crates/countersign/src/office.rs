@@ -2,12 +2,14 @@
 //!
 //! Not here: what the parts do. It opens the folder, folds the record, settles what a crash left in doubt, and starts the clerk.
 
+mod by_hand;
 mod erasures;
 mod folded;
 mod found;
 mod log_keys;
 mod undone;
 
+pub(crate) use by_hand::by_hand;
 use folded::Folded;
 pub(crate) use found::{document, library};
 pub(crate) use log_keys::{LogKeys, NEXT};

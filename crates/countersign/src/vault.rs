@@ -38,6 +38,8 @@ pub(crate) struct Vault {
     dir: PathBuf,
     file: WrappingFile,
     clock: Clock,
+    /// When it begins where there is none yet, if not when that is seen.
+    begins: Option<Timestamp>,
     intentions: Intentions,
     erased: Erased,
     contents: Contents,
@@ -97,6 +99,18 @@ impl Vault {
     ///
     /// Errors: where a file cannot be read or written, is damaged, or the wrapping key is not the vault's; each says what to do.
     pub(crate) fn open(dir: PathBuf, key_file: PathBuf, clock: Clock) -> io::Result<Self> {
+        Self::begun(dir, key_file, clock, None)
+    }
+
+    /// The same; where there is no vault yet, one that counts as begun at a moment: that of a record whose moments are given.
+    ///
+    /// Errors: as [`Vault::open`].
+    pub(crate) fn begun(
+        dir: PathBuf,
+        key_file: PathBuf,
+        clock: Clock,
+        begins: Option<Timestamp>,
+    ) -> io::Result<Self> {
         if !dir.is_dir() {
             files::new_directory(&dir, 0o700)?;
         }
@@ -104,7 +118,7 @@ impl Vault {
         let (end, held) = (Mutex::default(), RwLock::default());
         let (erased, contents) = (Erased::new(dir.join(ERASED)), Contents::new(dir.join(CONTENT)));
         let (file, is_stuck) = (WrappingFile::new(key_file), AtomicBool::default());
-        let vault = Self { dir, file, clock, intentions, erased, contents, is_stuck, end, held };
+        let vault = Self { dir, file, clock, begins, intentions, erased, contents, is_stuck, end, held };
         files::remove_staged(&vault.keys_path())?;
         files::remove_staged(&vault.dir.join(ERASED))?;
         files::remove_staged(vault.file.path())?;
@@ -323,7 +337,8 @@ impl Vault {
             }
         };
         let path = self.keys_path();
-        Held::new(wrapping, self.clock).write(&path, self.clock)?;
+        let since = self.begins.unwrap_or_else(|| self.clock.now());
+        Held::new(wrapping, self.clock, since).write(&path, self.clock)?;
         self.load(end)
     }
 

@@ -1,12 +1,15 @@
 //! `countersign init`: a new partnership from a built-in example, signed by demonstration keys of all its parties.
 //!
-//! Not here: the record, whose first entry is written when the partnership is first opened (`office`).
+//! Not here: the record, whose first entry is written when the partnership is first opened (`office`), unless a history is made up for it
+//! (`history`).
 
 use crate::files::{self, Keys};
-use anyhow::{Context as _, bail};
+use crate::history::{self, Length, Span};
+use anyhow::{Context as _, bail, ensure};
 use clap::ValueEnum;
 use partnership::ids::Timestamp;
 use partnership::memorandum::{Memorandum, Signature, Signatures};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// The examples that are built in.
@@ -63,6 +66,53 @@ impl Example {
     pub(crate) fn origin(self) -> String {
         format!("{}.example/record", self.name())
     }
+
+    /// Whether a record with this origin is of the example, lived or made up.
+    pub(crate) fn has(self, origin: &str) -> bool {
+        origin == self.origin() || origin == history::origin(self.name())
+    }
+}
+
+/// What a new partnership is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct New {
+    example: Example,
+    /// The history that is made up for it, if one is.
+    history: Option<Span>,
+}
+
+impl From<Example> for New {
+    fn from(example: Example) -> Self {
+        Self { example, history: None }
+    }
+}
+
+impl New {
+    /// An example, with a history of some length up to now where one is asked for.
+    ///
+    /// Errors: an example for which none is made up.
+    pub(crate) fn of(example: Example, history: Option<Length>, now: Timestamp) -> anyhow::Result<Self> {
+        let has_one = example == Example::NorthwindHalcyon;
+        ensure!(
+            history.is_none() || has_one,
+            "no history is made up for `{}`; `--example {}` has one",
+            example.name(),
+            Example::NorthwindHalcyon.name()
+        );
+        let history = history.map(|length| Span::of(length, now)).transpose()?;
+        Ok(Self { example, history })
+    }
+
+    fn origin(&self) -> String {
+        if self.history.is_some() { history::origin(self.example.name()) } else { self.example.origin() }
+    }
+
+    fn memorandum(&self) -> Cow<'static, str> {
+        match self.history {
+            Some(span) => Cow::Owned(span.memorandum()),
+            None => Cow::Borrowed(self.example.memorandum()),
+        }
+    }
 }
 
 /// Writes a new partnership to `dir`, which must be empty or not there: memorandum, signatures, configuration and keys. All of
@@ -72,22 +122,22 @@ impl Example {
 /// Errors: where `dir` is taken, or a file cannot be written.
 pub(crate) fn create(
     dir: &Path,
-    example: Example,
+    new: New,
     random: &mut impl FnMut() -> [u8; 32],
     at: Timestamp,
 ) -> anyhow::Result<()> {
-    create_with(dir, example, random, at, &[])
+    create_with(dir, new, random, at, &[])
 }
 
 /// The same for `up`, which goes on to register the example's applications: [`unfinished`] tells which example's, until
 /// [`finish`] is called, so that an `up` that was cut short is carried on by the next.
 pub(crate) fn create_unfinished(
     dir: &Path,
-    example: Example,
+    new: New,
     random: &mut impl FnMut() -> [u8; 32],
     at: Timestamp,
 ) -> anyhow::Result<()> {
-    create_with(dir, example, random, at, &[(UNFINISHED, example.name())])
+    create_with(dir, new, random, at, &[(UNFINISHED, new.example.name())])
 }
 
 /// The example whose applications are still to be registered.
@@ -108,7 +158,7 @@ const UNFINISHED: &str = "cache/unfinished";
 
 fn create_with(
     dir: &Path,
-    example: Example,
+    new: New,
     random: &mut impl FnMut() -> [u8; 32],
     at: Timestamp,
     more: &[(&str, &str)],
@@ -116,13 +166,13 @@ fn create_with(
     check_free(dir)?;
     if dir.exists() {
         // It may be a mount, which nothing can be moved onto.
-        return fill(dir, example, random, at, more).inspect_err(|_| clear(dir));
+        return fill(dir, new, random, at, more).inspect_err(|_| clear(dir));
     }
     let building = building(dir)?;
     files::new_directory(&building, 0o755).with_context(|| {
         format!("`{}` cannot be made; if it is left from an earlier try, remove it", building.display())
     })?;
-    fill(&building, example, random, at, more)
+    fill(&building, new, random, at, more)
         .and_then(|()| {
             files::put_in_place(&building, dir).with_context(|| format!("`{}` cannot be made", dir.display()))
         })
@@ -172,28 +222,32 @@ fn clear_abandoned(parent: &Path, stem: &str) {
 
 fn fill(
     dir: &Path,
-    example: Example,
+    new: New,
     random: &mut impl FnMut() -> [u8; 32],
     at: Timestamp,
     more: &[(&str, &str)],
 ) -> anyhow::Result<()> {
-    let text = example.memorandum();
-    let memorandum = Memorandum::parse(text)
+    let (text, origin) = (new.memorandum(), new.origin());
+    let at = new.history.map_or(at, |span| span.begins());
+    let memorandum = Memorandum::parse(&text)
         .unwrap_or_else(|faults| unreachable!("the built-in memorandum is sound: {faults:?}"));
     for (name, mode) in [("keys", 0o700), ("vault", 0o700), ("cache", 0o755)] {
         files::new_directory(&dir.join(name), mode)?;
     }
-    let signatures = keys_and_signatures(&dir.join("keys"), &memorandum, &example.origin(), random, at)?;
+    let signatures = keys_and_signatures(&dir.join("keys"), &memorandum, &origin, random, at)?;
     let write = |name: &str, text: &str| {
         let path = dir.join(name);
         files::write_new(&path, text.as_bytes(), 0o644)
             .with_context(|| format!("`{}` cannot be written", path.display()))
     };
-    write("memorandum.md", text)?;
+    write("memorandum.md", &text)?;
     write("memorandum.sigs", &signatures.render())?;
     more.iter().try_for_each(|(name, text)| write(name, text))?;
+    if let Some(span) = new.history {
+        history::make(dir, &origin, span).context("the history cannot be made")?;
+    }
     // The last: what has it counts as made.
-    write("countersign.toml", &configuration(example))
+    write("countersign.toml", &configuration(&new))
 }
 
 /// Makes the log's key and one for each party; each party signs.
@@ -215,8 +269,8 @@ fn keys_and_signatures(
 }
 
 /// The operator's configuration of a new partnership.
-fn configuration(example: Example) -> String {
-    let (origin, lease) = (example.origin(), example.lease());
+fn configuration(new: &New) -> String {
+    let (origin, lease) = (new.origin(), new.example.lease());
     format!(
         r#"# How the operator runs this partnership. What the parties agreed stands in memorandum.md, and the two never mix.
 
@@ -296,7 +350,7 @@ mod tests {
         for example in [Example::NorthwindHalcyon, Example::MicrosoftOpenai] {
             let place = tempfile::tempdir().unwrap();
             let dir = place.path().join("partnership");
-            create(&dir, example, &mut counter(), Timestamp::from_millis(1_790_000_000_000)).unwrap();
+            create(&dir, example.into(), &mut counter(), Timestamp::from_millis(1_790_000_000_000)).unwrap();
             let memorandum =
                 Memorandum::parse(&std::fs::read_to_string(dir.join("memorandum.md")).unwrap()).unwrap();
             let signatures =
@@ -320,7 +374,9 @@ mod tests {
     fn a_folder_with_anything_in_it_is_left_alone() {
         let place = tempfile::tempdir().unwrap();
         files::write_new(&place.path().join("mine"), b"mine", 0o644).unwrap();
-        assert!(create(place.path(), Example::default(), &mut counter(), Timestamp::default()).is_err());
+        assert!(
+            create(place.path(), Example::default().into(), &mut counter(), Timestamp::default()).is_err()
+        );
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
     }
 
@@ -329,7 +385,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let dir = place.path().join("empty");
         std::fs::create_dir(&dir).unwrap();
-        create(&dir, Example::default(), &mut counter(), Timestamp::default()).unwrap();
+        create(&dir, Example::default().into(), &mut counter(), Timestamp::default()).unwrap();
         assert!(dir.join("memorandum.md").exists());
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "nothing is left beside it");
     }

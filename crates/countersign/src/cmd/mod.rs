@@ -24,7 +24,10 @@ mod up;
 pub(crate) mod verify;
 mod witness;
 
+use crate::history::Length;
 use clap::{Parser, Subcommand};
+#[cfg(test)]
+pub(crate) use init::{New, create};
 use said::Said;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -91,6 +94,9 @@ struct Init {
     /// The example to begin from.
     #[arg(long, value_enum, default_value_t)]
     example: init::Example,
+    /// Make up a history of so many days up to now, such as 90d: an example to look at, and marked as one.
+    #[arg(long, value_name = "DAYS", allow_hyphen_values = true)]
+    with_history: Option<Length>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -127,10 +133,21 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 impl Init {
     fn run(&self) -> anyhow::Result<Said> {
         let clock = crate::clock::Clock;
-        init::create(&self.dir, self.example, &mut || clock.random(), clock.now())?;
+        let now = clock.now();
+        let new = init::New::of(self.example, self.with_history, now)?;
+        init::create(&self.dir, new, &mut || clock.random(), now)?;
         let dir = self.dir.display();
+        if let Some(length) = self.with_history.filter(|_| !self.json) {
+            return Ok(Said::Done(format!(
+                "`{dir}` holds the example `{}` with {length} of an example history, which is made up and was not lived
+look at it with `countersign fund list --dir {dir}` or run it with `countersign up {dir} --new-key`",
+                self.example.name()
+            )));
+        }
         Ok(Said::Done(if self.json {
-            serde_json::json!({ "dir": self.dir, "example": self.example.name() }).to_string()
+            let history = self.with_history.map(|length| length.to_string());
+            serde_json::json!({ "dir": self.dir, "example": self.example.name(), "history": history })
+                .to_string()
         } else {
             format!(
                 "`{dir}` holds the example `{}`, signed with demonstration keys of all its parties\nchange {dir}/memorandum.md and sign it again with `countersign memo sign {dir}/memorandum.md --party PARTY --dir {dir}`, then run it with `countersign up {dir}`",

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::fetch::{self, ModelSource};
 use crate::files::Keys;
+use crate::history::Length;
 use crate::http::{self, api::acts};
 use crate::notices;
 use crate::office::Office;
@@ -56,6 +57,9 @@ pub(crate) struct Up {
     /// The example to make the folder from.
     #[arg(long, value_enum)]
     example: Option<Example>,
+    /// Where the folder is made, make up a history of so many days up to now, such as 90d: an example to look at, and marked as one.
+    #[arg(long, value_name = "DAYS", allow_hyphen_values = true)]
+    with_history: Option<Length>,
     /// Make and print another API key.
     #[arg(long)]
     new_key: bool,
@@ -123,9 +127,14 @@ fn prepare(up: &Up) -> anyhow::Result<Prepared<'_>> {
 fn make(up: &Up) -> anyhow::Result<()> {
     let dir = &up.dir;
     if dir.join("countersign.toml").exists() {
+        ensure!(
+            up.with_history.is_none(),
+            "`{}` is a partnership already, and a history is only made up for a new one; leave `--with-history` out, or name another folder",
+            dir.display()
+        );
         if let Some(example) = up.example {
             let origin = Config::read(dir)?.origin;
-            if origin != example.origin() {
+            if !example.has(&origin) {
                 bail!(
                     "`{}` is the partnership of `{origin}`; name another folder: `countersign up {name} --example {name}`",
                     dir.display(),
@@ -136,7 +145,9 @@ fn make(up: &Up) -> anyhow::Result<()> {
         return Ok(());
     }
     let example = up.example.unwrap_or_default();
-    init::create_unfinished(dir, example, &mut || Clock.random(), Clock.now())?;
+    let now = Clock.now();
+    let new = init::New::of(example, up.with_history, now)?;
+    init::create_unfinished(dir, new, &mut || Clock.random(), now)?;
     tracing::info!(dir = %dir.display(), example = example.name(), "a new partnership, with demonstration keys of all its parties");
     Ok(())
 }

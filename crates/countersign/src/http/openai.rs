@@ -7,7 +7,10 @@ mod answer;
 mod chat;
 mod idempotency;
 mod models;
+mod proposal;
 mod refusal;
+
+pub(crate) use proposal::Proposal;
 
 use super::limits::Allowance;
 use super::{REQUEST_ID, bearer};

@@ -16,6 +16,7 @@ pub(crate) use money::{Account, Money};
 pub(crate) use reconciled::Reconciliation;
 
 use crate::cosigned::Standing;
+use crate::history;
 use jiff::civil::Date;
 use partnership::State;
 use partnership::ids::PartyId;
@@ -30,6 +31,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Report {
     /// The record's origin, which names the partnership.
     pub(crate) name: String,
+    /// Whether its history is made up, as an example to look at.
+    pub(crate) made_up: bool,
     /// The memorandum's title.
     pub(crate) title: String,
     /// Its version in force.
@@ -172,6 +175,7 @@ impl Report {
         let clauses: Vec<Clause> = memorandum.clauses.iter().map(|clause| of_clause(state, clause)).collect();
         Some(Self {
             name: state.origin().to_owned(),
+            made_up: history::is_made_up(state.origin()),
             title: header.title.clone(),
             version: header.version,
             digest: memorandum.digest_hex(),

@@ -100,9 +100,9 @@ impl<'a> Head<'a> {
 }
 
 impl Held {
-    /// Nothing, from now on.
-    pub(super) fn new(wrapping: Wrapping, clock: Clock) -> Self {
-        Self { wrapping, names: clock.random(), since: clock.now(), keys: BTreeMap::new() }
+    /// Nothing, from a moment on.
+    pub(super) fn new(wrapping: Wrapping, clock: Clock, since: Timestamp) -> Self {
+        Self { wrapping, names: clock.random(), since, keys: BTreeMap::new() }
     }
 
     /// Reads the file's text; with it the length of what of it counts, in bytes: a line that was cut off, which nobody relies on, is left out.

@@ -25,6 +25,7 @@ mod exhaustion;
 mod follow;
 mod founding;
 mod grant;
+mod history;
 mod http;
 mod journeys;
 mod kept;

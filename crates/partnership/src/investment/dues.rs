@@ -24,7 +24,7 @@ pub fn next(clause: &Clause, last: Option<Date>) -> Option<Date> {
 /// The first day after `last` on which the revenue of a period is to be declared; none when no period is shared any more. `is_met` says
 /// whether a milestone of the clause was reached by a day.
 #[must_use]
-pub fn next_declared(
+pub(crate) fn next_declared(
     share: &RevenueShare,
     last: Option<Date>,
     is_met: &dyn Fn(&Milestone, Date) -> bool,

@@ -246,9 +246,10 @@ fn settled(view: &View<'_>, paid: &AccountId) -> i128 {
     view.books.net(paid).saturating_add(view.books.net(&chart::converted(paid)))
 }
 
-/// What is owed under clauses of which the party is a side, and what was paid of it by the word of who is paid.
+/// What is owed under binding clauses of which the party is a side, and what was paid of it by the word of who is paid.
 fn debts(view: &View<'_>) -> Markup {
-    let found = mine(view).filter_map(|clause| Some((clause, between(clause)?, chart::debt(clause)?)));
+    let binding = mine(view).filter(|clause| clause.force.is_binding());
+    let found = binding.filter_map(|clause| Some((clause, between(clause)?, chart::debt(clause)?)));
     let found: Vec<_> = found.filter(|(clause, ..)| drawn(view, clause) != 0).collect();
     html! {
         h2 { "Due and paid" }
@@ -354,15 +355,20 @@ impl<W> Statement<W> {
         }
     }
 
+    /// Balances, but for what budgets leave: those are limits, of which there is one for each period and end user.
     fn balances(&self, view: &View<'_>) -> Markup {
         let rows: Vec<(&AccountId, &AssetId, i128, i128)> = view
             .books
             .nets()
             .map(|(account, asset, now)| (account, asset, self.opening.net(account), now))
             .filter(|(_, _, before, now)| *before != 0 || *now != 0)
+            .filter(|(account, ..)| !is_of_budget(account))
             .collect();
         html! {
             h2 { "Balances" }
+            @if view.books.nets().any(|(account, ..)| is_of_budget(account)) {
+                p class="quiet" { "Without the accounts of budgets, which " code { "countersign balance" } " lists." }
+            }
             @if rows.is_empty() { p class="quiet" { "None." } } @else {
                 table {
                     tr { th { "Account" } th { "Asset" } th class="n" { "Opening" } th class="n" { "Closing" } }
@@ -376,6 +382,12 @@ impl<W> Statement<W> {
             }
         }
     }
+}
+
+/// Whether an account holds what a budget leaves.
+fn is_of_budget(account: &AccountId) -> bool {
+    let name: &str = account.as_ref();
+    name.starts_with("budget:")
 }
 
 const STYLE: &str = include_str!("statement.css");

@@ -3,6 +3,7 @@
 use crate::cmd::client::{self, Place};
 use crate::cmd::erase::kept_table;
 use crate::cmd::said::{Said, cell, table_of};
+use crate::history::BANNER;
 use serde_json::Value;
 
 /// Shows the memorandum's state.
@@ -12,13 +13,15 @@ pub(crate) fn status(place: &Place) -> anyhow::Result<Said> {
 
 fn shown(status: &Value) -> String {
     let field = |name: &str| cell(status, name);
-    let mut text = format!(
+    let made_up = status.get("made_up").and_then(Value::as_bool).unwrap_or_default();
+    let mut text = if made_up { format!("{BANNER}\n") } else { String::new() };
+    text.push_str(&format!(
         "{}\nversion {} in force since {}, sha256 {}\n",
         field("title"),
         field("version"),
         field("in_force_since"),
         field("digest")
-    );
+    ));
     for wait in status.get("waiting").and_then(Value::as_array).into_iter().flatten() {
         let (kind, act, missing) = (cell(wait, "kind"), cell(wait, "id"), cell(wait, "missing"));
         text.push_str(&format!("waits: {kind} {act}, missing {missing}\n"));
@@ -29,6 +32,9 @@ fn shown(status: &Value) -> String {
     }
     for one in status.get("attestations").and_then(Value::as_array).into_iter().flatten() {
         let (given, missing) = (cell(one, "given"), cell(one, "missing"));
+        if missing.is_empty() {
+            continue;
+        }
         let clause = match cell(one, "condition") {
             condition if condition.is_empty() => cell(one, "clause"),
             condition => format!("{} ({condition})", cell(one, "clause")),

@@ -8,7 +8,7 @@ use crate::content::{commitment, nonce};
 use crate::kept::Keeping;
 use crate::office::{Desk, Office};
 use crate::road::{self, Journey, Stop};
-use crate::vault::Subject;
+use crate::vault::{Subject, Vault};
 use axum::body::Body;
 use axum::http::{HeaderValue, Response};
 use bytes::Bytes;
@@ -30,7 +30,7 @@ const DEADLINE: Duration = Duration::from_secs(600);
 
 /// What a call may use at most. Units: tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bounds {
+pub(super) struct Bounds {
     /// Of input, once.
     input: u64,
     /// Of output, for each choice.
@@ -58,7 +58,7 @@ pub(super) async fn complete(
     let content_key = content_key(office, subject.clone()).await?;
     let input = commitment(&content_key, "input", &nonce(id), &::record::hash::sha256(&body));
     let idempotency = key.map(|key| idempotency_digest(&guest.application.name, &key));
-    let pseudonyms = pseudonyms(office, desk, &subject, &content_key);
+    let pseudonyms = pseudonyms(&office.vault, desk, &subject, &content_key);
     let keeping = keeping(office, desk, guest, (id, subject, content_key));
     let kept = match &keeping {
         Some(keeping) => Some(keeping.request(body.clone()).await.map_err(|error| {
@@ -93,7 +93,12 @@ pub(super) fn subject(guest: &Guest, chat: &Chat, act: ActId) -> Subject {
 
 /// By which names the record may count what an end user spends, where a budget limits each: that of this month, and that of the month
 /// before where a budget rolls and the vault still has the key of then.
-fn pseudonyms(office: &Office, desk: &Desk, subject: &Subject, content_key: &[u8; 32]) -> Vec<String> {
+pub(super) fn pseudonyms(
+    vault: &Vault,
+    desk: &Desk,
+    subject: &Subject,
+    content_key: &[u8; 32],
+) -> Vec<String> {
     let application = &subject.application;
     if subject.end_user.is_none() || !desk.registry.limits_end_users(application) {
         return Vec::new();
@@ -102,7 +107,7 @@ fn pseudonyms(office: &Office, desk: &Desk, subject: &Subject, content_key: &[u8
     let first = Timestamp::start_of(subject.at.date().first_of_month());
     if first.as_millis() > 0 && desk.registry.end_users_roll_over(application).is_some() {
         let before = Subject { at: first.plus_millis(-1), ..subject.clone() };
-        names.extend(office.vault.find(&before).as_ref().map(pseudonym));
+        names.extend(vault.find(&before).as_ref().map(pseudonym));
     }
     names
 }
@@ -242,7 +247,7 @@ async fn bound(
 ) -> Result<Bounds, Problem> {
     let gateway = office.gateway.load_full();
     let agreed = u64::from(service.context_tokens);
-    let asked = chat.max_tokens.unwrap_or_else(|| u64::from(service.max_output_tokens));
+    let asked = asked(service, chat);
     if let Some(held) = gateway.context_tokens(&chat.model) {
         let (context, model, bytes) = (held.min(agreed), chat.model.clone(), body.clone());
         let counted = tokio::task::spawn_blocking(move || gateway.count(&model, &bytes)).await;
@@ -252,16 +257,26 @@ async fn bound(
             return Ok(Bounds { input, output: asked.min(left) });
         }
     }
+    bound_by_bytes(service, chat, body)
+}
+
+/// The output that is asked for, or granted where the caller says nothing.
+fn asked(service: &Service, chat: &Chat) -> u64 {
+    chat.max_tokens.unwrap_or_else(|| u64::from(service.max_output_tokens))
+}
+
+/// The bounds of a call whose tokens nobody counts beforehand.
+pub(super) fn bound_by_bytes(service: &Service, chat: &Chat, body: &Bytes) -> Result<Bounds, Problem> {
     let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
     let (each, once) = (u64::from(service.per_message_tokens), u64::from(service.input_overhead_tokens));
     let images = service.image_tokens.map(u64::from);
     let input =
         chat.input_tokens_max(bytes, each, once, images).map_err(|error| refusal::unbounded(&error))?;
-    Ok(Bounds { input, output: asked.min(agreed) })
+    Ok(Bounds { input, output: asked(service, chat).min(u64::from(service.context_tokens)) })
 }
 
 /// The facts of a call that a decision needs.
-fn infer(chat: &Chat, body: &Bytes, bounds: Bounds, input: Digest) -> Infer {
+pub(super) fn infer(chat: &Chat, body: &Bytes, bounds: Bounds, input: Digest) -> Infer {
     Infer {
         model: ModelId::from(chat.model.as_str()),
         surface: "chat".to_owned(),
@@ -280,7 +295,7 @@ fn infer(chat: &Chat, body: &Bytes, bounds: Bounds, input: Digest) -> Infer {
 }
 
 /// What the policies say, found here and not in the clerk's thread. The clerk asks them again if the terms have changed.
-fn assess(desk: &Desk, guest: &Guest, act: &Act) -> Option<Assessed> {
+pub(super) fn assess(desk: &Desk, guest: &Guest, act: &Act) -> Option<Assessed> {
     let Deed::Infer(infer) = &act.deed else { return None };
     let facts = facts(&desk.registry, &guest.application.name, infer, act.id)?;
     let assessment = desk.terms.policies().assess(&facts);

@@ -2,6 +2,7 @@
 //!
 //! Not here: what they say (the report's), or how they look (`style.css`).
 
+use crate::history::BANNER;
 use crate::http::report::{Account, Area, Clause, Deed, Kept, Report, Wait};
 use maud::{Markup, html};
 
@@ -10,6 +11,7 @@ pub(super) fn top(report: &Report) -> Markup {
     html! {
         header.top {
             p.brand { "Countersign" }
+            @if report.made_up { p.made-up role="note" { (capital(BANNER)) } }
             h1 { (report.title) }
             ul.parties aria-label="Parties" {
                 @for party in &report.parties { li { strong { (party.name) } " " span.quiet { (party.role) } } }
@@ -226,15 +228,31 @@ pub(super) fn balances(report: &Report) -> Markup {
         section aria-labelledby="balances" {
             h2 id="balances" { "Balances" }
             @if report.balances.is_empty() { p.quiet { "No account is open: nothing that is agreed here moves anything." } }
-            @else { div.scroll tabindex="0" role="region" aria-labelledby="balances" {
-                table {
-                    thead { tr {
-                        th scope="col" { "Account" } th.number scope="col" { "In" } th.number scope="col" { "Out" }
-                        th.number scope="col" { "Reserved" } th scope="col" { "Asset" }
-                    } }
-                    tbody { @for account in &report.balances { (account_row(account)) } }
-                }
-            } }
+            @else {
+                (accounts(report.balances.iter().filter(|account| !is_of_budget(account))))
+                @if report.balances.iter().any(is_of_budget) { details {
+                    summary { "What budgets leave, in each period and for each end user" }
+                    (accounts(report.balances.iter().filter(|account| is_of_budget(account))))
+                } }
+            }
+        }
+    }
+}
+
+fn is_of_budget(account: &Account) -> bool {
+    account.name.starts_with("budget:")
+}
+
+fn accounts<'a>(accounts: impl Iterator<Item = &'a Account>) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-labelledby="balances" {
+            table {
+                thead { tr {
+                    th scope="col" { "Account" } th.number scope="col" { "In" } th.number scope="col" { "Out" }
+                    th.number scope="col" { "Reserved" } th scope="col" { "Asset" }
+                } }
+                tbody { @for account in accounts { (account_row(account)) } }
+            }
         }
     }
 }

@@ -245,12 +245,13 @@ fn agreed_of(clause: &Clause) -> Option<(AssetId, (String, String))> {
 fn sums(state: &State, clause: &Clause) -> Sums {
     let net =
         |account: AccountId| Amount::new(state.book().balance(&account).map_or(0, |balance| balance.net()));
-    let owed_and_paid = chart::debt(clause).map(|(owed, paid)| {
+    let settled = chart::debt(clause).map(|(owed, paid)| {
         let converted = net(chart::converted(&paid));
         (net(owed), Amount::new(net(paid).minor().saturating_add(converted.minor())))
     });
-    let (owed, paid) = owed_and_paid.unzip();
-    let drawn = owed.zip(paid).and_then(|(owed, paid)| owed.checked_add(paid));
+    let drawn = settled.and_then(|(owed, paid)| owed.checked_add(paid));
+    // What does not bind is counted on the same stages, and nothing of it is owed.
+    let (owed, paid) = settled.filter(|_| clause.force.is_binding()).unzip();
     match &clause.kind {
         Kind::ComputeCredit(grant) => {
             let pool = state.book().balance(&chart::grant(clause, "available")).unwrap_or_default();
