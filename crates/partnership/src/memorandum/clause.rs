@@ -118,7 +118,6 @@ impl Area {
 
 /// The terms of a clause. The set is closed for this version of the format.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a memorandum has few clauses, and none is moved often")]
 pub enum Kind {
     /// `compute-credit`
     ComputeCredit(ComputeCredit),

@@ -238,7 +238,7 @@ impl State {
                 let evidence =
                     Evidence { clause: clause.clone(), condition: condition.clone(), digest: *evidence };
                 let given = self.attested.entry(evidence).or_default();
-                given.entry(attest.party.clone()).or_insert(at.date());
+                given.entry(attest.party.clone()).or_insert_with(|| at.date());
             }
             Deed::Draw(draw) => {
                 self.booked.insert(draw.clause.clone(), Booked::Drawn(at));

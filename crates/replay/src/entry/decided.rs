@@ -28,6 +28,9 @@ pub(crate) struct Decided<'a> {
     pub(crate) lapses: Option<Moment>,
 }
 
+/// What was paid in another asset, with its amount in minor units, and where the rate is from.
+pub(crate) type PaidIn<'a> = ((&'a [u8], i128), &'a [u8]);
+
 /// What of an act's own fields a replay looks at.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Deed<'a> {
@@ -79,7 +82,7 @@ pub(crate) enum Deed<'a> {
         clause: &'a [u8],
         amount: (&'a [u8], i128),
         /// What was paid in another asset, and where its rate is from.
-        paid_in: Option<((&'a [u8], i128), &'a [u8])>,
+        paid_in: Option<PaidIn<'a>>,
         reference: &'a [u8],
         party: &'a [u8],
         signature: &'a [u8],
@@ -318,7 +321,7 @@ fn money<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
 }
 
 /// Reads what was paid in another asset, from the asset's name on.
-fn paid_in<'a>(text: &mut Text<'a>) -> Read<((&'a [u8], i128), &'a [u8])> {
+fn paid_in<'a>(text: &mut Text<'a>) -> Read<PaidIn<'a>> {
     let asset = text.string()?;
     text.literal(r#","amount":""#)?;
     let amount = text.amount()?;
