@@ -8,6 +8,7 @@ mod dues;
 mod keys;
 mod spelled;
 mod undelivered;
+mod withdraw;
 
 use crate::ids::{ActId, ApplicationId, BudgetId, ClauseId, ConditionId, KeyId, ModelId, PartyId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ pub use keys::{
 pub use record::handover::text as log_key_text;
 pub(crate) use spelled::{optional_text, text};
 pub use undelivered::{NOTICE_BYTES_MAX, RECEIVER_BYTES_MAX, Undelivered};
+pub use withdraw::{Withdraw, withdrawal_bytes};
 
 /// One thing a principal proposes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +94,8 @@ pub enum Deed {
     Payment(Payment),
     /// Record that a notice could not be delivered.
     Undelivered(Undelivered),
+    /// End what binds nobody by one party's word alone.
+    Withdraw(Withdraw),
     /// Destroy content keys.
     Erase(Erase),
     /// Change the register of applications, keys and models.
@@ -113,6 +117,7 @@ impl Deed {
             Self::Declare(_) => "declare",
             Self::Payment(_) => "payment",
             Self::Undelivered(_) => "undelivered",
+            Self::Withdraw(_) => "withdraw",
             Self::Erase(_) => "erase",
             Self::Administer(administer) => administer.name(),
         }

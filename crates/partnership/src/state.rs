@@ -9,6 +9,7 @@ mod projection;
 mod repeats;
 mod snapshot;
 mod undelivered;
+mod withdrawal;
 
 use crate::act::{Act, Digest};
 use crate::decision::Settlement;
@@ -29,6 +30,7 @@ pub use money::{Days, DueBooked, Paid};
 pub use repeats::IDEMPOTENCY_LASTS_MS;
 pub use snapshot::{Snapshot, SnapshotError};
 pub use undelivered::DeadLetter;
+pub use withdrawal::Withdrawal;
 
 use projection::Projection;
 pub(crate) use repeats::{Repeats, Taken};
@@ -69,6 +71,8 @@ pub struct State {
     pub(crate) suspended_since: BTreeMap<ModelId, Timestamp>,
     /// What could not be delivered, by the notice's id and the receiver's name.
     pub(crate) undelivered: BTreeMap<(String, String), DeadLetter>,
+    /// Whether a party has withdrawn from the version in force; `terms` knows it too.
+    pub(crate) withdrawal: Option<Withdrawal>,
     pub(crate) counts: BTreeMap<ClauseId, Count>,
     pub(crate) tallied: BTreeMap<KeyId, u64>,
     pub(crate) recent: VecDeque<Line>,
@@ -308,6 +312,7 @@ impl State {
             days: BTreeMap::new(),
             suspended_since: BTreeMap::new(),
             undelivered: BTreeMap::new(),
+            withdrawal: None,
             counts: BTreeMap::new(),
             tallied: BTreeMap::new(),
             recent: VecDeque::new(),

@@ -33,6 +33,8 @@ pub enum Kind {
     Payment,
     /// Record that a notice could not be delivered.
     Undelivered,
+    /// End what binds nobody by one party's word alone.
+    Withdraw,
     /// Destroy content keys.
     Erase,
     /// Register an application.
@@ -80,6 +82,7 @@ impl Kind {
             Self::Declare => "declare",
             Self::Payment => "payment",
             Self::Undelivered => "undelivered",
+            Self::Withdraw => "withdraw",
             Self::Erase => "erase",
             Self::ApplicationAdd => "application-add",
             Self::ApplicationRemove => "application-remove",
@@ -110,6 +113,7 @@ impl Kind {
             b"declare" => Self::Declare,
             b"payment" => Self::Payment,
             b"undelivered" => Self::Undelivered,
+            b"withdraw" => Self::Withdraw,
             b"erase" => Self::Erase,
             b"application-add" => Self::ApplicationAdd,
             b"application-remove" => Self::ApplicationRemove,

@@ -96,6 +96,12 @@ pub(crate) fn payment(origin: &str, clause: &str, asset: &str, amount: i128, ref
     format!("countersign/payment/v1\0{origin}\0{clause}\0{asset}\0{amount}\0{reference}").into_bytes()
 }
 
+/// What a party signs to withdraw.
+pub(crate) fn withdrawal(origin: &str, memorandum: &Hash, ends: &str) -> Vec<u8> {
+    let memorandum = record::hash::hex(memorandum);
+    ["countersign/withdrawal/v1", origin, &memorandum, ends].join("\0").into_bytes()
+}
+
 /// What the addition of a key that cosigns, or its revocation, is signed over.
 pub(crate) fn witness_key(origin: &str, kind: &str, vkey: &str) -> Vec<u8> {
     ["countersign/witness-key/v1", origin, kind, vkey].join("\0").into_bytes()

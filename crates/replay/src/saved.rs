@@ -12,6 +12,7 @@ pub(crate) mod line;
 mod log_keys;
 mod parts;
 mod undelivered;
+mod withdrawal;
 
 use crate::fold::Replay;
 use crate::seen::{Part, Seen, Shelf};

@@ -4,6 +4,7 @@ mod diff;
 mod sign;
 mod simulate;
 mod status;
+mod withdraw;
 
 use super::client::{Place, Signing};
 use super::said::Said;
@@ -57,6 +58,14 @@ enum Verb {
         #[arg(long)]
         vkeys: Option<PathBuf>,
     },
+    /// Ends by one party's word alone, after its notice, what the memorandum has that binds nobody.
+    Withdraw {
+        /// The first day on which it has ended (UTC); when the notice has run out, unless this says a later one.
+        #[arg(long, value_name = "DAY")]
+        on: Option<String>,
+        #[command(flatten)]
+        signing: Signing,
+    },
     /// Shows which version is in force, what waits for signatures, and how each clause fared.
     Status,
 }
@@ -70,6 +79,7 @@ pub(crate) fn run(memo: Memo) -> anyhow::Result<Said> {
         Verb::Diff { files } => diff::diff(place, &files),
         Verb::Sign { file, signing } => sign::sign(place, &file, &signing),
         Verb::Simulate { with, vkeys } => simulate::simulate(place, &with, vkeys.as_deref()),
+        Verb::Withdraw { on, signing } => withdraw::withdraw(place, on.as_deref(), &signing),
         Verb::Status => status::status(place),
     }
 }
@@ -134,9 +144,7 @@ fn read(place: &Place, file: &Path) -> Result<Terms, Said> {
 }
 
 fn as_json(text: &str, fault: &Diagnostic) -> Value {
-    let before = text.get(..fault.span.start).unwrap_or_default();
-    let line = before.matches('\n').count().saturating_add(1);
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count().saturating_add(1);
+    let (line, column) = fault.position(text);
     json!({ "code": fault.code, "message": fault.message, "help": fault.help, "line": line, "column": column })
 }
 

@@ -60,3 +60,4 @@ mod told;
 mod torn;
 mod tracer;
 mod upstream;
+mod withdrawal;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::act::{
     Act, Administer, Amend, Approve, Attest, Book, Declare, Deed, Draw, Erase, Expire, Infer, Payment,
-    Principal, Undelivered,
+    Principal, Undelivered, Withdraw,
 };
 use crate::ids::{ActId, PartyId, Timestamp};
 use ledger::{AccountId, Amount, AssetId, Operation, Transfer, TransferId};
@@ -268,6 +268,7 @@ pub(crate) fn what(deed: &Deed) -> Box<serde_json::value::RawValue> {
         Deed::Declare(declare) => serde_json::value::to_raw_value(declare),
         Deed::Payment(payment) => serde_json::value::to_raw_value(payment),
         Deed::Undelivered(undelivered) => serde_json::value::to_raw_value(undelivered),
+        Deed::Withdraw(withdraw) => serde_json::value::to_raw_value(withdraw),
         Deed::Erase(erase) => serde_json::value::to_raw_value(erase),
         Deed::Administer(administer) => serde_json::value::to_raw_value(administer),
     };
@@ -297,6 +298,7 @@ pub(crate) fn deed(kind: &str, what: &[u8]) -> Result<Deed, EntryError> {
         "declare" => Deed::Declare(of::<Declare>(kind, what)?),
         "payment" => Deed::Payment(of::<Payment>(kind, what)?),
         "undelivered" => Deed::Undelivered(of::<Undelivered>(kind, what)?),
+        "withdraw" => Deed::Withdraw(of::<Withdraw>(kind, what)?),
         "erase" => {
             let erase = of::<Erase>(kind, what)?;
             if !erase.is_sound() {

@@ -11,6 +11,7 @@ mod erasing;
 mod keys;
 mod log_keys;
 mod undelivered;
+mod withdrawing;
 
 pub(crate) use due::Due;
 
@@ -95,6 +96,7 @@ impl State {
             Deed::Declare(declare) => self.judge_declaration(declare, at),
             Deed::Payment(payment) => self.judge_payment(payment),
             Deed::Undelivered(undelivered) => self.judge_undelivered(act, undelivered),
+            Deed::Withdraw(withdraw) => self.judge_withdrawal(withdraw, at),
             Deed::Erase(erase) => self.judge_erasure(act, erase, at),
             Deed::Administer(change) => self.judge_change(act.id, change, at),
         };
@@ -147,6 +149,7 @@ impl State {
             Deed::Approve(_)
             | Deed::Attest(_)
             | Deed::Undelivered(_)
+            | Deed::Withdraw(_)
             | Deed::Erase(_)
             | Deed::Administer(_) => (Vec::new(), None),
         };
@@ -231,6 +234,7 @@ impl State {
     /// The terms that an amendment would put in force, if it follows on those in force and its openings fit the books.
     pub(crate) fn follows(&self, amend: &Amend) -> Result<&Terms, String> {
         let terms = self.in_force();
+        self.is_overtaken(amend)?;
         let proposed = self
             .library
             .get(&amend.digest)
@@ -370,7 +374,10 @@ impl State {
             let digest = crate::act::change_digest(&self.origin, &id.to_string(), kind, what);
             judgement.verdict = Verdict::Escalate { digest, by };
         }
-        let watched = terms.requirements(kind).filter(|(clause, _)| !clause.force.is_binding());
+        let day = id.made_at().date();
+        let watched = terms
+            .requirements(kind)
+            .filter(|(clause, _)| !clause.force.is_binding() && !terms.is_given_up(&clause.id, day));
         judgement.deviations = watched
             .map(|(clause, _)| Deviation {
                 clause: clause.id.clone(),

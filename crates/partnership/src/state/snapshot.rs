@@ -7,6 +7,7 @@ mod money;
 mod notices;
 mod read;
 mod text;
+mod withdrawal;
 mod write;
 
 use super::{Library, State};

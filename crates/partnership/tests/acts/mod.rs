@@ -17,6 +17,7 @@ mod repeats;
 mod second;
 mod simulated;
 mod snapshots;
+mod withdraw;
 mod witness_keys;
 
 use partnership::act::{

@@ -46,6 +46,7 @@ impl Replay {
             words: _,
             paid: _,
             undelivered: _,
+            withdrawn: _,
             kept: _,
             erased: _,
             budgets,
@@ -73,6 +74,7 @@ impl Replay {
         self.write_dues(to)?;
         budgets.write(to)?;
         self.write_undelivered(to)?;
+        self.write_withdrawn(to)?;
         if let Some(Lease { expires, calls, amounts }) = lease {
             Line::of("lease").field(expires).field(calls).end(to)?;
             amounts
@@ -218,6 +220,7 @@ impl Replay {
                 let evidence = (fields.spelled()?, fields.hash()?);
                 self.attested.insert(evidence, fields.all_spelled());
             }
+            "withdrawn" => self.read_withdrawn(fields)?,
             "undelivered" => {
                 self.undelivered.insert((fields.spelled()?, fields.spelled()?));
             }

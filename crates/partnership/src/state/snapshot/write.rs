@@ -5,7 +5,7 @@ use super::text::{
     LineText, LogKeyText, OpenText, PriceText, RetainedText, SignedText, StateText, TakenText, TariffText,
     WaitingText,
 };
-use super::{money, notices};
+use super::{money, notices, withdrawal};
 use crate::act::{Act, Digest};
 use crate::entry::Refused;
 use crate::entry::text::{Charge, OfParty};
@@ -41,6 +41,7 @@ pub(super) fn state(state: &State) -> StateText {
         days: _,
         suspended_since,
         undelivered: dead,
+        withdrawal: withdrawn,
         counts,
         tallied,
         recent,
@@ -86,6 +87,7 @@ pub(super) fn state(state: &State) -> StateText {
         money,
         suspended_since: notices::suspended(suspended_since),
         undelivered: notices::dead(dead),
+        withdrawal: withdrawn.as_ref().map(withdrawal::written),
         counts: counts.iter().map(count).collect(),
         tallied: tallied.iter().map(|(key, count)| Refused { key: key.clone(), count: *count }).collect(),
         recent: recent.iter().map(line).collect(),
