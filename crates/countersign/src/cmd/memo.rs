@@ -4,6 +4,7 @@ mod diff;
 mod sign;
 mod simulate;
 mod status;
+mod together;
 mod withdraw;
 
 use super::client::{Place, Signing};
@@ -30,6 +31,9 @@ enum Verb {
     Check {
         /// The document.
         file: PathBuf,
+        /// Other memoranda to read beside it: what a party of several commits to in all, and which of its promises clash.
+        #[arg(long, value_name = "OTHER", num_args = 1..)]
+        with: Vec<PathBuf>,
     },
     /// Prints one plain sentence for each clause, from its block alone.
     Explain {
@@ -74,7 +78,11 @@ enum Verb {
 pub(crate) fn run(memo: Memo) -> anyhow::Result<Said> {
     let place = &memo.place;
     match memo.verb {
-        Verb::Check { file } => Ok(check(place, &file)),
+        Verb::Check { file, with } if with.is_empty() => Ok(check(place, &file)),
+        Verb::Check { file, with } => {
+            let files: Vec<&PathBuf> = std::iter::once(&file).chain(&with).collect();
+            Ok(together::check(place, &files))
+        }
         Verb::Explain { file } => Ok(explain(place, &file)),
         Verb::Diff { files } => diff::diff(place, &files),
         Verb::Sign { file, signing } => sign::sign(place, &file, &signing),
