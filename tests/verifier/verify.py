@@ -195,7 +195,10 @@ PARTY_KEYS = ("party-key-change", "party-key-recover")
 LOG_KEYS = ("log-key-change", "log-key-recover")
 BUDGETS = ("budget-set", "budget-raise", "budget-remove")
 CHANGES = ("application-add", "application-remove", "key-new", "key-revoke", "model-resume", *WITNESS_KEYS, *PARTY_KEYS, *LOG_KEYS, *BUDGETS)
-KINDS = ("infer", "amend", "approve", "attest", "draw", "expire", "book", "declare", "payment", "reconcile", "undelivered", "erase", *CHANGES)
+KINDS = (
+    "infer", "amend", "approve", "attest", "draw", "expire", "book", "declare", "payment", "reconcile", "undelivered", "withdraw", "erase",
+    *CHANGES,
+)
 ENDINGS = ("done", "failed", "cancelled", "lost", "lapsed")
 MONEY = members(("asset", string), ("amount", amount))
 PAID_IN = members(("asset", string), ("amount", amount), ("source", string))
@@ -263,6 +266,7 @@ WHAT = {
     "declare": members(("clause", string), ("on", day), ("revenue", MONEY), *SIGNED),
     "payment": members(("clause", string), ("amount", MONEY), ("paid_in?", PAID_IN), ("reference", string), *SIGNED),
     "reconcile": members(("report", digest), ("period", string), ("of?", string), ("differing", count), *SIGNED),
+    "withdraw": members(("memorandum", digest), ("ends", day), *SIGNED),
     "undelivered": members(("notice", string), ("receiver", string), ("error", string), ("attempts", count)),
     "erase": members(
         ("application?", string), ("before?", instant), ("subject?", digest), ("clause?", string), ("keys?", count),
@@ -757,6 +761,37 @@ class Memorandum:
         share = round(rate * int(what["revenue"]["amount"]))
         return min(share, max(left, 0)) if "cap" in clause else share
 
+    def survives(self, name, ends, on):
+        """Whether the document lets a clause outlive its end, until a day."""
+        if any(name in term.get("survives", []) for term in self.of_kind("term")):
+            return True
+        return any(name in outlives["clauses"] and self.lasts(outlives, ends, on) for outlives in self.of_kind("survival"))
+
+    @staticmethod
+    def lasts(outlives, ends, on):
+        if "lasts" not in outlives:
+            return True
+        until = date_after(datetime.date.fromisoformat(ends), outlives["lasts"])
+        return until is None or str(until) > on
+
+    def goes(self, name, ends, on):
+        """Whether a clause has ended on a day, where a party's withdrawal counts from `ends` on."""
+        clause = self.clauses.get(name)
+        if clause is None or self.is_binding(clause) or on < ends or clause["kind"] in ("retention", "amendment"):
+            return False
+        return not (self.lasts(clause, ends, on) if clause["kind"] == "survival" else self.survives(name, ends, on))
+
+    def notice(self, party, place):
+        """The notice that a party gives which withdraws; none where none is asked for."""
+        check(self.head.get("force") != "binding", place, "a party withdraws from a memorandum that binds")
+        ends = [clause for clause in self.clauses.values() if clause["kind"] == "termination"]
+        at_will = [clause for clause in ends if party in clause["by"] and not clause.get("grounds")]
+        if at_will:
+            return at_will[0].get("notice")
+        check(not any(map(self.is_binding, ends)), place, f"a binding clause does not let `{party}` withdraw")
+        notices = [clause["notice"] for clause in (*self.of_kind("term"), *ends) if "notice" in clause]
+        return notices[0] if notices else None
+
     def approvers(self, kind):
         """Who must approve an act of this kind, in the order of the document."""
         by = []
@@ -954,6 +989,8 @@ class Replay:
         self.booked = set()
         # The last day of each clause that was booked or declared, and whose words there were on payments.
         self.last_due, self.words, self.undelivered, self.reconciled = {}, set(), set(), set()
+        # From which day on a party's withdrawal from the version in force counts.
+        self.ends = None
         # Every version that was in force, the last one last.
         self.versions = []
         # The applications that there are or were: the audiences of each, since when, and before when all was erased as due.
@@ -1220,6 +1257,8 @@ class Replay:
             last = self.last_due.get(what["clause"], "")
             check(last < what["on"] <= self.at[:10], place, "it books what is not due yet, or was booked before")
             self.last_due[what["clause"]] = what["on"]
+            before = datetime.date.fromisoformat(what["on"]) - datetime.timedelta(days=kind == "declare")
+            self.check_stands(what["clause"], str(before), place)
         if kind == "declare":
             signed = [what["clause"], what["on"], what["revenue"]["asset"], what["revenue"]["amount"]]
             self.check_signature(what["party"], what["signature"], self.words_of("declaration", signed), place)
@@ -1233,11 +1272,14 @@ class Replay:
             self.check_signature(what["party"], what["signature"], self.words_of(about, signed), place)
         if kind == "reconcile":
             self.check_reconciliation(what, place)
+        if kind == "withdraw":
+            self.check_withdrawal(what, place)
         if kind == "undelivered":
             self.check_undelivered(what, part["who"], place)
         if kind == "approve":
             self.check_approval(what, place)
         if kind == "attest":
+            self.check_stands(what["clause"], self.at[:10], place)
             version = self.origin.encode() + b"\0" + self.memorandum
             evidence = digest(what["evidence"], place)
             message = ATTESTATION_DOMAIN + version + attested(what).encode() + b"\0" + evidence
@@ -1262,6 +1304,25 @@ class Replay:
         self.reconciled.add(word)
         signed = [what["period"], what.get("of", ""), what["differing"], what["report"]]
         self.check_signature(what["party"], what["signature"], self.words_of("reconciliation", signed), place)
+
+    def check_withdrawal(self, what, place):
+        """A party withdraws once from the version in force, after its notice, from what binds nobody."""
+        terms, party, ends, today = self.terms, what["party"], what["ends"], self.at[:10]
+        check(party in terms.parties, place, f"`{party}` is not in the memorandum")
+        check(digest(what["memorandum"], place) == self.memorandum, place, "it withdraws from what is not in force")
+        check(self.ends is None, place, "it withdraws from what a party has withdrawn from before")
+        notice = terms.notice(party, place)
+        check(any(terms.goes(name, today, today) for name in terms.clauses), place, "it ends nothing")
+        first = date_after(datetime.date.fromisoformat(today), notice) if notice else today
+        check(first is not None and ends >= str(first), place, f"the notice runs until {first}, and it counts from {ends} on")
+        signed = [self.memorandum.hex(), ends]
+        self.check_signature(party, what["signature"], self.words_of("withdrawal", signed), place)
+        self.ends = ends
+
+    def check_stands(self, name, on, place):
+        """A clause has not been given up by a day."""
+        gone = self.ends is not None and self.terms.goes(name, self.ends, on)
+        check(not gone, place, f"something comes of clause `{name}`, which a withdrawal has ended on {self.ends}")
 
     def check_undelivered(self, what, who, place):
         """A notice is given up for a receiver by the clerk, once."""
@@ -1366,6 +1427,7 @@ class Replay:
         check(is_tranche, place, f"the version in force has no tranche `{name}`")
         if "due" in clause:
             check(str(clause["due"]) <= self.at[:10], place, f"tranche `{name}` is drawn before its day")
+            self.check_stands(name, str(clause["due"]), place)
             return
         given = [parties for (of, _), parties in self.attested.items() if of == name]
         is_met = any(parties >= set(clause["attested_by"]) for parties in given)
@@ -1443,7 +1505,7 @@ class Replay:
             if what["ended"] == "done":
                 self.terms, self.memorandum = self.check_next(act.what, place), proposed
                 self.versions.append(self.terms)
-                self.attested = {}
+                self.attested, self.ends = {}, None
         if act.kind == "attest" and what["ended"] == "done":
             evidence = (attested(act.what), act.what["evidence"])
             self.attested.setdefault(evidence, set()).add(act.what["party"])

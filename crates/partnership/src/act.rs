@@ -9,6 +9,7 @@ mod keys;
 mod reconcile;
 mod spelled;
 mod undelivered;
+mod withdraw;
 
 use crate::ids::{ActId, ApplicationId, BudgetId, ClauseId, ConditionId, KeyId, ModelId, PartyId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,7 @@ pub use reconcile::{Reconcile, reconciliation_bytes};
 pub use record::handover::text as log_key_text;
 pub(crate) use spelled::{optional_text, text};
 pub use undelivered::{NOTICE_BYTES_MAX, RECEIVER_BYTES_MAX, Undelivered};
+pub use withdraw::{Withdraw, withdrawal_bytes};
 
 /// One thing a principal proposes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +101,8 @@ pub enum Deed {
     Reconcile(Reconcile),
     /// Record that a notice could not be delivered.
     Undelivered(Undelivered),
+    /// End what binds nobody by one party's word alone.
+    Withdraw(Withdraw),
     /// Destroy content keys.
     Erase(Erase),
     /// Change the register of applications, keys and models.
@@ -121,6 +125,7 @@ impl Deed {
             Self::Payment(_) => "payment",
             Self::Reconcile(_) => "reconcile",
             Self::Undelivered(_) => "undelivered",
+            Self::Withdraw(_) => "withdraw",
             Self::Erase(_) => "erase",
             Self::Administer(administer) => administer.name(),
         }

@@ -351,6 +351,7 @@ impl Partnership {
                 let message = clause
                     .as_ref()
                     .filter(|_| code.is_in_the_clauses_words())
+                    .filter(|id| !self.state.in_force().is_given_up(id, at.date()))
                     .map(|id| self.state.in_force().prose(id))
                     .filter(|prose| !prose.is_empty());
                 let message = message.unwrap_or_else(|| remedy.clone());

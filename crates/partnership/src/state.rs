@@ -10,6 +10,7 @@ mod reconciled;
 mod repeats;
 mod snapshot;
 mod undelivered;
+mod withdrawal;
 
 use crate::act::{Act, Digest};
 use crate::decision::Settlement;
@@ -31,6 +32,7 @@ pub use reconciled::Reconciled;
 pub use repeats::IDEMPOTENCY_LASTS_MS;
 pub use snapshot::{Snapshot, SnapshotError};
 pub use undelivered::DeadLetter;
+pub use withdrawal::Withdrawal;
 
 use projection::Projection;
 pub(crate) use repeats::{Repeats, Taken};
@@ -73,6 +75,8 @@ pub struct State {
     pub(crate) undelivered: BTreeMap<(String, String), DeadLetter>,
     /// Whose word there is on reconciliations, in its order.
     pub(crate) reconciled: Vec<Reconciled>,
+    /// Whether a party has withdrawn from the version in force; `terms` knows it too.
+    pub(crate) withdrawal: Option<Withdrawal>,
     pub(crate) counts: BTreeMap<ClauseId, Count>,
     pub(crate) tallied: BTreeMap<KeyId, u64>,
     pub(crate) recent: VecDeque<Line>,
@@ -313,6 +317,7 @@ impl State {
             suspended_since: BTreeMap::new(),
             undelivered: BTreeMap::new(),
             reconciled: Vec::new(),
+            withdrawal: None,
             counts: BTreeMap::new(),
             tallied: BTreeMap::new(),
             recent: VecDeque::new(),

@@ -2,6 +2,8 @@
 //!
 //! Not here: anything that changes while the memorandum is in force (see [`crate::state`]).
 
+mod withdrawal;
+
 use crate::act::Digest;
 use crate::governance::policy::Policies;
 use crate::ids::{ClauseId, PartyId};
@@ -13,11 +15,15 @@ use crate::memorandum::{
 use jiff::Span;
 use jiff::civil::Date;
 use std::fmt;
+use std::sync::Arc;
+
+pub use withdrawal::{Leave, Withdrawn};
 
 /// A memorandum made ready to judge by. Shown by its version and digest, which stand for all of it.
 pub struct Terms {
-    memorandum: Memorandum,
-    policies: Policies,
+    memorandum: Arc<Memorandum>,
+    policies: Arc<Policies>,
+    withdrawn: Option<Withdrawn>,
 }
 
 impl Terms {
@@ -26,7 +32,7 @@ impl Terms {
     /// Errors: what is wrong with its policies, with places in the file.
     pub fn of(memorandum: Memorandum) -> Result<Self, Vec<Diagnostic>> {
         let policies = Policies::of(&memorandum)?;
-        Ok(Self { memorandum, policies })
+        Ok(Self { memorandum: Arc::new(memorandum), policies: Arc::new(policies), withdrawn: None })
     }
 
     /// Reads a memorandum from its text and makes it ready.
@@ -66,22 +72,38 @@ impl Terms {
         &self.memorandum.header.operator().id
     }
 
-    /// The service that offers `model` to `party`: a binding one before one that is not, then the first in the document.
+    /// The service that offers `model` to `party`: a binding one before one that is not, then the first in the document. It may have
+    /// been given up.
     #[must_use]
     pub fn service(&self, party: &PartyId, model: &str) -> Option<(&Clause, &Service)> {
+        self.service_where(party, model, |_| true)
+    }
+
+    /// As [`Terms::service`], of those that have not been given up by `date`; see [`Terms::is_given_up`].
+    #[must_use]
+    pub fn service_on(&self, party: &PartyId, model: &str, date: Date) -> Option<(&Clause, &Service)> {
+        self.service_where(party, model, |clause| !self.is_given_up(&clause.id, date))
+    }
+
+    fn service_where(
+        &self,
+        party: &PartyId,
+        model: &str,
+        counts: impl Fn(&Clause) -> bool,
+    ) -> Option<(&Clause, &Service)> {
         let offers = self.clauses().filter_map(|clause| match &clause.kind {
             Kind::Service(service) if service.covers(model) && service.to.contains(party) => {
                 Some((clause, service))
             }
             _ => None,
         });
-        offers.min_by_key(|(clause, _)| !clause.force.is_binding())
+        offers.filter(|(clause, _)| counts(clause)).min_by_key(|(clause, _)| !clause.force.is_binding())
     }
 
-    /// The price of `model` on `date`; see [`Tariff::on`].
+    /// The price of `model` on `date`, by the cards that have not been given up by then; see [`Tariff::on`].
     #[must_use]
     pub fn tariff(&self, model: &str, date: Date) -> Option<Tariff> {
-        Tariff::on(&self.memorandum, model, date)
+        Tariff::of_any(self.clauses().filter(|clause| !self.is_given_up(&clause.id, date)), model, date)
     }
 
     /// The grants of compute credit, in the order of the document.
@@ -193,9 +215,13 @@ impl Terms {
         notice.map_or(approved, |notice| approved.saturating_add(notice))
     }
 
-    /// Whether a clause has ended with the memorandum: its binding term is over on `date`, and it is not among those that survive.
+    /// Whether a clause has ended with the memorandum: its binding term is over on `date`, and it is not among those that survive; or
+    /// it binds nobody, and a party has withdrawn.
     #[must_use]
     pub fn has_ended(&self, clause: &ClauseId, date: Date) -> bool {
+        if self.is_given_up(clause, date) {
+            return true;
+        }
         self.durations().any(|(term_clause, term)| {
             term_clause.force.is_binding()
                 && term.ends.is_some_and(|ends| ends <= date && !self.outlives(clause, ends, date))
@@ -251,7 +277,9 @@ impl Terms {
 
 impl fmt::Debug for Terms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Terms").field("version", &self.version()).field("digest", &self.digest()).finish()
+        let mut shown = f.debug_struct("Terms");
+        shown.field("version", &self.version()).field("digest", &self.digest());
+        shown.field("withdrawn", &self.withdrawn).finish()
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Kind {
     Reconcile,
     /// Record that a notice could not be delivered.
     Undelivered,
+    /// End what binds nobody by one party's word alone.
+    Withdraw,
     /// Destroy content keys.
     Erase,
     /// Register an application.
@@ -83,6 +85,7 @@ impl Kind {
             Self::Payment => "payment",
             Self::Reconcile => "reconcile",
             Self::Undelivered => "undelivered",
+            Self::Withdraw => "withdraw",
             Self::Erase => "erase",
             Self::ApplicationAdd => "application-add",
             Self::ApplicationRemove => "application-remove",
@@ -114,6 +117,7 @@ impl Kind {
             b"payment" => Self::Payment,
             b"reconcile" => Self::Reconcile,
             b"undelivered" => Self::Undelivered,
+            b"withdraw" => Self::Withdraw,
             b"erase" => Self::Erase,
             b"application-add" => Self::ApplicationAdd,
             b"application-remove" => Self::ApplicationRemove,

@@ -68,6 +68,7 @@ impl Replay {
                 self.gives_up(decided, notice, receiver, (error, attempts))?;
                 Effect::Other
             }
+            Deed::Withdraw { .. } => self.withdraws(decided)?,
             Deed::Witness { vkey, party, signature } => {
                 let message = witness_key(&self.origin, head.kind.name(), &plain(vkey));
                 self.signed(head.id, party, &message, signature)?;

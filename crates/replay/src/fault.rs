@@ -88,6 +88,11 @@ pub enum Fault {
     /// A party gives its word on a reconciliation twice, or of what is no month and no year.
     #[error("act `{0}` attests a reconciliation that its party had attested, or that is of no period")]
     Reconciled(ActId),
+    /// A party withdraws from another version than the one in force, for a second time, or from a day that has passed.
+    #[error(
+        "act `{0}` withdraws from what is not in force, or was withdrawn from before, or from a day that has passed"
+    )]
+    Withdrawal(ActId),
     /// A notice is recorded as undelivered by another than the clerk, twice, or in a way that no clerk writes.
     #[error("act `{0}` records a notice as undelivered that was, or is not the clerk's, or is misspelt")]
     Undelivered(ActId),

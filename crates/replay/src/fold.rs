@@ -21,6 +21,7 @@ use crate::settling::{Settling, may_reserve};
 use crate::text::plain;
 use crate::totals::{Asked, Counts, Drawn, Erased, Lease, Proposed, Version};
 use crate::undelivered::Letters;
+use crate::withdrawal::Withdrawn;
 use record::Hash;
 use record::hash::{base64, sha256, sha256_of};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,6 +74,7 @@ pub struct Replay {
     pub(crate) paid: Vec<Paid>,
     pub(crate) undelivered: Letters,
     pub(crate) reconciled: Reports,
+    pub(crate) withdrawn: Vec<Withdrawn>,
     /// The applications that there are or were.
     pub(crate) kept: BTreeMap<Box<[u8]>, Kept>,
     pub(crate) erased: Vec<Erased>,
@@ -124,6 +126,7 @@ impl Replay {
             paid: Vec::new(),
             undelivered: Letters::new(),
             reconciled: Reports::new(),
+            withdrawn: Vec::new(),
             kept: BTreeMap::new(),
             erased: Vec::new(),
             budgets: Budgets::default(),

@@ -113,6 +113,12 @@ pub(crate) fn reconciliation(origin: &str, period: &str, of: &str, differing: u6
     format!("countersign/reconciliation/v1\0{origin}\0{period}\0{of}\0{differing}\0{report}").into_bytes()
 }
 
+/// What a party signs to withdraw.
+pub(crate) fn withdrawal(origin: &str, memorandum: &Hash, ends: &str) -> Vec<u8> {
+    let memorandum = record::hash::hex(memorandum);
+    ["countersign/withdrawal/v1", origin, &memorandum, ends].join("\0").into_bytes()
+}
+
 /// What the addition of a key that cosigns, or its revocation, is signed over.
 pub(crate) fn witness_key(origin: &str, kind: &str, vkey: &str) -> Vec<u8> {
     ["countersign/witness-key/v1", origin, kind, vkey].join("\0").into_bytes()

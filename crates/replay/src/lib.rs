@@ -35,6 +35,7 @@ mod text;
 mod totals;
 mod tree;
 mod undelivered;
+mod withdrawal;
 
 pub use act_id::ActId;
 pub use acts::Kind;
@@ -48,3 +49,4 @@ pub use moment::Moment;
 pub use saved::{NextLine, SavedError, ToLine};
 pub use seen::Shelf;
 pub use totals::{Account, Asked, Counts, Drawn, Erased, Lease, OpenAct, Proposed, Version};
+pub use withdrawal::Withdrawn;

@@ -25,6 +25,11 @@ impl Moment {
         self.text.get(..13).unwrap_or_default()
     }
 
+    /// The day as it is spelled.
+    pub(crate) fn date(&self) -> &[u8] {
+        self.text.get(..10).unwrap_or_default()
+    }
+
     /// Whether it is the first of a month.
     pub(crate) fn begins_a_month(&self) -> bool {
         self.text.ends_with(b"-01T00:00:00.000Z")

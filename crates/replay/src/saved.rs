@@ -13,6 +13,7 @@ mod log_keys;
 mod parts;
 mod reconciled;
 mod undelivered;
+mod withdrawal;
 
 use crate::fold::Replay;
 use crate::seen::{Part, Seen, Shelf};

@@ -4,6 +4,8 @@ mod diff;
 mod sign;
 mod simulate;
 mod status;
+mod together;
+mod withdraw;
 
 use super::client::{Place, Signing};
 use super::said::Said;
@@ -29,6 +31,9 @@ enum Verb {
     Check {
         /// The document.
         file: PathBuf,
+        /// Other memoranda to read beside it: what a party of several commits to in all, and which of its promises clash.
+        #[arg(long, value_name = "OTHER", num_args = 1..)]
+        with: Vec<PathBuf>,
     },
     /// Prints one plain sentence for each clause, from its block alone.
     Explain {
@@ -57,6 +62,14 @@ enum Verb {
         #[arg(long)]
         vkeys: Option<PathBuf>,
     },
+    /// Ends by one party's word alone, after its notice, what the memorandum has that binds nobody.
+    Withdraw {
+        /// The first day on which it has ended (UTC); when the notice has run out, unless this says a later one.
+        #[arg(long, value_name = "DAY")]
+        on: Option<String>,
+        #[command(flatten)]
+        signing: Signing,
+    },
     /// Shows which version is in force, what waits for signatures, and how each clause fared.
     Status,
 }
@@ -65,11 +78,16 @@ enum Verb {
 pub(crate) fn run(memo: Memo) -> anyhow::Result<Said> {
     let place = &memo.place;
     match memo.verb {
-        Verb::Check { file } => Ok(check(place, &file)),
+        Verb::Check { file, with } if with.is_empty() => Ok(check(place, &file)),
+        Verb::Check { file, with } => {
+            let files: Vec<&PathBuf> = std::iter::once(&file).chain(&with).collect();
+            Ok(together::check(place, &files))
+        }
         Verb::Explain { file } => Ok(explain(place, &file)),
         Verb::Diff { files } => diff::diff(place, &files),
         Verb::Sign { file, signing } => sign::sign(place, &file, &signing),
         Verb::Simulate { with, vkeys } => simulate::simulate(place, &with, vkeys.as_deref()),
+        Verb::Withdraw { on, signing } => withdraw::withdraw(place, on.as_deref(), &signing),
         Verb::Status => status::status(place),
     }
 }
@@ -134,9 +152,7 @@ fn read(place: &Place, file: &Path) -> Result<Terms, Said> {
 }
 
 fn as_json(text: &str, fault: &Diagnostic) -> Value {
-    let before = text.get(..fault.span.start).unwrap_or_default();
-    let line = before.matches('\n').count().saturating_add(1);
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count().saturating_add(1);
+    let (line, column) = fault.position(text);
     json!({ "code": fault.code, "message": fault.message, "help": fault.help, "line": line, "column": column })
 }
 

@@ -17,6 +17,7 @@ mod shelf;
 mod shown;
 #[cfg(test)]
 pub(crate) mod tests;
+mod withdrawn;
 
 pub(crate) use at::{At, state_at};
 pub(crate) use served::{Http, Link, Served};

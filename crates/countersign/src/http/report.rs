@@ -8,12 +8,14 @@ mod funds;
 mod kept;
 mod money;
 mod reconciled;
+mod withdrawal;
 
 pub(crate) use areas::Area;
 pub(crate) use funds::Fund;
 pub(crate) use kept::{Kept, Keys};
 pub(crate) use money::{Account, Money};
 pub(crate) use reconciled::Reconciliation;
+pub(crate) use withdrawal::Withdrawal;
 
 use crate::cosigned::Standing;
 use crate::history;
@@ -53,6 +55,9 @@ pub(crate) struct Report {
     pub(crate) waiting: Vec<Wait>,
     /// The versions that are approved and wait for their day.
     pub(crate) coming: Vec<Coming>,
+    /// Who has withdrawn from the version in force, and what ends with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) withdrawal: Option<Withdrawal>,
     /// The milestones attested by some and not by all.
     pub(crate) attestations: Vec<Attestation>,
     /// What was promised in money and credits, and what became of it, in the memorandum's order.
@@ -190,6 +195,7 @@ impl Report {
             clauses,
             waiting: waiting(state),
             coming: coming(state),
+            withdrawal: Withdrawal::of(state),
             attestations: attestations(state),
             funds: Fund::all(state),
             kept: Kept::all(state, keys),

@@ -62,3 +62,4 @@ mod told;
 mod torn;
 mod tracer;
 mod upstream;
+mod withdrawal;

@@ -80,3 +80,47 @@ fn a_version_is_compared_with_another_clause_by_clause_and_in_sums() {
     let json: serde_json::Value = serde_json::from_str(&diff(&["--json"])).unwrap();
     assert_eq!(json["effects"]["sums"][0]["after"], "1500.000000000");
 }
+
+#[test]
+fn memoranda_of_one_party_are_read_side_by_side_with_their_sums_and_every_clash_at_both_places() {
+    let folder = tempfile::tempdir().unwrap();
+    let deal = |name: &str| example(&format!("deals/{name}.md"));
+    let alone = |name: &str, to: &str, by: &str| {
+        let promise = format!(
+            "\n```toml clause alone\nkind = \"exclusivity\"\nsource = \"reported\"\nby = \"{by}\"\nto = \"{to}\"\nwhat = \"training\"\n```\n"
+        );
+        let file = folder.path().join(format!("{name}.md"));
+        let text = std::fs::read_to_string(deal(name)).unwrap() + &promise;
+        std::fs::File::create(&file).unwrap().write_all(text.as_bytes()).unwrap();
+        (file, text.lines().count() - 7)
+    };
+    let check = |files: &[&Path], json: bool| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.args(["memo", "check"]).arg(files[0]).arg("--with").args(&files[1..]);
+        let output = command.args(json.then_some("--json")).output().unwrap();
+        let said = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), said(output.stdout), said(output.stderr))
+    };
+    let (amazon, google) = (deal("amazon-anthropic"), deal("google-anthropic"));
+    let (code, said, wrong) = check(&[&amazon, &google], false);
+    assert_eq!(code, Some(0), "{wrong}");
+    for part in ["`anthropic`, Anthropic, is a party of", "PARTY", "USD", "in no sum:", "undisclosed"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+
+    let (first, at) = alone("amazon-anthropic", "amazon", "anthropic");
+    let (second, other) = alone("google-anthropic", "google", "anthropic");
+    let (code, _, said) = check(&[&first, &second], false);
+    assert_eq!(code, Some(1), "{said}");
+    let places =
+        [format!("amazon-anthropic.md:{}:16", at + 1), format!("google-anthropic.md:{}:16", other + 1)];
+    for part in ["memorandum::exclusivity-clash", "with this clause", "help", &places[0], &places[1]] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let (code, said, _) = check(&[&first, &second], true);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &said["sound"]), (Some(1), &false.into()));
+    let places = said["faults"][0]["places"].as_array().unwrap();
+    assert_eq!((&places[0]["line"], &places[1]["line"]), (&(at + 1).into(), &(other + 1).into()));
+    assert_eq!(check(&[&amazon, &amazon], false).0, Some(1), "one text is not two memoranda");
+}

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::act::{
     Act, Administer, Amend, Approve, Attest, Book, Declare, Deed, Draw, Erase, Expire, Infer, Payment,
-    Principal, Reconcile, Undelivered,
+    Principal, Reconcile, Undelivered, Withdraw,
 };
 use crate::ids::{ActId, PartyId, Timestamp};
 use ledger::{AccountId, Amount, AssetId, Operation, Transfer, TransferId};
@@ -269,6 +269,7 @@ pub(crate) fn what(deed: &Deed) -> Box<serde_json::value::RawValue> {
         Deed::Payment(payment) => serde_json::value::to_raw_value(payment),
         Deed::Reconcile(reconcile) => serde_json::value::to_raw_value(reconcile),
         Deed::Undelivered(undelivered) => serde_json::value::to_raw_value(undelivered),
+        Deed::Withdraw(withdraw) => serde_json::value::to_raw_value(withdraw),
         Deed::Erase(erase) => serde_json::value::to_raw_value(erase),
         Deed::Administer(administer) => serde_json::value::to_raw_value(administer),
     };
@@ -299,6 +300,7 @@ pub(crate) fn deed(kind: &str, what: &[u8]) -> Result<Deed, EntryError> {
         "payment" => Deed::Payment(of::<Payment>(kind, what)?),
         "reconcile" => Deed::Reconcile(of::<Reconcile>(kind, what)?),
         "undelivered" => Deed::Undelivered(of::<Undelivered>(kind, what)?),
+        "withdraw" => Deed::Withdraw(of::<Withdraw>(kind, what)?),
         "erase" => {
             let erase = of::<Erase>(kind, what)?;
             if !erase.is_sound() {

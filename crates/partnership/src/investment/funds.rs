@@ -145,8 +145,11 @@ impl Need<'_> {
     }
 
     fn grants(&self) -> impl Iterator<Item = (&Clause, &ComputeCredit)> {
-        self.terms.grants().filter(|(_, grant)| {
-            grant.to == *self.party && grant.covers(self.model) && grant.amount.asset == self.tariff.asset
+        self.terms.grants().filter(|(clause, grant)| {
+            grant.to == *self.party
+                && grant.covers(self.model)
+                && grant.amount.asset == self.tariff.asset
+                && !self.terms.is_given_up(&clause.id, self.at.date())
         })
     }
 

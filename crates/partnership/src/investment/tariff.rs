@@ -84,7 +84,16 @@ impl Tariff {
     /// `*`, and of those the one that began last holds. None if no card covers the model on that day.
     #[must_use]
     pub fn on(memorandum: &Memorandum, model: &str, date: Date) -> Option<Self> {
-        let cards = memorandum.clauses.iter().filter_map(|clause| match &clause.kind {
+        Self::of_any(memorandum.clauses.iter(), model, date)
+    }
+
+    /// As [`Tariff::on`], by the cards among some clauses.
+    pub(crate) fn of_any<'a>(
+        clauses: impl Iterator<Item = &'a Clause>,
+        model: &str,
+        date: Date,
+    ) -> Option<Self> {
+        let cards = clauses.filter_map(|clause| match &clause.kind {
             Kind::RateCard(card) if card.covers(model) && card.from <= date => Some((clause, card)),
             _ => None,
         });

@@ -2,6 +2,7 @@
 //!
 //! Not here: the policies themselves (`governance::policy`), or accounts (`investment::funds`).
 
+use super::withdrawing::given_up;
 use super::{Assessed, Judgement};
 use crate::act::{Act, Application, Infer, Key, Of, Principal, is_pseudonym};
 use crate::decision::{Deviation, RefusalCode};
@@ -10,7 +11,7 @@ use crate::governance::policy::{Assessment, Facts};
 use crate::ids::{ActId, ApplicationId, ClauseId, KeyId, PartyId, Timestamp};
 use crate::investment::budgets::Spent;
 use crate::investment::funds::{Need, Short};
-use crate::memorandum::Clause;
+use crate::memorandum::{Clause, Service};
 use crate::registry::{Budget, Registry};
 use crate::state::State;
 use crate::terms::Terms;
@@ -102,16 +103,15 @@ impl State {
                 "whether requests are kept has changed while this one was on its way; send it again",
             )));
         }
-        let (service, _) = terms.service(party, infer.model.as_str()).ok_or_else(|| {
-            Judgement::invalid(format!("no service clause offers `{}` to `{party}`", infer.model))
-        })?;
+        let (service, _) = offered(terms, party, infer.model.as_str(), at)?;
         if self.registry.is_suspended(&infer.model) {
             let remedy = "the model is out of service, since its upstream reported more than was reserved; `countersign model resume` puts it back";
             return Err(Box::new(Judgement::deny(RefusalCode::Suspended, Some(service.id.clone()), remedy)));
         }
         let assessment = self.assessment(&application.name, asks);
         let clauses = clauses_of(&assessment);
-        deviations.extend(permitted(assessment)?);
+        let against = permitted(assessment)?.into_iter();
+        deviations.extend(against.filter(|one| !terms.is_given_up(&one.clause, at.date())));
         let (paid, transfers) = self.fund(asks, key, service)?;
         deviations.extend(paid);
         Ok((clauses, deviations, transfers))
@@ -188,11 +188,25 @@ fn is_of(act: &Act, owner: &Application) -> bool {
     }
 }
 
+/// The service that offers a model to a party.
+fn offered<'a>(
+    terms: &'a Terms,
+    party: &PartyId,
+    model: &str,
+    at: Timestamp,
+) -> Result<(&'a Clause, &'a Service), Judgement> {
+    terms.service_on(party, model, at.date()).ok_or_else(|| match terms.service(party, model) {
+        Some((service, _)) => given_up(terms, service, model),
+        None => Judgement::invalid(format!("no service clause offers `{model}` to `{party}`")),
+    })
+}
+
 fn within_term(terms: &Terms, at: Timestamp) -> Step {
     let today = at.date();
     let mut deviations = Vec::new();
     for (clause, term) in terms.durations() {
-        if term.starts <= today && term.ends.is_none_or(|ends| today < ends) {
+        let holds = term.starts <= today && term.ends.is_none_or(|ends| today < ends);
+        if holds || terms.is_given_up(&clause.id, today) {
             continue;
         }
         if clause.force.is_binding() {

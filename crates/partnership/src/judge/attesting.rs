@@ -52,6 +52,9 @@ impl State {
         if self.attested.get(&evidence).is_some_and(|given| given.contains_key(party)) {
             return Err(format!("party `{party}` has attested this evidence already"));
         }
+        if let Some(gone) = self.in_force().withdrawn().filter(|_| self.is_over(clause, at.date())) {
+            return Err(format!("`{}` has withdrawn, and `{id}` ended on {}", gone.by, gone.ends));
+        }
         if self.in_force().has_ended(id, at.date()) {
             return Err(format!("the memorandum has ended, and `{id}` does not survive it"));
         }

@@ -50,7 +50,8 @@ impl State {
     pub(super) fn effective(&self, at: Timestamp) -> Option<Due> {
         let (open, amend) = self.come(at).find(|(_, amend)| {
             let terms = self.library.get(&amend.digest);
-            terms.is_some_and(|terms| chart::can_be_lowered(terms, &self.book))
+            let lowers = terms.is_some_and(|terms| !chart::can_be_lowered(terms, &self.book));
+            !lowers || self.is_overtaken(amend).is_err()
         })?;
         let follows = self.follows(amend).is_ok();
         Some(Due::Settle(open.act.id, ended(if follows { Ended::Done } else { Ended::Failed })))
@@ -99,7 +100,10 @@ impl State {
             Condition::Date(date) => *date <= at.date() && !self.in_force().has_ended(&clause.id, *date),
             condition => {
                 let is_met = |milestone: &Milestone| self.is_attested(&clause.id, milestone);
-                !has_lapsed(tranche, at) && condition.holds(at.date(), &is_met)
+                // Of what was given up counts what had come about on its last day.
+                let last = self.in_force().withdrawn().filter(|_| self.is_over(clause, at.date()));
+                let on = last.map_or_else(|| at.date(), |last| last.ends.yesterday().unwrap_or(Date::MIN));
+                !has_lapsed(tranche, at) && condition.holds(on, &is_met)
             }
         }
     }
@@ -108,17 +112,29 @@ impl State {
         let terms = self.in_force();
         let grant = terms
             .grants()
-            .filter(|(_, grant)| grant.expires.is_some_and(|expires| expires <= at.date()))
+            .filter(|(clause, grant)| {
+                let stood = |expires: &Date| *expires <= at.date() && !self.is_over(clause, *expires);
+                grant.expires.as_ref().is_some_and(stood)
+            })
             .filter(|(clause, _)| self.is_at_rest(clause))
             .map(|(clause, _)| &clause.id);
-        let tranche =
-            terms.tranches().filter(|(_, tranche)| has_lapsed(tranche, at)).map(|(clause, _)| &clause.id);
+        let tranche = terms
+            .tranches()
+            .filter(|(clause, tranche)| {
+                has_lapsed(tranche, at) && !tranche.lapses.is_some_and(|day| self.is_over(clause, day))
+            })
+            .map(|(clause, _)| &clause.id);
         let clause: &ClauseId = grant.chain(tranche).find(|id| !self.booked.contains_key(*id))?;
         Some(Due::Propose(Deed::Expire(Expire { clause: clause.clone() })))
     }
 }
 
 impl State {
+    /// Whether a party had withdrawn from a clause by a day, so that nothing comes of it any more.
+    pub(super) fn is_over(&self, clause: &Clause, on: Date) -> bool {
+        self.in_force().is_given_up(&clause.id, on)
+    }
+
     /// Whether no call holds anything of a grant, so that all that is left of it can go. An intention holds nothing.
     fn is_at_rest(&self, clause: &Clause) -> bool {
         !clause.force.is_binding()

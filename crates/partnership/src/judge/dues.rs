@@ -12,6 +12,7 @@ use crate::ids::{ActId, ClauseId, PartyId, Timestamp};
 use crate::investment::{chart, dues};
 use crate::memorandum::{Clause, Kind, Milestone, RevenueShare};
 use crate::state::State;
+use crate::terms::Withdrawn;
 use jiff::civil::Date;
 use ledger::{Amount, AssetId, Transfer};
 
@@ -96,6 +97,13 @@ impl State {
         }
         if *on > at.date() {
             return Err(format!("the period is over on {on}, and not before"));
+        }
+        let last = on.yesterday().unwrap_or(*on);
+        if let Some(gone) = self.in_force().withdrawn().filter(|_| self.is_over(clause, last)) {
+            let (id, Withdrawn { by, ends }) = (&clause.id, gone);
+            return Err(format!(
+                "`{by}` has withdrawn, and `{id}` ended on {ends}, before the period was over"
+            ));
         }
         asset_is(&share.asset, revenue)?;
         if revenue.amount < 0 || dues::share_of(share, Amount::new(revenue.amount)).is_none() {

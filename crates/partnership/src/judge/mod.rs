@@ -12,6 +12,7 @@ mod keys;
 mod log_keys;
 mod reconciling;
 mod undelivered;
+mod withdrawing;
 
 pub(crate) use due::Due;
 
@@ -97,6 +98,7 @@ impl State {
             Deed::Payment(payment) => self.judge_payment(payment),
             Deed::Reconcile(said) => self.judge_reconciliation(said),
             Deed::Undelivered(undelivered) => self.judge_undelivered(act, undelivered),
+            Deed::Withdraw(withdraw) => self.judge_withdrawal(withdraw, at),
             Deed::Erase(erase) => self.judge_erasure(act, erase, at),
             Deed::Administer(change) => self.judge_change(act.id, change, at),
         };
@@ -150,6 +152,7 @@ impl State {
             | Deed::Attest(_)
             | Deed::Reconcile(_)
             | Deed::Undelivered(_)
+            | Deed::Withdraw(_)
             | Deed::Erase(_)
             | Deed::Administer(_) => (Vec::new(), None),
         };
@@ -234,6 +237,7 @@ impl State {
     /// The terms that an amendment would put in force, if it follows on those in force and its openings fit the books.
     pub(crate) fn follows(&self, amend: &Amend) -> Result<&Terms, String> {
         let terms = self.in_force();
+        self.is_overtaken(amend)?;
         let proposed = self
             .library
             .get(&amend.digest)
@@ -373,7 +377,10 @@ impl State {
             let digest = crate::act::change_digest(&self.origin, &id.to_string(), kind, what);
             judgement.verdict = Verdict::Escalate { digest, by };
         }
-        let watched = terms.requirements(kind).filter(|(clause, _)| !clause.force.is_binding());
+        let day = id.made_at().date();
+        let watched = terms
+            .requirements(kind)
+            .filter(|(clause, _)| !clause.force.is_binding() && !terms.is_given_up(&clause.id, day));
         judgement.deviations = watched
             .map(|(clause, _)| Deviation {
                 clause: clause.id.clone(),

@@ -24,6 +24,7 @@ mod rates;
 mod read;
 mod reference;
 pub mod sign;
+pub mod together;
 
 use std::sync::Arc;
 

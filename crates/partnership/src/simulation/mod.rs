@@ -220,12 +220,12 @@ impl Simulation {
     }
 }
 
-/// Whether other terms may make something else of an act. Versions of the memorandum are not proposed again, since the simulated one
-/// holds throughout; keys of parties, witnesses and the log decide nothing of calls or money, and neither does what is erased.
+/// Whether other terms may make something else of an act. Versions of the memorandum are not proposed again, and nobody withdraws from
+/// one, since the simulated one holds throughout; keys of parties, witnesses and the log decide nothing of calls or money, and neither does what is erased.
 fn is_rehearsed(deed: &Deed) -> bool {
     use crate::act::Administer;
     match deed {
-        Deed::Amend(_) | Deed::Erase(_) => false,
+        Deed::Amend(_) | Deed::Withdraw(_) | Deed::Erase(_) => false,
         Deed::Administer(change) => !matches!(
             change,
             Administer::WitnessKeyAdd(_)

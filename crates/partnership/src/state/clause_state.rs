@@ -62,6 +62,11 @@ impl State {
             None => {}
         }
         let is_met = |milestone: &Milestone| self.is_attested(&clause.id, milestone);
+        // Of what was given up counts what had come about on its last day.
+        let gone = self.terms().filter(|terms| terms.is_given_up(&clause.id, on));
+        let gone = gone.and_then(|terms| terms.withdrawn());
+        let today = on;
+        let on = gone.map_or(on, |gone| gone.ends.yesterday().unwrap_or(Date::MIN));
         if let Kind::Vesting(vesting) = &clause.kind
             && vesting.vested(on, &is_met).count() == vesting.tranches.len()
         {
@@ -75,7 +80,7 @@ impl State {
         if ends || last_day(&clause.kind).is_some_and(|last| last <= on) {
             return ClauseState::Lapsed;
         }
-        match self.survived(clause, on) {
+        match self.survived(clause, today) {
             Survived::No => ClauseState::Terminated,
             Survived::Over => ClauseState::Lapsed,
             Survived::Yes if starts(&clause.kind).is_some_and(|starts| on < starts) => ClauseState::Proposed,
@@ -87,6 +92,11 @@ impl State {
     /// Whether a clause has outlived the memorandum's term, if that is over.
     fn survived(&self, clause: &Clause, on: Date) -> Survived {
         let Some(terms) = self.terms() else { return Survived::Yes };
+        if terms.is_given_up(&clause.id, on) {
+            let outlived = matches!(clause.kind, Kind::Survival(_))
+                || terms.withdrawn().is_some_and(|gone| terms.survives(&clause.id, gone.ends, gone.ends));
+            return if outlived { Survived::Over } else { Survived::No };
+        }
         let Some(ended) = terms.over(on) else { return Survived::Yes };
         match &clause.kind {
             // What is kept is there still, and says itself for how long.

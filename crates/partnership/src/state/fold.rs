@@ -258,6 +258,7 @@ impl State {
             Deed::Payment(payment) => self.note_payment(payment, !settled.transfers.is_empty(), at),
             Deed::Reconcile(said) => self.note_reconciled(said, at),
             Deed::Undelivered(undelivered) => self.note_undelivered(undelivered, at),
+            Deed::Withdraw(withdraw) => self.note_withdrawal(withdraw, at),
             Deed::Administer(change) => {
                 if let Administer::ApplicationAdd(application) = change {
                     self.retain(application, at);
@@ -328,6 +329,8 @@ impl State {
         let terms = self.library.get(digest).ok_or_else(|| ReplayError::NoMemorandum(digest.hex()))?;
         self.signed.push(Signed { version: terms.version(), digest: *digest, since: at, signatures });
         self.terms = Some(Arc::clone(terms));
+        // A next version is what all have agreed on since.
+        self.withdrawal = None;
         // An attestation is of a clause as one version states it.
         self.attested.clear();
         self.epoch = self.epoch.saturating_add(1);
@@ -426,6 +429,7 @@ fn about(deed: &Deed) -> String {
         Deed::Payment(payment) => format!("{} {}", payment.clause, payment.reference),
         Deed::Reconcile(said) => format!("{}, differences: {}", said.period, said.differing),
         Deed::Undelivered(undelivered) => format!("{} to {}", undelivered.notice, undelivered.receiver),
+        Deed::Withdraw(withdraw) => format!("{} from {}", withdraw.party, withdraw.ends),
         Deed::Erase(erase) => {
             let whose = if erase.subject.is_some() { "an end user" } else { "all" };
             let of = erase.application.as_ref().map(|of| format!(" of {of}")).unwrap_or_default();

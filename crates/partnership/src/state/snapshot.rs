@@ -8,6 +8,7 @@ mod notices;
 mod read;
 mod reconciled;
 mod text;
+mod withdrawal;
 mod write;
 
 use super::{Library, State};
@@ -17,7 +18,7 @@ use record::Leaf;
 use serde::{Deserialize, Serialize};
 
 /// The version of the encoding. A snapshot of another version is not read.
-const FORMAT: u32 = 6;
+const FORMAT: u32 = 7;
 
 /// A state as it stood after a `state-digest` entry, with the tree that ends with it.
 #[derive(Debug)]

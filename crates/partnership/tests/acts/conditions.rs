@@ -57,7 +57,7 @@ impl House {
         self.by(party, Deed::Attest(attest))
     }
 
-    fn stands(&self, clause: &str) -> ClauseState {
+    pub(super) fn stands(&self, clause: &str) -> ClauseState {
         let state = self.partnership.state();
         let clause = state.terms().unwrap().memorandum().clause(&ClauseId::from(clause)).unwrap();
         state.clause_state(clause, self.at.date())
@@ -73,7 +73,7 @@ impl House {
     }
 }
 
-fn why(decision: Decision) -> String {
+pub(super) fn why(decision: Decision) -> String {
     match decision {
         Decision::Deny(refusal) => refusal.remedy,
         other => panic!("it is refused, and not {other:?}"),

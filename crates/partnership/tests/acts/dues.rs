@@ -108,7 +108,7 @@ impl House {
         self.by(party, Deed::Declare(Declare { clause, on, revenue, party: party.into(), signature }))
     }
 
-    fn deviations(&self, clause: &str) -> u64 {
+    pub(super) fn deviations(&self, clause: &str) -> u64 {
         self.partnership.state().count(&ClauseId::from(clause)).deviated
     }
 }

@@ -19,6 +19,7 @@ mod repeats;
 mod second;
 mod simulated;
 mod snapshots;
+mod withdraw;
 mod witness_keys;
 
 use partnership::act::{

@@ -7,6 +7,7 @@ mod policies;
 mod prices;
 mod reference;
 mod signatures;
+mod together;
 
 use std::path::PathBuf;
 

@@ -96,6 +96,13 @@ pub(crate) enum Deed<'a> {
         error: &'a [u8],
         attempts: u64,
     },
+    /// A party's notice that it withdraws from a version, from a day on.
+    Withdraw {
+        memorandum: Hash,
+        ends: &'a [u8],
+        party: &'a [u8],
+        signature: &'a [u8],
+    },
     /// A party's next key, with the recovery key where that speaks for it.
     PartyKey {
         vkey: &'a [u8],
@@ -264,6 +271,14 @@ fn deed<'a>(text: &mut Text<'a>, kind: Kind) -> Read<Deed<'a>> {
         Kind::Book | Kind::Declare | Kind::Payment => money(text, kind)?,
         Kind::Reconcile => reconciliation(text)?,
         Kind::Undelivered => undelivered(text)?,
+        Kind::Withdraw => {
+            text.literal(r#""memorandum":""#)?;
+            let memorandum = text.hash()?;
+            text.literal(r#","ends":""#)?;
+            let ends = text.string()?;
+            let (party, signature) = signed(text)?;
+            Deed::Withdraw { memorandum, ends, party, signature }
+        }
         Kind::Erase => erase(text)?,
         _ => change(text, kind)?,
     };

@@ -47,6 +47,7 @@ impl Replay {
             paid: _,
             undelivered: _,
             reconciled: _,
+            withdrawn: _,
             kept: _,
             erased: _,
             budgets,
@@ -75,6 +76,7 @@ impl Replay {
         budgets.write(to)?;
         self.write_undelivered(to)?;
         self.write_reconciled(to)?;
+        self.write_withdrawn(to)?;
         if let Some(Lease { expires, calls, amounts }) = lease {
             Line::of("lease").field(expires).field(calls).end(to)?;
             amounts
@@ -223,6 +225,7 @@ impl Replay {
             "reconciled" => {
                 self.reconciled.insert((fields.hash()?, fields.spelled()?));
             }
+            "withdrawn" => self.read_withdrawn(fields)?,
             "undelivered" => {
                 self.undelivered.insert((fields.spelled()?, fields.spelled()?));
             }

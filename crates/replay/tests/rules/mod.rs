@@ -2,6 +2,7 @@
 
 mod saved;
 mod scene;
+mod withdrawals;
 
 use record::hash::base64;
 use scene::{Text, at, change, folded, id, signer, transfer, whole};

@@ -104,10 +104,15 @@ impl Decision<'_> {
 /// A notice that is recorded as undelivered under the second version, after the last entry of the record, and its settlement. `entries` is how
 /// many there are before, and `act` no act of the record.
 pub(super) fn undelivered(entries: usize, act: u32, who: &str, what: &str) -> [Text; 2] {
-    let decision = Decision { act, at: 1220, kind: "undelivered", who, what, why: ALLOW, money: NOTHING };
+    at_once(entries, act, "undelivered", who, what)
+}
+
+/// The same for any kind of act that is done at once and moves nothing.
+pub(super) fn at_once(entries: usize, act: u32, kind: &str, who: &str, what: &str) -> [Text; 2] {
+    let decision = Decision { act, at: 1220, kind, who, what, why: ALLOW, money: NOTHING };
     let Text { envelope, parties } = decision.text();
     let parties = parties.replacen(r#""memorandum":"1""#, r#""memorandum":"2""#, 1);
-    [Text { envelope, parties }, settled(act, 1220, "undelivered", &done(entries), NOTHING)]
+    [Text { envelope, parties }, settled(act, 1220, kind, &done(entries), NOTHING)]
 }
 
 /// A party's word on a reconciliation, in the same place.

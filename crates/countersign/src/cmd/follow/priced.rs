@@ -12,6 +12,7 @@ use partnership::act::{Deed, Digest, Ended};
 use partnership::entry::{Body, Decided, Entry, Settled, Verdict};
 use partnership::ids::{ActId, PartyId};
 use partnership::memorandum::{Clause, Kind, RateCard};
+use partnership::terms::Withdrawn;
 use record::Store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -82,7 +83,10 @@ impl Priced {
         }
         match &decided.act.deed {
             Deed::Infer(infer) => {
-                let clauses = self.terms.iter().flat_map(|terms| &terms.memorandum().clauses);
+                let clauses = self.terms.iter().flat_map(|terms| {
+                    let clauses = terms.memorandum().clauses.iter();
+                    clauses.filter(|clause| !terms.is_given_up(&clause.id, on))
+                });
                 let card = card_of(clauses, infer.model.as_str(), on);
                 let is_of_grant = |transfer: &ledger::Transfer| {
                     AsRef::<str>::as_ref(&transfer.debit).starts_with("credit:")
@@ -95,6 +99,10 @@ impl Priced {
             }
             Deed::Amend(amend) => {
                 self.amending.insert(decided.act.id, amend.digest);
+            }
+            Deed::Withdraw(withdraw) => {
+                let withdrawn = Withdrawn { by: withdraw.party.clone(), ends: withdraw.ends };
+                self.terms = self.terms.take().map(|terms| Arc::new(terms.withdrawn_from(withdrawn)));
             }
             _ => {}
         }

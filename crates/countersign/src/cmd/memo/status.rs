@@ -30,6 +30,10 @@ fn shown(status: &Value) -> String {
         let (number, effective) = (cell(version, "version"), cell(version, "effective"));
         text.push_str(&format!("comes: version {number} on {effective}, approved\n"));
     }
+    if let Some(left) = status.get("withdrawal") {
+        let (party, ends, ending) = (cell(left, "party"), cell(left, "ends"), cell(left, "ending"));
+        text.push_str(&format!("withdrawn: by {party}, counts from {ends} on; ends {ending}\n"));
+    }
     for one in status.get("attestations").and_then(Value::as_array).into_iter().flatten() {
         let (given, missing) = (cell(one, "given"), cell(one, "missing"));
         if missing.is_empty() {

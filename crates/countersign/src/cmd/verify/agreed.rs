@@ -60,6 +60,7 @@ pub(super) fn agreed(replay: &Replay, library: &BTreeMap<Hash, Terms>) -> anyhow
         }
     }
     super::owed::owed(replay, &in_force)?;
+    super::withdrawn::withdrawn(replay, &in_force)?;
     for erased in replay.erased() {
         if let Some(why) = in_force(erased.under).and_then(|terms| untimely(terms, erased)) {
             bail!(at(erased.index, &why));

@@ -4,6 +4,7 @@
 
 use super::{ACT, DEVIATIONS, Guest, REQUEST_ID, answer, idempotency, refusal};
 use crate::awaited::{Follower, Lead};
+use crate::clock::Clock;
 use crate::content::{commitment, nonce};
 use crate::kept::Keeping;
 use crate::office::{Desk, Office};
@@ -46,7 +47,9 @@ pub(super) async fn complete(
 ) -> Result<Response<Body>, Problem> {
     let chat = Chat::parse(&body).map_err(|fault| Problem::request(400, fault))?;
     let party = &guest.application.party;
-    let service = desk.terms.service(party, &chat.model);
+    // What was given up is refused on the record, with who has withdrawn.
+    let offered = desk.terms.service_on(party, &chat.model, Clock.now().date());
+    let service = offered.or_else(|| desk.terms.service(party, &chat.model));
     let (_, service) = service.ok_or_else(|| refusal::unknown_model(&chat.model))?;
     if office.gateway.load().serves(&chat.model).is_none() {
         let is_named = service.models.contains(&chat.model);

@@ -3,6 +3,7 @@
 //! Not here: whether a call of one is allowed; a policy may still refuse it.
 
 use super::{Guest, answer, refusal};
+use crate::clock::Clock;
 use crate::office::{Desk, Office};
 use axum::body::Body;
 use axum::http::Response;
@@ -27,7 +28,8 @@ pub(super) fn one(office: &Office, desk: &Desk, guest: &Guest, id: &str) -> Resu
 fn served(office: &Office, desk: &Desk, guest: &Guest) -> Vec<String> {
     let party = &guest.application.party;
     let mut models = office.gateway.load().models();
-    models.retain(|model| desk.terms.service(party, model).is_some());
+    let today = Clock.now().date();
+    models.retain(|model| desk.terms.service_on(party, model, today).is_some());
     models
 }
 

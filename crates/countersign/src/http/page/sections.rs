@@ -18,6 +18,9 @@ pub(super) fn top(report: &Report) -> Markup {
             }
             p.quiet {
                 "Version " (report.version) " in force since " time datetime=(report.in_force_since) { (day(&report.in_force_since)) }
+                @if let Some(left) = &report.withdrawal {
+                    " · " strong { (left.party) " has withdrawn: what binds nobody ends on " (left.ends) }
+                }
                 " · " @if report.binding { "binding clauses are enforced" } @else { "non-binding: intentions, followed and not enforced" }
             }
         }

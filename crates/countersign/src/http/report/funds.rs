@@ -135,8 +135,11 @@ impl Fund {
             Kind::RevenueShare(share) => state.next_declared(&clause.id, share),
             _ => dues::next(clause, last),
         };
-        let next_due = next.map(|day| day.to_string());
-        let (pace, forecast) = (pace(&sums, today), forecast(state, &sums, &asset, today));
+        // Nothing comes any more of what was given up.
+        let is_over = state.terms().is_some_and(|terms| terms.is_given_up(&clause.id, today));
+        let next_due = next.filter(|_| !is_over).map(|day| day.to_string());
+        let pace = if is_over { None } else { pace(&sums, today) };
+        let forecast = if is_over { None } else { forecast(state, &sums, &asset, today) };
         Some(Self {
             name: clause.id.to_string(),
             kind: clause.kind.name(),
@@ -337,7 +340,9 @@ pub(super) fn standing(state: &State, clause: &Clause) -> &'static str {
     if terms.memorandum().clause(&clause.id).is_none() {
         return "superseded";
     }
-    by_the_calendar(state, clause, today).unwrap_or_else(|| state.clause_state(clause, today).as_str())
+    let given_up = terms.withdrawn().filter(|_| terms.is_given_up(&clause.id, today));
+    let last = given_up.map_or(today, |gone| gone.ends.yesterday().unwrap_or(gone.ends));
+    by_the_calendar(state, clause, last).unwrap_or_else(|| state.clause_state(clause, today).as_str())
 }
 
 /// What became of a clause that makes something due by the calendar, once that is settled.

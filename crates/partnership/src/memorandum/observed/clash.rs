@@ -113,12 +113,12 @@ fn two_notices(term: &Term, end: &Termination) -> Option<(&'static str, String)>
 }
 
 /// The same words, whatever their case and spaces.
-fn same(a: &str, b: &str) -> bool {
+pub(in crate::memorandum) fn same(a: &str, b: &str) -> bool {
     let words = |text: &str| text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>();
     words(a) == words(b)
 }
 
 /// Whether two lists of models, empty for all of them, have one in common.
-fn meet(a: &[String], b: &[String]) -> bool {
+pub(in crate::memorandum) fn meet(a: &[String], b: &[String]) -> bool {
     a.is_empty() || b.is_empty() || a.iter().any(|model| b.contains(model))
 }

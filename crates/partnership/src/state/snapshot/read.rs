@@ -8,6 +8,7 @@ use super::text::{
     AccountText, ActText, BudgetText, How, Id, LineText, LogKeyText, OpenText, PriceText, RetainedText,
     SignedText, StateText, TakenText, TariffText, WaitingText,
 };
+use super::withdrawal;
 use crate::act::{Act, Digest};
 use crate::entry::text::{Move, OfParty};
 use crate::entry::{EntryError, wire};
@@ -19,6 +20,7 @@ use crate::registry::{Budget, Registry};
 use crate::retention::Retained;
 use crate::state::{
     Booked, Count, Evidence, Library, Line, LogSigns, Open, Repeats, Signed, State, Taken, Waiting,
+    Withdrawal,
 };
 use crate::terms::Terms;
 use jiff::civil::Date;
@@ -30,7 +32,8 @@ use std::sync::Arc;
 use super::super::projection::Projection;
 
 pub(super) fn state(text: StateText, library: &Library) -> Result<State, SnapshotError> {
-    let terms = text.terms.map(|digest| document(library, &digest)).transpose()?;
+    let withdrawal = text.withdrawal.map(|text| withdrawal::read(text, set)).transpose()?;
+    let terms = text.terms.map(|digest| in_force(library, &digest, withdrawal.as_ref())).transpose()?;
     text.signed.iter().try_for_each(|signed| document(library, &signed.digest).map(drop))?;
     let (vkeys, former) = (verifiers(text.vkeys)?, verifiers(text.former)?);
     sorted(text.applications.iter().map(|application| &application.name))?;
@@ -82,6 +85,7 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
         suspended_since: map(text.suspended_since.into_iter().map(notices::read_suspended))?,
         undelivered: map(text.undelivered.into_iter().map(notices::read_dead))?,
         reconciled: text.reconciled.into_iter().map(reconciled::read).collect(),
+        withdrawal,
         counts: map(counts)?,
         tallied: map(text.tallied.into_iter().map(|refused| (refused.key, refused.count)))?,
         recent: text.recent.into_iter().map(line).collect::<Result<_, _>>()?,
@@ -96,6 +100,17 @@ pub(super) fn state(text: StateText, library: &Library) -> Result<State, Snapsho
         lease,
         repeats: Repeats::of(map(text.repeats.into_iter().map(taken))?),
     })
+}
+
+/// The version in force, as it is where a party has withdrawn from it.
+fn in_force(
+    library: &Library,
+    digest: &Digest,
+    withdrawal: Option<&Withdrawal>,
+) -> Result<Arc<Terms>, SnapshotError> {
+    let terms = document(library, digest)?;
+    let left = |one: &Withdrawal| Arc::new(terms.withdrawn_from(one.withdrawn.clone()));
+    Ok(withdrawal.map_or_else(|| Arc::clone(&terms), left))
 }
 
 fn log_key(text: LogKeyText) -> Result<LogSigns, SnapshotError> {
@@ -242,7 +257,7 @@ fn word(text: &str) -> Result<&'static str, SnapshotError> {
         .ok_or_else(|| malformed(&format!("`{text}` is no word of ours")))
 }
 
-const WORDS: [&str; 34] = [
+const WORDS: [&str; 35] = [
     "infer",
     "amend",
     "approve",
@@ -254,6 +269,7 @@ const WORDS: [&str; 34] = [
     "payment",
     "reconcile",
     "undelivered",
+    "withdraw",
     "erase",
     "application-add",
     "application-remove",

@@ -6,6 +6,7 @@ use super::SnapshotError;
 use super::money::MoneyText;
 use super::notices::{DeadText, SuspendedText};
 use super::reconciled::ReconciledText;
+use super::withdrawal::WithdrawalText;
 use crate::act::{Application, BudgetRaise, BudgetSet, Digest, Key, text as integer};
 use crate::entry::Refused;
 use crate::entry::text::{Caps, Charge, Move, OfParty, Who};
@@ -72,6 +73,8 @@ pub(super) struct StateText {
     pub(super) suspended_since: Vec<SuspendedText>,
     pub(super) undelivered: Vec<DeadText>,
     pub(super) reconciled: Vec<ReconciledText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) withdrawal: Option<WithdrawalText>,
     pub(super) counts: Vec<CountText>,
     pub(super) tallied: Vec<Refused>,
     pub(super) recent: Vec<LineText>,

@@ -5,7 +5,7 @@ use super::text::{
     Id, LeaseText, LineText, LogKeyText, OpenText, PriceText, RetainedText, SignedText, StateText, TakenText,
     TariffText, WaitingText,
 };
-use super::{money, notices, reconciled};
+use super::{money, notices, reconciled, withdrawal};
 use crate::act::{Act, Digest};
 use crate::entry::Refused;
 use crate::entry::text::{Charge, OfParty};
@@ -43,6 +43,7 @@ pub(super) fn state(state: &State) -> StateText {
         suspended_since,
         undelivered: dead,
         reconciled: words,
+        withdrawal: withdrawn,
         counts,
         tallied,
         recent,
@@ -89,6 +90,7 @@ pub(super) fn state(state: &State) -> StateText {
         suspended_since: notices::suspended(suspended_since),
         undelivered: notices::dead(dead),
         reconciled: words.iter().map(reconciled::text).collect(),
+        withdrawal: withdrawn.as_ref().map(withdrawal::written),
         counts: counts.iter().map(count).collect(),
         tallied: tallied.iter().map(|(key, count)| Refused { key: key.clone(), count: *count }).collect(),
         recent: recent.iter().map(line).collect(),

@@ -4,10 +4,11 @@
 
 use crate::http::api::Problem;
 use crate::http::api::budgets::{Raising, Removing, Setting};
+use jiff::civil::Date;
 use partnership::Terms;
 use partnership::act::{
     Administer, Application, Approve, Attest, Budget, Declare, Deed, Digest, LogKey, PaidIn, PartyKey,
-    Payment, Reconcile, RecoveredKey, RecoveredLogKey, WitnessKey,
+    Payment, Reconcile, RecoveredKey, RecoveredLogKey, Withdraw, WitnessKey,
 };
 use serde::Deserialize;
 
@@ -111,6 +112,14 @@ pub(super) enum Wanted {
         party: String,
         signature: String,
     },
+    Withdraw {
+        /// SHA-256 of the version, in base64.
+        memorandum: String,
+        /// The first day on which what binds nobody has ended.
+        ends: String,
+        party: String,
+        signature: String,
+    },
     Approve {
         act: String,
         digest: String,
@@ -150,6 +159,7 @@ impl Wanted {
             | Self::Declare { party, .. }
             | Self::Payment { party, .. }
             | Self::Reconcile { party, .. }
+            | Self::Withdraw { party, .. }
             | Self::Approve { party, .. } => Some(party),
             _ => None,
         }
@@ -222,9 +232,7 @@ impl Wanted {
             }),
             Self::Declare { clause, on, revenue, party, signature } => Deed::Declare(Declare {
                 clause: clause.into(),
-                on: on.parse().map_err(|_| {
-                    Problem::unreadable(format!("`on`: `{on}` is no day such as `2026-04-01`"))
-                })?,
+                on: day("on", &on)?,
                 revenue: money("revenue", &revenue, terms)?,
                 party: party.into(),
                 signature,
@@ -249,6 +257,12 @@ impl Wanted {
                     signature,
                 })
             }
+            Self::Withdraw { memorandum, ends, party, signature } => Deed::Withdraw(Withdraw {
+                memorandum: digest("memorandum", &memorandum)?,
+                ends: day("ends", &ends)?,
+                party: party.into(),
+                signature,
+            }),
             Self::Approve { act, digest: over, party, signature } => Deed::Approve(Approve {
                 act,
                 digest: digest("digest", &over)?,
@@ -284,6 +298,11 @@ fn money(field: &str, text: &str, terms: &Terms) -> Result<Budget, Problem> {
         Problem::unreadable(format!("`{field}`, `{text}`: {error}; write it as `250000.00 USD`"))
     })?;
     Ok(Budget { asset: asset.to_string(), amount: amount.minor() })
+}
+
+fn day(field: &str, text: &str) -> Result<Date, Problem> {
+    text.parse()
+        .map_err(|_| Problem::unreadable(format!("`{field}`: `{text}` is no day such as `2026-04-01`")))
 }
 
 fn digest(field: &str, text: &str) -> Result<Digest, Problem> {
