@@ -4,7 +4,7 @@
 use crate::act_id::ActId;
 use crate::acts::{Amending, Effect, Kept, Kind, Waiting};
 use crate::budgets::{Budget, Change};
-use crate::entry::{Decided, Deed, Ended};
+use crate::entry::{Decided, Deed, Ended, Head};
 use crate::fault::Fault;
 use crate::fold::Replay;
 use crate::founding::{approval, attestation, witness_key};
@@ -69,16 +69,7 @@ impl Replay {
                 Effect::Other
             }
             Deed::Withdraw { .. } => self.withdraws(decided)?,
-            Deed::Witness { vkey, party, signature } => {
-                let message = witness_key(&self.origin, head.kind.name(), &plain(vkey));
-                self.signed(head.id, party, &message, signature)?;
-                let counts = head.kind == Kind::WitnessKeyAdd;
-                let fits = if counts { self.may_cosign(party, vkey) } else { self.cosigns(party, vkey) };
-                if !fits {
-                    return Err(Fault::Witness(head.id));
-                }
-                Effect::Witness { vkey: vkey.into(), party: party.into(), counts }
-            }
+            Deed::Witness { vkey, party, signature } => self.witness(head, vkey, party, signature)?,
             Deed::PartyKey { vkey, party, recovery, signature, proof } => {
                 let said = Said { vkey, party, recovery, signature, proof };
                 let change = self.gives_way(head.id, head.kind, said, self.in_force())?;
@@ -90,6 +81,18 @@ impl Replay {
             | Deed::BudgetRaise { .. }
             | Deed::BudgetRemove { .. } => self.limit(head.id, decided.deed)?,
         })
+    }
+
+    /// What becomes of a party's cosigning key, if that may be.
+    fn witness(&self, head: Head, vkey: &[u8], party: &[u8], signature: &[u8]) -> Result<Effect, Fault> {
+        let message = witness_key(&self.origin, head.kind.name(), &plain(vkey));
+        self.signed(head.id, party, &message, signature)?;
+        let counts = head.kind == Kind::WitnessKeyAdd;
+        let fits = if counts { self.may_cosign(party, vkey) } else { self.cosigns(party, vkey) };
+        if !fits {
+            return Err(Fault::Witness(head.id));
+        }
+        Ok(Effect::Witness { vkey: vkey.into(), party: party.into(), counts })
     }
 
     /// What becomes of a budget, of a key's own or of another, if that may be.

@@ -216,12 +216,8 @@ fn both_parties_attest_the_same_report_and_who_has_not_is_named() {
     let asked = ["fund", "reconcile", path, "--format", "csv", "--period", &month];
     let attest = |party: &str| {
         let output = folder.command(&[&asked[..], &["--attest", party]].concat());
-        assert_eq!(
-            output.status.code(),
-            Some(1),
-            "it differs, and is attested: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "it differs, and is attested: {told}");
         serde_json::from_slice::<Value>(&output.stdout).unwrap()
     };
     let first = attest(PARTIES[0]);
@@ -261,10 +257,7 @@ fn both_parties_attest_the_same_report_and_who_has_not_is_named() {
     done(&run(Command::new(BINARY).args(["verify", "--policies"]).arg(&folder.dir)));
     second_verifier::holds(&folder.dir.join("record"));
     let server = folder.serve(&[]);
-    assert_eq!(
-        folder.said(&["fund", "reconcile", "--list"]).as_array().unwrap().len(),
-        2,
-        "after a restart too"
-    );
+    let list = folder.said(&["fund", "reconcile", "--list"]);
+    assert_eq!(list.as_array().unwrap().len(), 2, "after a restart too");
     server.stop();
 }

@@ -27,7 +27,7 @@ fn together(memoranda: &[&Memorandum]) -> Together {
 /// What is found, with the line and column of each place in its own file.
 fn shown(memoranda: &[&Memorandum], found: &Together) -> String {
     let at = |place: &Place| {
-        let text = &memoranda[place.memorandum].text;
+        let text = &memoranda.get(place.memorandum).unwrap().text;
         assert_eq!(&text[place.span.clone()], place.clause.as_str(), "a place is a clause's id");
         assert!(text[..place.span.start].ends_with("```toml clause "), "and that of its block");
         let before = &text[..place.span.start];
@@ -134,6 +134,7 @@ fn promises_to_be_first_or_alone_clash_where_they_are_about_the_same_at_the_same
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "two memoranda, clause by clause")]
 fn a_clash_has_both_places_and_amounts_are_added_by_asset_and_no_further() {
     let grant = |amount: &str, more: &str| {
         block(

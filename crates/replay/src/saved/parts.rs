@@ -77,12 +77,7 @@ impl Replay {
         self.write_undelivered(to)?;
         self.write_reconciled(to)?;
         self.write_withdrawn(to)?;
-        if let Some(Lease { expires, calls, amounts }) = lease {
-            Line::of("lease").field(expires).field(calls).end(to)?;
-            amounts
-                .iter()
-                .try_for_each(|(asset, amount)| Line::of("lent").plain(asset).field(amount).end(to))?;
-        }
+        lease.iter().try_for_each(|lease| write_lease(lease, to))?;
         books.write(to)?;
         for (id, open) in open.iter() {
             write_open(id, open, to)?;
@@ -281,6 +276,11 @@ fn write_open(id: ActId, open: &Open, to: super::ToLine<'_>) -> io::Result<()> {
     held.iter().try_for_each(|Held { leg, debit, credit, amount }| {
         Line::of("held").field(id).field(leg).field(debit).field(credit).field(amount).end(to)
     })
+}
+
+fn write_lease(Lease { expires, calls, amounts }: &Lease, to: super::ToLine<'_>) -> io::Result<()> {
+    Line::of("lease").field(expires).field(calls).end(to)?;
+    amounts.iter().try_for_each(|(asset, amount)| Line::of("lent").plain(asset).field(amount).end(to))
 }
 
 fn write_at_once(AtOnce { id, effect }: &AtOnce, to: super::ToLine<'_>) -> io::Result<()> {

@@ -160,7 +160,7 @@ impl Columns {
             places.push((*says, place, name.clone()));
         }
         let found = Found { places };
-        let by_day = found.place(Says::Date).and(found.place(Says::Model));
+        let by_day = found.place(Says::Date).and_then(|_| found.place(Says::Model));
         if found.place(Says::Act).is_none() && by_day.is_none() {
             return Err(
                 "no column has the acts' ids, and none both days and models; name them by `--columns act=…` or `--columns date=…,model=…`"
