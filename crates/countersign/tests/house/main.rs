@@ -52,6 +52,7 @@ mod scripted;
 mod sealed;
 mod second_verifier;
 mod server;
+mod simulate;
 mod since;
 mod snapshots;
 mod strangers;
