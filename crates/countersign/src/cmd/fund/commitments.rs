@@ -93,7 +93,7 @@ fn find(status: &Value, clause: &str) -> anyhow::Result<Found> {
     let fund = funds(status).find(|fund| cell(fund, "name") == clause);
     let fund =
         fund.with_context(|| format!("no commitment is named `{clause}`; `countersign fund list` has all"))?;
-    let money = ["owed", "agreed", "left"]
+    let money = ["owed", "agreed", "drawn", "left"]
         .into_iter()
         .filter_map(|name| fund.get(name))
         .find(|money| !money.is_null());
