@@ -7,7 +7,7 @@ use crate::ids::{ClauseId, PartyId, Timestamp};
 use crate::investment::{chart, dues};
 use crate::memorandum::{Clause, Condition, Kind, MinimumConsumption, Step};
 use crate::state::State;
-use crate::terms::Terms;
+use crate::terms::{Terms, Withdrawn};
 use jiff::civil::Date;
 use ledger::{AccountId, Amount, AssetId};
 
@@ -37,13 +37,15 @@ pub enum About {
     Breach,
     /// A model was suspended.
     Suspended,
+    /// A party has withdrawn.
+    Withdrawal,
     /// A key has not cosigned for too long.
     Cosignature,
 }
 
 impl About {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Expiry,
         Self::Due,
         Self::Used,
@@ -51,6 +53,7 @@ impl About {
         Self::Waiting,
         Self::Breach,
         Self::Suspended,
+        Self::Withdrawal,
         Self::Cosignature,
     ];
 
@@ -65,6 +68,7 @@ impl About {
             Self::Waiting => "waiting",
             Self::Breach => "breach",
             Self::Suspended => "suspended",
+            Self::Withdrawal => "withdrawal",
             Self::Cosignature => "cosignature",
         }
     }
@@ -103,6 +107,7 @@ impl State {
         notices.extend(self.budgets_used(terms));
         notices.extend(self.waits());
         notices.extend(self.suspensions());
+        notices.extend(self.has_left(terms));
         notices.sort_by(|one, other| one.id.cmp(&other.id));
         notices
     }
@@ -276,6 +281,20 @@ impl State {
             parties: Vec::new(),
             text: format!(
                 "the model `{model}` is suspended since {since}, since its upstream reported more than was reserved; `countersign model resume` puts it back"
+            ),
+        })
+    }
+
+    fn has_left(&self, terms: &Terms) -> Option<Notice> {
+        let Withdrawn { by, ends } = &self.withdrawal()?.withdrawn;
+        let version = terms.version();
+        Some(Notice {
+            id: format!("withdrawal/{version}"),
+            about: About::Withdrawal,
+            clause: None,
+            parties: Vec::new(),
+            text: format!(
+                "`{by}` has withdrawn from version {version} of the memorandum: what binds nobody ends on {ends}; `countersign memo status` says what goes on"
             ),
         })
     }

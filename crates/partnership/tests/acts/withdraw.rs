@@ -227,6 +227,26 @@ impl House {
     }
 }
 
+#[test]
+fn a_withdrawal_is_told_once_to_all_until_another_version_stands() {
+    let mut house = house();
+    let told = |house: &House| {
+        let notices = house.partnership.state().notices(house.at).into_iter();
+        notices.filter(|notice| notice.about.name() == "withdrawal").collect::<Vec<_>>()
+    };
+    assert_eq!(told(&house), []);
+    assert!(is_done(&house.withdraw("halcyon", ENDS)));
+    let first = told(&house);
+    let [notice] = first.as_slice() else { panic!("{first:?}") };
+    assert_eq!((notice.id.as_str(), notice.parties.len()), ("withdrawal/1", 0));
+    assert!(notice.text.contains("`halcyon`") && notice.text.contains("2026-12-22"), "{}", notice.text);
+    house.comes(date(2027, 12, 22));
+    assert_eq!(told(&house), first, "the same for ever, so that whoever is told drops it");
+    house.amend("2028-01-01", str::to_owned);
+    house.comes(date(2028, 1, 1));
+    assert_eq!(told(&house), []);
+}
+
 fn is_done(decision: &Decision) -> bool {
     matches!(decision, Decision::Done(_))
 }
