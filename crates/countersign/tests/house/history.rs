@@ -55,7 +55,8 @@ fn a_history_holds_says_that_it_is_made_up_and_is_gone_on_with() {
     let server = folder.serve(&["--new-key", "--example", "northwind-halcyon"]);
     let page = Client::new(server.url()).ask(Request::get("/")).unwrap().text();
     assert!(page.contains(&BANNER.replacen('e', "E", 1)), "the page has a banner");
-    for part in ["pilot-credits", "launch-credits", "least-use", "application-add"] {
+    for part in ["pilot-credits", "launch-credits", "least-use", "application-add", "badge binding breached"]
+    {
         assert!(page.contains(part), "the page has no `{part}`");
     }
     calls(&server);

@@ -33,7 +33,7 @@ fn row(fund: &Fund) -> Markup {
     html! {
         tr {
             th scope="row" { a href={ "#clause-" (fund.name) } { (fund.name) } }
-            td { span.badge.(fund.force) { (fund.state) } }
+            td { span.badge.(fund.force).(fund.state) { (fund.state) } }
             (cell(&fund.agreed)) (cell(&used)) (cell(&fund.reserved)) (cell(&fund.left)) (cell(&fund.owed))
             td { @if let Some(money) = asset { (money.asset) } }
             td.about { (fund.outlook) }
